@@ -1,0 +1,57 @@
+# On a fresh machine: 'make demo' does the main job, 'make test' passes the tests.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+OLDEST_PYTHON ?= $(shell command -v python3.10 || command -v python3)
+VENV ?= .venv
+BIN = $(VENV)/bin
+DEBIAN_PROGRAMS = dciodvfy:dicom3tools dcm2niix:dcm2niix
+
+.PHONY: demo test test-oldest bench lint debian-programs clean
+
+demo: $(VENV)/installed
+	$(BIN)/gadgetron-qsm demo --output build/demo
+
+test: $(VENV)/installed-test debian-programs lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-test
+	$(BIN)/ruff check gadgets tests
+	$(BIN)/ruff format --check gadgets tests
+	$(BIN)/mypy
+
+bench: $(VENV)/installed-test
+	$(BIN)/python -m tests.benchmarks
+
+test-oldest:
+	$(MAKE) VENV=.venv-oldest PYTHON=$(OLDEST_PYTHON) PIP_CONSTRAINT=$(CURDIR)/tests/oldest.txt \
+		.venv-oldest/installed-test
+	.venv-oldest/bin/python -m pytest
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); $(MAKE) python3-venv && $(PYTHON) -m venv $(VENV); }
+
+$(VENV)/installed: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/installed-test: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@ $(VENV)/installed
+
+# Debian's own python3 comes without venv.
+.PHONY: python3-venv
+python3-venv:
+	@[ "$$(id -u)" = 0 ] || { echo "install python3-venv, then again"; exit 1; }
+	apt-get update -qq && apt-get install -y -qq python3-venv
+
+# Validators that tests ask; without root they are only named, and their tests are skipped.
+debian-programs:
+	@missing=; for pair in $(DEBIAN_PROGRAMS); do \
+		command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair##*:}"; \
+	done; \
+	if [ -z "$$missing" ]; then exit 0; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; \
+	else echo "not installed:$$missing; tests that need them are skipped"; fi
+
+clean:
+	rm -rf build .venv .venv-oldest .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,46 @@
+"""numpy or cupy, whichever an array belongs to. Nothing else in the package imports cupy."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import scipy.fft
+import scipy.ndimage
+
+Array = Any  # numpy.ndarray or cupy.ndarray; cupy has no usable static types
+
+
+def _is_device(x: Array) -> bool:
+    cupy = sys.modules.get("cupy")  # an array of cupy's exists only where cupy was imported
+    return cupy is not None and isinstance(x, cupy.ndarray)
+
+
+def array_module(x: Array) -> ModuleType:
+    """Return numpy or cupy, the module that `x` belongs to."""
+    return sys.modules["cupy"] if _is_device(x) else np
+
+
+def fft_module(x: Array) -> ModuleType:
+    """Return scipy.fft or cupyx.scipy.fft; both keep float32 and complex64."""
+    if _is_device(x):
+        import cupyx.scipy.fft
+
+        return cupyx.scipy.fft
+    return scipy.fft
+
+
+def ndimage_module(x: Array) -> ModuleType:
+    """Return scipy.ndimage or cupyx.scipy.ndimage."""
+    if _is_device(x):
+        import cupyx.scipy.ndimage
+
+        return cupyx.scipy.ndimage
+    return scipy.ndimage
+
+
+def to_numpy(x: Array) -> np.ndarray:
+    """Return `x` in host memory, without a copy when it is there already."""
+    return x.get() if _is_device(x) else np.asarray(x)

@@ -1,0 +1,98 @@
+"""Is this usable: the installation, a configuration, a raw file, a series."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import platform
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from gadgetron_qsm import __version__, configs, gadgets
+from gadgetron_qsm.dicom.read import read_series
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.mrd.files import RawFile
+from gadgetron_qsm.mrd.header import Header
+from gadgetron_qsm.mrd.properties import read_properties
+from gadgetron_qsm.mrd.safe_xml import local_name, parse_xml
+from gadgetron_qsm.settings import Settings, keys
+
+PACKAGES = ("numpy", "scipy", "numba", "h5py", "ismrmrd", "gadgetron", "pydicom")
+TARGETS = ("qsm", "combine", "susceptibility", "deliver")
+
+Findings = Iterator[tuple[str, str]]  # what, and what was found
+
+
+def check(subject: Path | None) -> Findings:
+    """Look at a configuration (.xml or a name), a raw file (.h5), a folder of one series, or,
+    without a subject, at the installation. Raises QsmError for what cannot be used.
+    """
+    if subject is None:
+        return _installation()
+    if subject.is_dir():
+        return _series(subject)
+    if subject.suffix == ".h5":
+        return _raw(subject)
+    return _configuration(subject)
+
+
+def _installation() -> Findings:
+    yield "gadgetron-qsm", __version__
+    yield "Python", platform.python_version()
+    for package in PACKAGES:
+        yield package, importlib.metadata.version(package)
+    gpu = "installed" if importlib.util.find_spec("cupy") else "not installed: computing on the CPU"
+    yield "cupy", gpu
+    yield "gadgetron server", shutil.which("gadgetron") or "not installed: serve and replay work"
+    yield "configurations", ", ".join(configs.names())
+    yield "settings", ", ".join(keys())
+
+
+def _configuration(subject: Path) -> Findings:
+    text = subject.read_text(encoding="utf-8") if subject.is_file() else configs.load(str(subject))
+    root = parse_xml(text, "the configuration")
+    if local_name(root) != "configuration" or root.findtext("version", "").strip() != "2":
+        raise QsmError("it is no Gadgetron configuration of version 2")
+    externals = [e for e in root.iter() if local_name(e) == "external"]
+    if not externals:
+        raise QsmError("no external node: nothing in it calls gadgetron-qsm")
+    for external in externals:
+        execute, connect = external.find("execute"), external.find("connect")
+        if (execute is None) == (connect is None):
+            raise QsmError("an external node needs either <execute> or <connect>")
+        if connect is not None:
+            yield "resident process", f"{connect.get('address', 'localhost')}:{connect.get('port')}"
+        elif execute is not None and execute.get("name") == gadgets.__name__:
+            target = execute.get("target")
+            if target not in TARGETS:
+                raise QsmError(f"target '{target}' is unknown; there are {', '.join(TARGETS)}")
+            yield "target", str(target)
+    settings = Settings.from_properties(read_properties(text))
+    yield "settings", re.sub(r"\s+", " ", str(settings.model_dump(exclude_defaults=True)))
+
+
+def _raw(subject: Path) -> Findings:
+    with RawFile(subject) as file:
+        header, readouts = Header.parse(file.header_text), len(file)
+        first = next((r for block in file.blocks() for r in block if r.head["center_sample"]), None)
+    if first is None:
+        raise QsmError(f"{subject.name} has no readout of an image")
+    geometry = header.geometry(first.head)
+    yield "echo times", ", ".join(f"{te * 1000:g}" for te in header.echo_times_s) + " ms"
+    yield "field", f"{header.field_strength_t:.3f} T, {header.larmor_hz / 1e6:.6f} MHz"
+    yield "matrix", " x ".join(map(str, header.recon_matrix)) + " (slice, phase, read)"
+    yield "voxel", " x ".join(f"{size:.3g}" for size in geometry.voxel_size) + " mm"
+    yield "B0", np.array2string(np.array(geometry.b0_direction), precision=3) + " in the image"
+    yield "readouts", f"{readouts} of {first.data.shape[0]} coils x {first.data.shape[1]} samples"
+
+
+def _series(subject: Path) -> Findings:
+    data, affine = read_series(subject)
+    yield "matrix", " x ".join(map(str, data.shape)) + " (slice, row, column)"
+    voxel = np.linalg.norm(affine[:3, :3], axis=0)[::-1]
+    yield "voxel", " x ".join(f"{size:.3g}" for size in voxel) + " mm"
+    yield "values", f"{data.min():.4g} to {data.max():.4g}, standard deviation {data.std():.4g}"

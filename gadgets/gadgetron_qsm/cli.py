@@ -1,0 +1,197 @@
+"""The commands; each is a thin layer over a function."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from gadgetron_qsm import __version__
+from gadgetron_qsm.errors import QsmError
+
+app = typer.Typer(
+    help="Quantitative susceptibility mapping, from raw k-space to a series in ppb.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+screen = Console()
+
+Output = Annotated[Path, typer.Option("--output", "-o", help="folder for the results")]
+Set = Annotated[
+    list[str], typer.Option("--set", metavar="STAGE.KEY=VALUE", help="change a setting; repeatable")
+]
+Host = Annotated[str, typer.Option(help="address to listen on; MRD has no passwords")]
+
+
+@app.callback()
+def _main(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="log what happens")] = False,
+) -> None:
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(message)s",
+        handlers=[RichHandler(console=Console(stderr=True), show_path=False)],
+    )
+
+
+@app.command()
+def demo(output: Output = Path("demo")) -> None:
+    """Simulate a scan of a digital head, stream it through the chain, compare with the truth."""
+    from gadgetron_qsm.phantom.scan import Scan
+
+    raw = output / "head.h5"
+    _simulate(raw, Scan(), None, None)
+    _replay(raw, output)
+
+
+@app.command()
+def simulate(
+    path: Annotated[Path, typer.Argument(metavar="OUT.h5")],
+    labels: Annotated[Path | None, typer.Option(help="labelled head, NIfTI")] = None,
+    values: Annotated[Path | None, typer.Option(help="table of tissues, CSV")] = None,
+    voxel_size: Annotated[tuple[float, float, float], typer.Option(metavar="Z Y X", help="mm")] = (
+        2.0,
+        2.0,
+        2.0,
+    ),
+    field_strength: Annotated[float, typer.Option(help="T")] = 3.0,
+    echo_times: Annotated[str, typer.Option(help="ms, separated by commas")] = (
+        "4.5,9.8,15.1,20.4,25.7"
+    ),
+    tr: Annotated[float, typer.Option(help="ms")] = 32.0,
+    coils: int = 8,
+    snr: Annotated[float, typer.Option(help="of white matter in the first echo")] = 60.0,
+    tilt: Annotated[float, typer.Option(help="of the head about left-right, degrees")] = 20.0,
+    seed: int = 0,
+) -> None:
+    """Simulate the raw data of a head; the truth is saved beside it as OUT_truth.npz."""
+    from gadgetron_qsm.phantom.scan import Scan
+
+    try:
+        times = tuple(float(te) / 1000 for te in echo_times.split(","))
+    except ValueError as error:
+        raise typer.BadParameter("echo times are numbers in ms, separated by commas") from error
+    scan = Scan(
+        voxel_size_mm=voxel_size,
+        field_strength_t=field_strength,
+        echo_times_s=times,
+        tr_s=tr / 1000,
+        coils=coils,
+        snr=snr,
+        tilt_deg=tilt,
+        seed=seed,
+    )
+    _simulate(path, scan, labels, values)
+
+
+@app.command()
+def replay(
+    raw: Annotated[list[Path], typer.Argument(metavar="RAW.h5")],
+    output: Output,
+    config: Annotated[str, typer.Option(help="name or file of a configuration")] = "qsm",
+    settings: Set = [],  # noqa: B006 - typer wants a list
+    server: Annotated[str | None, typer.Option(metavar="HOST:PORT")] = None,
+) -> None:
+    """Send raw files through the chain; several files get a folder each."""
+    overrides = _overrides(settings)
+    for path in raw:
+        folder = output if len(raw) == 1 else output / path.stem
+        _replay(path, folder, config=config, overrides=overrides, server=_address(server))
+
+
+@app.command()
+def serve(host: Host = "127.0.0.1", port: int = 9002) -> None:
+    """Serve MRD clients: Gadgetron's, FIRE's and OpenRecon's."""
+    from gadgetron_qsm.gadgets import serve_scan
+    from gadgetron_qsm.mrd.server import serve as serve_mrd
+
+    serve_mrd(host, port, serve_scan, ready=_tell(host))
+
+
+@app.command()
+def gadget(host: Host = "127.0.0.1", port: int = 18000) -> None:
+    """Stay resident for a Gadgetron chain's <connect>, scan after scan."""
+    from gadgetron_qsm.gadgets import serve_scan
+    from gadgetron_qsm.mrd.connection import Connection
+    from gadgetron_qsm.mrd.server import serve as serve_mrd
+
+    serve_mrd(host, port, serve_scan, ready=_tell(host), fail=Connection.fail_inside_gadgetron)
+
+
+@app.command()
+def check(
+    subject: Annotated[
+        Path | None, typer.Argument(metavar="[CONFIG|RAW.h5|DIR]", show_default=False)
+    ] = None,
+) -> None:
+    """Tell whether a configuration, a raw file, a series or the installation is usable."""
+    from gadgetron_qsm.check import check as check_subject
+
+    for what, found in check_subject(subject):
+        screen.print(f"[bold]{what:16}[/bold] {found}", highlight=False)
+
+
+def main() -> None:
+    """Run a command: 0 done, 1 the data or the chain failed (one line says why), 2 wrong use."""
+    try:
+        app()
+    except QsmError as error:
+        print(f"gadgetron-qsm: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+
+
+def _simulate(path: Path, scan: Any, labels: Path | None, values: Path | None) -> None:
+    from gadgetron_qsm.phantom.simulation import simulate as simulate_scan
+
+    with _bar(f"simulating {path.name}") as update:
+        simulate_scan(path, scan, labels, values, lambda fraction, _text: update(fraction))
+
+
+def _replay(path: Path, output: Path, **options: Any) -> None:
+    from gadgetron_qsm.replay import replay as replay_scan
+
+    with _bar(f"replaying {path.name}") as update:
+        accuracy = replay_scan(
+            path, output, progress=lambda sent, total: update(sent / total), **options
+        )
+    if accuracy:
+        screen.print(import_module("gadgetron_qsm.report.accuracy").accuracy_table(accuracy))
+    screen.print(f"written to {output}/: dicom, images.h5, report.json, picture.png")
+
+
+@contextmanager
+def _bar(text: str) -> Iterator[Callable[[float], None]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=screen) as progress:
+        task = progress.add_task(text, total=1.0)
+        yield lambda fraction: progress.update(task, completed=fraction)
+
+
+def _overrides(settings: list[str]) -> dict[str, str]:
+    pairs = [setting.partition("=") for setting in settings]
+    if any(not equals for _, equals, _ in pairs):
+        raise typer.BadParameter("--set takes STAGE.KEY=VALUE")
+    return {key.strip(): value for key, _, value in pairs}
+
+
+def _address(server: str | None) -> tuple[str, int] | None:
+    if server is None:
+        return None
+    host, _, port = server.rpartition(":")
+    if not host or not port.isdigit():
+        raise typer.BadParameter("--server takes HOST:PORT")
+    return host, int(port)
+
+
+def _tell(host: str) -> Callable[[int], None]:
+    return lambda port: screen.print(f"gadgetron-qsm {__version__} listens on {host}:{port}")

@@ -1,0 +1,1 @@
+"""Coil images to one complex image an echo."""

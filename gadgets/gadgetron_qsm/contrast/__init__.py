@@ -1,0 +1,1 @@
+"""Other maps from the same echoes."""

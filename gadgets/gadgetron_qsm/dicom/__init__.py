@@ -1,0 +1,1 @@
+"""Maps as DICOM series in the units that people read."""

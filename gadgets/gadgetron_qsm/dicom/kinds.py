@@ -1,0 +1,110 @@
+"""The kinds of maps that people read, and how each is named, scaled and coded: one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gadgetron_qsm.data import Map
+
+UCUM, DCM = "UCUM", "DCM"
+
+Code = tuple[str, str, str]  # value, scheme, meaning
+Window = tuple[float, float]  # centre, width
+
+# UCUM's own code has brackets; CID 7181 is extensible and lists only a bare "ppm".
+PPB: Code = ("[ppb]", UCUM, "ppb")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How one kind of map is written.
+
+    `number` is the offset of its series number (0 to 999, see identity.series_number);
+    `image_type` is value 4 of ImageType. A stored count is one `unit`, because most viewers show
+    stored counts and know nothing of Real World Value Mapping.
+    `window` is in stored counts, None: from the data.
+    """
+
+    description: str
+    number: int
+    image_type: str
+    meaning: str
+    unit: str
+    unit_code: Code
+    quantity: Code | None = None
+    window: Window | None = None
+    referenced: bool = False
+
+
+MAPS = {
+    "chi": Kind(
+        description="QSM chi",
+        number=1,
+        image_type="QSM",
+        meaning="Magnetic susceptibility",
+        unit="ppb",
+        unit_code=PPB,
+        quantity=("126396", DCM, "Magnetic Susceptibility"),
+        window=(0, 400),
+        referenced=True,
+    ),
+    "r2star": Kind(
+        description="R2star",
+        number=2,
+        image_type="R2STAR",
+        meaning="R2*",
+        unit="1/s",
+        unit_code=("/s", UCUM, "/s"),
+        quantity=("126395", DCM, "R2*"),
+        window=(50, 100),
+    ),
+    "total_field": Kind(
+        description="Total field",
+        number=3,
+        image_type="FIELD_TOTAL",
+        meaning="Total field relative to B0",
+        unit="ppb",
+        unit_code=PPB,
+        window=(0, 1000),
+    ),
+    "local_field": Kind(
+        description="Local field",
+        number=4,
+        image_type="FIELD_LOCAL",
+        meaning="Local field relative to B0",
+        unit="ppb",
+        unit_code=PPB,
+        window=(0, 100),
+    ),
+    "mask": Kind(
+        description="Brain mask",
+        number=5,
+        image_type="MASK",
+        meaning="Mask of the susceptibility map",
+        unit="",
+        unit_code=("1", UCUM, "no units"),
+        window=(0.5, 1),
+    ),
+    "magnitude": Kind(
+        description="Magnitude",
+        number=6,
+        image_type="MAGNITUDE",
+        meaning="Magnitude",
+        unit="a.u.",
+        unit_code=("[arb'U]", UCUM, "arbitrary unit"),
+    ),
+}
+
+
+def kind_of(volume: Map) -> Kind:
+    """Return the entry of MAPS for a map.
+
+    Raises ValueError for an unknown name, and for another unit than the table's: a map in ppm
+    written as ppb would be wrong a thousandfold without a sign of it.
+    """
+    kind = MAPS.get(volume.name)
+    if kind is None:
+        raise ValueError(f"no map is named '{volume.name}'; MAPS has {', '.join(MAPS)}")
+    if volume.unit != kind.unit:
+        raise ValueError(f"map '{volume.name}' is in '{volume.unit}'; convert it to '{kind.unit}'")
+    return kind

@@ -1,0 +1,44 @@
+"""Values of an MRD header in the forms that DICOM allows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydicom.valuerep import DSfloat
+
+LONGEST_NAME = 64
+
+
+def text(value: Any, length: int) -> str:
+    """One line of at most `length` characters (LO, SH, ST); "" for None.
+
+    A backslash would separate values and becomes a slash; control characters go.
+    """
+    if value is None:
+        return ""
+    printable = "".join(c if c.isprintable() else " " for c in str(value))
+    return printable.replace("\\", "/").strip()[:length].strip()
+
+
+def name(value: Any) -> str:
+    """A person's name (PN): one component group of at most five components."""
+    parts = text(value, LONGEST_NAME).replace("=", " ").split("^")
+    return "^".join([*parts[:4], " ".join(parts[4:])]).rstrip("^ ")
+
+
+def decimal(value: float) -> DSfloat:
+    """A decimal string (DS) of at most 16 characters."""
+    return DSfloat(float(value), auto_format=True)
+
+
+def date(value: Any) -> str:
+    """YYYYMMDD (DA) of a date of the header, or "" for None."""
+    return f"{value.year:04d}{value.month:02d}{value.day:02d}" if value else ""
+
+
+def time(value: Any) -> str:
+    """HHMMSS.ffffff (TM) of a time of the header, or "" for None."""
+    if value is None:
+        return ""
+    microsecond = value.fractional_second // 1000
+    return f"{value.hour:02d}{value.minute:02d}{value.second:02d}.{microsecond:06d}"

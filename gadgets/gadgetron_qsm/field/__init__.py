@@ -1,0 +1,1 @@
+"""Phase of the echoes to the total field."""

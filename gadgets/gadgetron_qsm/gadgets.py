@@ -1,0 +1,94 @@
+"""What a Gadgetron configuration names: <execute name="gadgetron_qsm.gadgets" target="qsm"/>.
+
+Targets: `qsm` does everything; `combine`, `susceptibility` and `deliver` are the same cut in three.
+Each takes the connection that `python -m gadgetron` hands it, and ends with status 1 on failure.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from gadgetron_qsm import chain, configs
+from gadgetron_qsm.data import Map
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.mrd.connection import Connection
+from gadgetron_qsm.mrd.header import Header
+from gadgetron_qsm.mrd.images import image_to_map, map_to_image
+from gadgetron_qsm.mrd.messages import ConfigFile, Image, Message
+from gadgetron_qsm.mrd.properties import read_properties
+from gadgetron_qsm.mrd.wire import PeerGone
+from gadgetron_qsm.settings import Settings
+
+log = logging.getLogger(__name__)
+
+Target = Callable[[Iterable[Message], Header, Settings], Iterator[Image]]
+
+
+def qsm(connection: Any) -> None:
+    """Turn whatever comes (readouts, buckets, buffers, images) into the console's images."""
+    _serve_gadgetron(connection, chain.qsm)
+
+
+def combine(connection: Any) -> None:
+    """Turn readouts or images into one complex image an echo."""
+    _serve_gadgetron(connection, chain.combined_images)
+
+
+def susceptibility(connection: Any) -> None:
+    """Turn complex echo images into maps."""
+    _serve_gadgetron(connection, _all_maps)
+
+
+def deliver(connection: Any) -> None:
+    """Turn maps into the console's images, and DICOM files where settings say so."""
+    _serve_gadgetron(connection, _delivered)
+
+
+def run(connection: Connection, target: Target, settings: Settings) -> None:
+    """Run a target on a connection and send what it makes."""
+    header = Header.parse(connection.header_text)
+    for image in target(connection, header, settings):
+        connection.send(image)
+
+
+def serve_scan(connection: Connection) -> None:
+    """Run the whole chain for a client of our own server, configured by name or by XML."""
+    properties = connection.properties
+    if isinstance(connection.config, ConfigFile):
+        properties = read_properties(configs.load(connection.config.name))
+    run(connection, chain.qsm, Settings.from_properties(properties))
+
+
+def _serve_gadgetron(gadgetron_connection: Any, target: Target) -> None:
+    connection = Connection.adopt(gadgetron_connection)
+    try:
+        run(connection, target, Settings.from_properties(connection.properties))
+    except PeerGone as error:
+        log.error("%s", error)
+        raise SystemExit(1) from error
+    except QsmError as error:
+        log.error("%s", error)
+        connection.fail_inside_gadgetron(str(error))
+        raise SystemExit(1) from error
+    except Exception as error:
+        log.exception("the chain failed")
+        connection.fail_inside_gadgetron(f"the chain failed: {type(error).__name__}: {error}")
+        raise SystemExit(1) from error
+
+
+def _all_maps(messages: Iterable[Message], header: Header, settings: Settings) -> Iterator[Image]:
+    maps = chain.susceptibility(chain.combine(messages, header, settings), settings)
+    for index, volume in enumerate(maps, start=1):
+        yield map_to_image(volume, None, index)
+
+
+def _delivered(messages: Iterable[Message], header: Header, settings: Settings) -> Iterator[Image]:
+    return chain.deliver(_received_maps(messages), header, settings)
+
+
+def _received_maps(messages: Iterable[Message]) -> Iterator[Map]:
+    for message in messages:
+        if isinstance(message, Image):
+            yield image_to_map(message)

@@ -1,0 +1,1 @@
+"""Readouts to coil images."""

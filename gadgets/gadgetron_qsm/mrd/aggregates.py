@@ -1,0 +1,154 @@
+"""Gadgetron's own messages: many readouts or images at once (layout: its core/writers, 4.7)."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+import numpy as np
+
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.mrd.messages import (
+    ACQUISITION_HEADER,
+    IMAGE_HEADER,
+    WAVEFORM_HEADER,
+    Acquisition,
+    Bucket,
+    ImageArray,
+    ReconBuffer,
+    ReconData,
+    Record,
+    Waveform,
+)
+from gadgetron_qsm.mrd.primitives import (
+    LARGEST_ARRAY,
+    array,
+    bounded,
+    exactly,
+    number,
+    optional,
+    record,
+    text,
+)
+
+SAMPLING = np.dtype(
+    [
+        ("encoded_fov", "<f4", (3,)),
+        ("recon_fov", "<f4", (3,)),
+        ("encoded_matrix", "<u2", (3,)),
+        ("recon_matrix", "<u2", (3,)),
+        ("limits", "<u2", (3, 3)),
+    ],
+    align=True,  # 2 bytes of padding at the end, as the C++ compiler has it
+)
+_BUNDLE = [("count", "<u8"), ("header", "<u8"), ("data", "<u8"), ("trajectory", "<u8")]
+_BUCKET = np.dtype(
+    [
+        ("data", _BUNDLE),
+        ("reference", _BUNDLE),
+        ("data_statistics", "<u8"),
+        ("reference_statistics", "<u8"),
+        ("waveforms", _BUNDLE[:3]),
+    ]
+)  # everything but count is a number of bytes
+_MOST_ITEMS = 1 << 24
+
+
+def read_bucket(stream: BinaryIO) -> Bucket:
+    """Read an AcquisitionBucket without its statistics, which the readouts themselves tell."""
+    sizes = record(stream, _BUCKET, "a bucket")
+    data = _readouts(stream, sizes["data"])
+    _skip(stream, int(sizes["data_statistics"]))
+    reference = _readouts(stream, sizes["reference"])
+    _skip(stream, int(sizes["reference_statistics"]))
+    return Bucket(data, reference, _waveforms(stream, sizes["waveforms"]))
+
+
+def read_recon_data(stream: BinaryIO) -> ReconData:
+    """Read an IsmrmrdReconData without trajectories and densities: no cartesian scan has them."""
+    return ReconData(
+        [
+            (_recon_buffer(stream), optional(stream, _recon_buffer, "a reconstruction buffer"))
+            for _ in range(_count(stream, "reconstruction buffers"))
+        ]
+    )
+
+
+def read_image_array(stream: BinaryIO) -> ImageArray:
+    """Read an IsmrmrdImageArray without the waveforms and readout headers behind it."""
+    what = "an image array"
+    data = array(stream, np.complex64, what)
+    headers = array(stream, IMAGE_HEADER, what)
+    meta = [text(stream, "<u8", what) for _ in range(_count(stream, what))]
+    optional(stream, _loose_waveforms, what)
+    optional(stream, lambda s: array(s, ACQUISITION_HEADER, what), what)
+    return ImageArray(data, headers, meta)
+
+
+def _count(stream: BinaryIO, what: str) -> int:
+    return bounded(number(stream, "<u8", what), _MOST_ITEMS, f"the number of {what}")
+
+
+def _skip(stream: BinaryIO, size: int) -> None:
+    exactly(stream, bounded(size, LARGEST_ARRAY, "a bucket"), "a bucket")
+
+
+def _recon_buffer(stream: BinaryIO) -> ReconBuffer:
+    what = "a reconstruction buffer"
+    data = array(stream, np.complex64, what)
+    for _ in ("trajectory", "density"):
+        optional(stream, lambda s: array(s, np.float32, what), what)
+    headers = array(stream, ACQUISITION_HEADER, what)
+    return ReconBuffer(data, headers, record(stream, SAMPLING, what))
+
+
+def _loose_waveforms(stream: BinaryIO) -> None:
+    for _ in range(_count(stream, "waveforms")):
+        head = record(stream, WAVEFORM_HEADER, "a waveform")
+        exactly(stream, 4 * int(head["channels"]) * int(head["number_of_samples"]), "a waveform")
+
+
+def _bytes(stream: BinaryIO, sizes: Record, part: str) -> bytes:
+    return exactly(stream, bounded(int(sizes[part]), LARGEST_ARRAY, "a bucket"), "a bucket")
+
+
+def _cuts(lengths: np.ndarray, whole: np.ndarray, what: str) -> list[np.ndarray]:
+    """Cut `whole` in parts of the lengths that the headers give."""
+    ends = np.cumsum(lengths)
+    if len(whole) != (ends[-1] if len(ends) else 0):
+        raise QsmError(f"the {what} of a bucket are not as long as their headers say")
+    return np.split(whole, ends[:-1]) if len(ends) else []
+
+
+def _heads(stream: BinaryIO, sizes: Record, dtype: np.dtype) -> np.ndarray:
+    if int(sizes["header"]) != int(sizes["count"]) * dtype.itemsize:
+        raise QsmError("the headers of a bucket are not of ISMRMRD version 1")
+    return np.frombuffer(_bytes(stream, sizes, "header"), dtype)
+
+
+def _readouts(stream: BinaryIO, sizes: Record) -> list[Acquisition]:
+    heads = _heads(stream, sizes, ACQUISITION_HEADER)
+    trajectory = np.frombuffer(_bytes(stream, sizes, "trajectory"), np.float32)
+    data = np.frombuffer(_bytes(stream, sizes, "data"), np.complex64)
+    samples = heads["number_of_samples"].astype(np.int64)
+    channels = heads["active_channels"].astype(np.int64)
+    lengths = samples * heads["trajectory_dimensions"]
+    # RemoveROOversampling crops readouts but not their trajectories, which then fit none of them
+    fits = len(trajectory) > 0 and lengths.sum() == len(trajectory)
+    trajectories = _cuts(lengths, trajectory, "trajectories") if fits else [None] * len(heads)
+    return [
+        Acquisition(head, part.reshape(coils, n), path if path is None else path.reshape(n, -1))
+        for head, part, path, coils, n in zip(
+            heads, _cuts(samples * channels, data, "readouts"), trajectories,
+            channels.tolist(), samples.tolist(), strict=True,
+        )
+    ]  # fmt: skip
+
+
+def _waveforms(stream: BinaryIO, sizes: Record) -> list[Waveform]:
+    heads = _heads(stream, sizes, WAVEFORM_HEADER)
+    data = np.frombuffer(_bytes(stream, sizes, "data"), np.uint32)
+    lengths = heads["channels"].astype(np.int64) * heads["number_of_samples"]
+    return [
+        Waveform(head, part.reshape(int(head["channels"]), -1))
+        for head, part in zip(heads, _cuts(lengths, data, "waveforms"), strict=True)
+    ]

@@ -1,0 +1,237 @@
+"""One peer on a socket: it sends a scan, we send back series, texts and errors."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from functools import cached_property
+from io import BufferedReader, BytesIO
+from types import TracebackType
+from typing import Any, BinaryIO
+
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.mrd.inbox import Inbox
+from gadgetron_qsm.mrd.messages import (
+    Acquisition,
+    Bucket,
+    Close,
+    ConfigFile,
+    ConfigText,
+    Error,
+    HeaderText,
+    Image,
+    ImageArray,
+    Message,
+    ReconData,
+    Text,
+    Waveform,
+)
+from gadgetron_qsm.mrd.properties import read_properties
+from gadgetron_qsm.mrd.wire import PeerGone, read_message, write_message
+
+Data = Acquisition | Waveform | Image | Bucket | ReconData | ImageArray | Text
+
+HEADER_TIMEOUT_S = 30.0
+LINGER_S = 5.0  # how long a peer that still sends may go on after our CLOSE
+SILENCE_S = 1.0  # after bytes that make no sense: the peer has finished when it is silent so long
+_BUFFER = 1 << 20
+
+
+class NoScan(QsmError):  # noqa: N818 - it names what happened
+    """The peer ended before it sent an MRD header: nothing to do, and nobody to tell."""
+
+
+class Connection:
+    """A connected peer; a thread reads ahead, one other thread iterates, sends and closes.
+
+    `config` is what the peer configured us with and `header_text` its MRD header, both as sent.
+    Iterating yields what follows, until CLOSE. A peer that ends without CLOSE raises PeerGone.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        incoming: BinaryIO,
+        config: ConfigFile | ConfigText | None,
+        header_text: str,
+    ) -> None:
+        self.config = config
+        self.header_text = header_text
+        self._socket = sock
+        self._incoming = incoming
+        self._inbox = Inbox()
+        self._taken: deque[Message] = deque()
+        self._closed = False
+        self._reader = threading.Thread(target=self._receive, name="mrd-reader", daemon=True)
+        self._reader.start()
+
+    @classmethod
+    def open(
+        cls, sock: socket.socket, *, header_timeout_s: float | None = HEADER_TIMEOUT_S
+    ) -> Connection:
+        """Read configuration and header from a client that has just connected.
+
+        Raises NoScan when it ends or stays silent, QsmError when it sends anything else; the client
+        has then been told, and `sock` is closed.
+        """
+        sock.settimeout(header_timeout_s)
+        incoming = _buffered(sock)
+        try:
+            config, header_text = _handshake(incoming)
+        except QsmError as error:
+            connection = cls(sock, incoming, None, "")
+            if not isinstance(error, NoScan):
+                connection.fail_as_server(str(error))
+            connection.close()
+            raise
+        sock.settimeout(None)
+        return cls(sock, incoming, config, header_text)
+
+    @classmethod
+    def adopt(cls, gadgetron_connection: Any) -> Connection:
+        """Take over what the gadgetron package hands a target (gadgetron.external.Connection).
+
+        Its socket wrapper reads on for ever when the peer is gone. From here on it is of no more
+        use: the package's own close, after the target returns, closes this connection.
+        """
+        sock = gadgetron_connection.socket.socket
+        raw = gadgetron_connection.raw_bytes
+        config, header_text = (
+            text.rstrip(b"\0").decode("utf-8", errors="replace")
+            for text in (raw.config, raw.header)
+        )
+        connection = cls(sock, _buffered(sock), ConfigText(config), header_text)
+        gadgetron_connection.socket = connection
+        return connection
+
+    @cached_property
+    def properties(self) -> dict[str, str]:
+        """The properties in `config`; raises QsmError when it is no XML."""
+        return read_properties(self.config.text) if isinstance(self.config, ConfigText) else {}
+
+    def __iter__(self) -> Iterator[Data]:
+        while True:
+            if not self._taken:
+                self._taken = self._inbox.take()
+            if not self._taken:
+                return
+            yield _data(self._taken.popleft())
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def send(self, message: Message) -> None:
+        """Send one message; raise PeerGone when nobody is there to get it."""
+        encoded = BytesIO()
+        write_message(encoded, message)
+        try:
+            self._socket.sendall(encoded.getbuffer())
+        except OSError as error:
+            name = type(message).__name__
+            raise PeerGone(f"the peer was gone when {name} was sent: {error}") from error
+
+    def drain(self) -> None:
+        """Read and discard what the peer still sends, to its CLOSE or its end."""
+        self._discard(None)
+        self._reader.join()
+
+    def fail_inside_gadgetron(self, text: str) -> None:
+        """Report why the gadget ends: Gadgetron passes it on only after its own CLOSE."""
+        self.drain()
+        with contextlib.suppress(PeerGone):
+            self.send(Error(text))
+
+    def fail_as_server(self, text: str) -> None:
+        """Report why there is no result, and close."""
+        with contextlib.suppress(PeerGone):
+            self.send(Text(f"ERROR   {text}"))
+        self.close()
+
+    def close(self) -> None:
+        """Say CLOSE and end, once; never raises.
+
+        A peer that still sends gets some seconds to read what it was sent: closing at once, with
+        its bytes unread, would have the kernel throw ours away.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        deadline = time.monotonic() + LINGER_S
+        with contextlib.suppress(OSError, PeerGone):
+            self._socket.settimeout(LINGER_S)
+            self.send(Close())
+            self._socket.shutdown(socket.SHUT_WR)
+            self._discard(deadline)
+            self._reader.join(max(0.0, deadline - time.monotonic()))
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._inbox.end()
+        self._reader.join()
+        self._incoming.close()
+        self._socket.close()
+
+    def _discard(self, deadline: float | None) -> None:
+        self._taken.clear()
+        with contextlib.suppress(QsmError, TimeoutError):
+            while self._inbox.take(deadline and max(0.0, deadline - time.monotonic())):
+                pass
+
+    def _receive(self) -> None:
+        error: Exception | None = None
+        try:
+            while not isinstance(message := read_message(self._incoming), Close):
+                if not self._inbox.put(message):
+                    return
+        except OSError as broken:
+            error = PeerGone(f"the connection broke: {broken}")
+        except Exception as anything:  # the thread that waits for messages must hear of it
+            error = anything
+        self._inbox.end(error)
+        if error and not isinstance(error, PeerGone):
+            self._discard_bytes()
+
+    def _discard_bytes(self) -> None:
+        with contextlib.suppress(OSError):
+            while select.select([self._socket], [], [], SILENCE_S)[0]:
+                if not self._socket.recv(_BUFFER):
+                    return
+
+
+def _buffered(sock: socket.socket) -> BinaryIO:
+    return BufferedReader(sock.makefile("rb", buffering=0), _BUFFER)
+
+
+def _handshake(incoming: BinaryIO) -> tuple[ConfigFile | ConfigText | None, str]:
+    config = None
+    try:
+        message = read_message(incoming)
+        if isinstance(message, ConfigFile | ConfigText):
+            config, message = message, read_message(incoming)
+    except (PeerGone, OSError) as error:
+        raise NoScan("the client sent no MRD header") from error
+    if isinstance(message, Close):
+        raise NoScan("the client closed before it sent an MRD header")
+    if not isinstance(message, HeaderText):
+        raise QsmError(f"the client sent {type(message).__name__} where the MRD header must be")
+    return config, message.text
+
+
+def _data(message: Message) -> Data:
+    if isinstance(message, Error):
+        raise QsmError(f"the peer reports an error: {message.text}")
+    if isinstance(message, ConfigFile | ConfigText | HeaderText | Close):
+        raise QsmError(f"the peer sent {type(message).__name__} in the middle of the scan")
+    return message

@@ -1,0 +1,149 @@
+"""The MRD header: what the scan is, in the units that the rest of the package uses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ismrmrd
+
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.geometry import Geometry
+
+LARMOR_HZ_PER_T = 42.577478518e6  # CODATA 2018, proton
+LONGEST_ECHO_TIME_MS = 1000.0
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Range of an encoding counter, and the value that is k = 0."""
+
+    minimum: int
+    maximum: int
+    center: int
+
+
+@dataclass(frozen=True)
+class Header:
+    """The header of one scan. Matrices and fields of view are (z, y, x); mm, s, Hz.
+
+    `document` is the parsed header (ismrmrd.xsd.ismrmrdHeader) for patient, study and protocol.
+    """
+
+    echo_times_s: tuple[float, ...]
+    larmor_hz: float
+    encoded_matrix: tuple[int, int, int]
+    encoded_fov_mm: tuple[float, float, float]
+    recon_matrix: tuple[int, int, int]
+    recon_fov_mm: tuple[float, float, float]
+    limits: dict[str, Limit]
+    text: str
+    document: Any
+
+    @classmethod
+    def parse(cls, text: str) -> Header:
+        """Read an MRD header; raise QsmError for one that no susceptibility map can come from."""
+        text = text.rstrip("\0\r\n ")
+        try:
+            document = ismrmrd.xsd.CreateFromDocument(text.encode())
+        except Exception as error:  # xsdata raises whatever the broken text leads it to
+            raise QsmError(f"the MRD header is not valid XML of ISMRMRD: {_line(error)}") from error
+        if not document.encoding:
+            raise QsmError("the MRD header has no <encoding>; convert the raw data again")
+        encoding = document.encoding[0]
+        trajectory = encoding.trajectory.value
+        if trajectory != "cartesian":
+            raise QsmError(f"trajectory '{trajectory}' is not supported; only cartesian scans are")
+        limits = _limits(encoding.encodingLimits)
+        return cls(
+            echo_times_s=_echo_times_s(document, limits.get("contrast")),
+            larmor_hz=_larmor_hz(document),
+            encoded_matrix=_zyx(encoding.encodedSpace.matrixSize),
+            encoded_fov_mm=_zyx(encoding.encodedSpace.fieldOfView_mm),
+            recon_matrix=_zyx(encoding.reconSpace.matrixSize),
+            recon_fov_mm=_zyx(encoding.reconSpace.fieldOfView_mm),
+            limits=limits,
+            text=text,
+            document=document,
+        )
+
+    @property
+    def field_strength_t(self) -> float:
+        """B0 in tesla, from the imaging frequency."""
+        return self.larmor_hz / LARMOR_HZ_PER_T
+
+    def geometry(
+        self,
+        head: Any,
+        matrix: tuple[int, int, int] | None = None,
+        fov_mm: Sequence[float] | None = None,
+    ) -> Geometry:
+        """Geometry of the reconstructed volume, oriented as `head` (acquisition or image) says.
+
+        `matrix` and `fov_mm` (z, y, x) default to the header's reconSpace.
+        """
+        matrix = matrix or self.recon_matrix
+        fov_mm = fov_mm or self.recon_fov_mm
+        z, y, x = (float(size / n) for size, n in zip(fov_mm, matrix, strict=True))
+        return Geometry(
+            matrix=matrix,
+            voxel_size=(z, y, x),
+            position=_triple(head["position"]),
+            read_dir=_triple(head["read_dir"]),
+            phase_dir=_triple(head["phase_dir"]),
+            slice_dir=_triple(head["slice_dir"]),
+        )
+
+
+def _line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]
+
+
+def _zyx(triple: Any) -> tuple[Any, Any, Any]:
+    values = (triple.z, triple.y, triple.x)
+    if not all(value > 0 for value in values):
+        raise QsmError(f"the MRD header has a matrix or field of view of {values} (z, y, x)")
+    return values
+
+
+def _triple(values: Any) -> tuple[float, float, float]:
+    x, y, z = (float(value) for value in values)
+    return x, y, z
+
+
+def _limits(limits: Any) -> dict[str, Limit]:
+    named = {
+        "kspace_encode_step_1": limits and limits.kspace_encoding_step_1,
+        "kspace_encode_step_2": limits and limits.kspace_encoding_step_2,
+        "slice": limits and limits.slice,
+        "contrast": limits and limits.contrast,
+    }
+    return {k: Limit(v.minimum, v.maximum, v.center) for k, v in named.items() if v}
+
+
+def _echo_times_s(document: Any, contrast: Limit | None) -> tuple[float, ...]:
+    parameters = document.sequenceParameters
+    times = [float(te) for te in parameters.TE] if parameters else []
+    if not times:
+        raise QsmError("the MRD header has no echo times (sequenceParameters.TE); add them in ms")
+    if any(not 0 < te < LONGEST_ECHO_TIME_MS for te in times) or sorted(set(times)) != times:
+        raise QsmError(f"echo times {times} ms are not positive and increasing; they must be in ms")
+    if contrast and contrast.maximum + 1 != len(times):
+        raise QsmError(
+            f"the MRD header names {len(times)} echo times but {contrast.maximum + 1} contrasts; "
+            "correct sequenceParameters.TE or encodingLimits.contrast"
+        )
+    return tuple(te / 1000 for te in times)
+
+
+def _larmor_hz(document: Any) -> float:
+    conditions, system = document.experimentalConditions, document.acquisitionSystemInformation
+    if conditions and conditions.H1resonanceFrequency_Hz > 0:
+        return float(conditions.H1resonanceFrequency_Hz)
+    if system and system.systemFieldStrength_T and system.systemFieldStrength_T > 0:
+        return float(system.systemFieldStrength_T) * LARMOR_HZ_PER_T
+    raise QsmError(
+        "the MRD header has no field strength; fill in H1resonanceFrequency_Hz "
+        "(or acquisitionSystemInformation.systemFieldStrength_T)"
+    )

@@ -1,0 +1,69 @@
+"""What was received and not used yet: reading never waits for computing, memory is bounded."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+from gadgetron_qsm.mrd.messages import Bucket, Message, ReconData
+
+CAPACITY = 256 << 20  # bytes: several seconds of the fastest scanner
+_OVERHEAD = 1 << 10  # bytes a message beside its data: header, objects
+
+
+class Inbox:
+    """Messages from one thread to another, at most `capacity` bytes and one message of them.
+
+    What `take` returned is its caller's and no longer counts. The one who fills waits when the
+    inbox is full, so that the kernel's buffers fill and the sender is slowed down.
+    """
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._capacity = capacity
+        self._changed = threading.Condition()
+        self._messages: deque[Message] = deque()
+        self._size = 0
+        self._ended = False
+        self._error: Exception | None = None
+
+    def put(self, message: Message) -> bool:
+        """Add a message, when there is room; False when nobody will take it any more."""
+        size = _size(message)
+        with self._changed:
+            self._changed.wait_for(lambda: self._size < self._capacity or self._ended)
+            if self._ended:
+                return False
+            self._messages.append(message)
+            self._size += size
+            self._changed.notify_all()
+        return True
+
+    def end(self, error: Exception | None = None) -> None:
+        """Say that no more will come; `error` is raised once everything before it is taken."""
+        with self._changed:
+            if not self._ended:
+                self._ended, self._error = True, error
+            self._changed.notify_all()
+
+    def take(self, timeout_s: float | None = None) -> deque[Message]:
+        """Wait for messages and return all there are; nothing at the end.
+
+        Raises what ended the stream, and TimeoutError when nothing came for `timeout_s`.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._messages or self._ended, timeout_s):
+                raise TimeoutError
+            taken, self._messages, self._size = self._messages, deque(), 0
+            self._changed.notify_all()
+        if not taken and self._error:
+            raise self._error
+        return taken
+
+
+def _size(message: Message) -> int:
+    if isinstance(message, Bucket):
+        return sum(_size(readout) for readout in (*message.data, *message.reference))
+    if isinstance(message, ReconData):
+        buffers = [buffer for bit in message.bits for buffer in bit if buffer]
+        return sum(buffer.data.nbytes + buffer.headers.nbytes for buffer in buffers)
+    return _OVERHEAD + getattr(getattr(message, "data", None), "nbytes", 0)

@@ -1,0 +1,77 @@
+"""What MRD messages are made of: fixed records, texts, arrays. Little-endian, never half read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, BinaryIO, TypeVar
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from gadgetron_qsm.errors import QsmError
+
+LARGEST_TEXT = 64 << 20  # bytes; the longest header seen, with every user parameter, is 1 MiB
+LARGEST_READOUT = 256 << 20  # bytes; 128 coils x 8192 samples are 8 MiB
+LARGEST_ARRAY = 64 << 30  # bytes; 5 echoes x 64 coils x 320 x 320 x 208 are 51 GiB
+MOST_DIMENSIONS = 16
+
+T = TypeVar("T")
+
+
+class PeerGone(QsmError):  # noqa: N818 - it names what happened
+    """The other side ended the connection before it said CLOSE."""
+
+
+def exactly(stream: BinaryIO, size: int, what: str) -> bytes:
+    """Read `size` bytes from a buffered stream; a short read is its end and raises PeerGone."""
+    try:
+        data = stream.read(size)
+    except ConnectionError as error:
+        raise PeerGone(f"the connection broke in the middle of {what}: {error}") from error
+    except MemoryError as error:
+        raise QsmError(f"{what} of {size} bytes does not fit in memory") from error
+    if len(data) < size:
+        raise PeerGone(f"the peer closed the connection in the middle of {what}")
+    return data
+
+
+def bounded(size: int, limit: int, what: str) -> int:
+    """Return `size`, or raise QsmError when no sane sender announces so much."""
+    if size > limit:
+        raise QsmError(
+            f"{what} announces a size of {size}, more than {limit}; the stream is corrupt"
+        )
+    return size
+
+
+def number(stream: BinaryIO, kind: str, what: str) -> int:
+    """Read one integer of numpy type `kind`, such as '<u4'."""
+    return int.from_bytes(exactly(stream, np.dtype(kind).itemsize, what), "little")
+
+
+def record(stream: BinaryIO, dtype: np.dtype[Any], what: str) -> Any:
+    """Read one record as a read-only view of its bytes."""
+    return np.frombuffer(exactly(stream, dtype.itemsize, what), dtype)[0]
+
+
+def text(stream: BinaryIO, length_kind: str, what: str) -> str:
+    """Read a text behind its length, without the NUL that some clients end it with."""
+    size = bounded(number(stream, length_kind, what), LARGEST_TEXT, what)
+    return exactly(stream, size, what).rstrip(b"\0").decode("utf-8", errors="replace")
+
+
+def array(stream: BinaryIO, dtype: DTypeLike, what: str) -> NDArray[Any]:
+    """Read one of Gadgetron's arrays: uint64 rank, uint64 sizes, elements in Fortran order."""
+    dtype = np.dtype(dtype)
+    rank = number(stream, "<u8", what)
+    if rank > MOST_DIMENSIONS:
+        raise QsmError(f"{what} announces {rank} dimensions; the stream is corrupt")
+    shape = np.frombuffer(exactly(stream, 8 * rank, what), "<u8").tolist()
+    size = bounded(math.prod(shape) * dtype.itemsize, LARGEST_ARRAY, what)
+    return np.frombuffer(exactly(stream, size, what), dtype).reshape(shape, order="F")
+
+
+def optional(stream: BinaryIO, read: Callable[[BinaryIO], T], what: str) -> T | None:
+    """Read what a byte in front says is there, or not."""
+    return read(stream) if exactly(stream, 1, what) != b"\0" else None

@@ -1,0 +1,71 @@
+"""One volume out of one image, or out of the slices that it came in."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.mrd.messages import Image
+
+EVEN = 0.05  # of the spacing: how much the gaps between slices may differ
+TOGETHER_MM = 1e-3
+
+
+class Stack(NamedTuple):
+    """data (channel, z, y, x); the image that lies at voxel z//2; mm between slices, if known."""
+
+    data: np.ndarray
+    image: Image
+    spacing_mm: float | None
+
+
+def stack(images: list[Image], what: str, expected_slices: int) -> Stack:
+    """Put the images of one echo together, ordered along slice_dir.
+
+    A volume is taken as it is. Slices are ordered by position, or by slice index when all have the
+    same position. Raises QsmError, with `what` the images are, when slices are missing or double.
+    """
+    if len(images) == 1 and (images[0].data.shape[1] > 1 or expected_slices == 1):
+        volume = Stack(images[0].data, images[0], None)
+    elif images[0].data.shape[1] > 1:
+        raise QsmError(
+            f"{len(images)} {what} came; repetitions, averages and slabs are not supported"
+        )
+    else:
+        volume = _stack_slices(images, what, expected_slices)
+    if not np.isfinite(volume.data).all():
+        raise QsmError(f"the {what} have values that are not finite (NaN or infinity)")
+    return volume
+
+
+def _stack_slices(images: list[Image], what: str, expected: int) -> Stack:
+    if len(images) < expected:
+        raise QsmError(f"{expected - len(images)} of {expected} slices are missing: {what}")
+    heads = [image.head for image in images]
+    places = np.array([np.dot(head["position"], head["slice_dir"]) for head in heads])
+    spacing = None
+    if len(images) > 1 and np.ptp(places) < TOGETHER_MM:
+        places = np.array([float(head["slice"]) for head in heads])
+        spacing = float(heads[0]["field_of_view"][2])
+    order = np.argsort(places)
+    gap = _even_gap(places[order], what)
+    ordered = [images[i] for i in order]
+    data = np.concatenate([image.data for image in ordered], axis=1)
+    return Stack(data, ordered[len(ordered) // 2], gap if spacing is None else spacing)
+
+
+def _even_gap(places: np.ndarray, what: str) -> float:
+    gaps = np.diff(places)
+    gap = float(np.median(gaps))
+    if gaps.min() < max(gap / 2, TOGETHER_MM):
+        raise QsmError(f"two slices are in one place; repetitions are not supported: {what}")
+    missing = int(np.sum(np.round(gaps / gap) - 1))
+    if missing:
+        raise QsmError(f"{missing} slices are missing between the first and the last: {what}")
+    if np.ptp(gaps) > EVEN * gap:
+        raise QsmError(
+            f"slices are not evenly spaced ({gaps.min():g} to {gaps.max():g} mm): {what}"
+        )
+    return gap

@@ -1,0 +1,213 @@
+"""Messages from and to bytes (layout: ismrmrd.h, mrd_messages.md, Gadgetron's MessageID.h)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.mrd.aggregates import read_bucket, read_image_array, read_recon_data
+from gadgetron_qsm.mrd.messages import (
+    ACQUISITION_HEADER,
+    IMAGE_HEADER,
+    WAVEFORM_HEADER,
+    Acquisition,
+    Close,
+    ConfigFile,
+    ConfigText,
+    Error,
+    HeaderText,
+    Image,
+    Message,
+    MessageId,
+    Record,
+    Text,
+    Waveform,
+)
+from gadgetron_qsm.mrd.primitives import (
+    LARGEST_ARRAY,
+    LARGEST_READOUT,
+    PeerGone,
+    bounded,
+    exactly,
+    number,
+    record,
+    text,
+)
+
+__all__ = ["PIXEL_TYPES", "PeerGone", "image_head", "read_message", "write_message"]
+
+PIXEL_TYPES: dict[int, np.dtype[Any]] = {
+    1: np.dtype("<u2"),
+    2: np.dtype("<i2"),
+    3: np.dtype("<u4"),
+    4: np.dtype("<i4"),
+    5: np.dtype("<f4"),
+    6: np.dtype("<f8"),
+    7: np.dtype("<c8"),
+    8: np.dtype("<c16"),
+}
+_DATA_TYPES = {dtype: number for number, dtype in PIXEL_TYPES.items()}
+_CONFIG_FILE_SIZE = 1024
+
+
+def read_message(stream: BinaryIO) -> Message:
+    """Read the next message of a buffered binary stream; arrays are read-only views of its bytes.
+
+    Raises PeerGone when the stream ends before the message does, QsmError for what is no message.
+    """
+    kind = number(stream, "<u2", "the stream (no CLOSE came)")
+    reader = _READERS.get(kind)
+    if reader is None:
+        raise QsmError(f"messages of kind {kind} are not supported; the stream cannot be read on")
+    return reader(stream)
+
+
+def write_message(stream: BinaryIO, message: Message) -> None:
+    """Write one message; raise QsmError for a kind that is only ever received.
+
+    Raises ValueError when a header does not fit its data: the bytes behind it would be misread.
+    """
+    writer = _WRITERS.get(type(message))
+    if writer is None:
+        raise QsmError(f"messages of type {type(message).__name__} cannot be sent")
+    writer(stream, message)
+
+
+def image_head(image: Image) -> Record:
+    """Return the header of an image with the fields that its pixels and meta decide."""
+    if image.data.ndim != 4 or image.data.dtype not in _DATA_TYPES:
+        raise QsmError(f"{image.data.ndim}-D {image.data.dtype} pixels are no MRD image")
+    head = image.head.copy()  # np.array(record) would be a view of it
+    head["data_type"] = _DATA_TYPES[image.data.dtype]
+    head["channels"] = image.data.shape[0]
+    head["matrix_size"] = image.data.shape[:0:-1]
+    head["attribute_string_len"] = len(image.meta.encode())
+    return head
+
+
+def _read_config_file(stream: BinaryIO) -> ConfigFile:
+    name = exactly(stream, _CONFIG_FILE_SIZE, "the configuration's name")
+    return ConfigFile(name.partition(b"\0")[0].decode("utf-8", errors="replace"))
+
+
+def _read_acquisition(stream: BinaryIO) -> Acquisition:
+    what = "a readout"
+    head = record(stream, ACQUISITION_HEADER, what)
+    channels, samples = int(head["active_channels"]), int(head["number_of_samples"])
+    dimensions = int(head["trajectory_dimensions"])
+    size = bounded(8 * channels * samples, LARGEST_READOUT, what)
+    trajectory = None
+    if dimensions:
+        points = exactly(stream, bounded(4 * samples * dimensions, LARGEST_READOUT, what), what)
+        trajectory = np.frombuffer(points, np.float32).reshape(samples, dimensions)
+    data = np.frombuffer(exactly(stream, size, what), np.complex64)
+    return Acquisition(head, data.reshape(channels, samples), trajectory)
+
+
+def _read_waveform(stream: BinaryIO) -> Waveform:
+    head = record(stream, WAVEFORM_HEADER, "a waveform")
+    shape = int(head["channels"]), int(head["number_of_samples"])
+    size = bounded(4 * shape[0] * shape[1], LARGEST_READOUT, "a waveform")
+    data = np.frombuffer(exactly(stream, size, "a waveform"), np.uint32)
+    return Waveform(head, data.reshape(shape))
+
+
+def _read_image(stream: BinaryIO) -> Image:
+    what = "an image"
+    head = record(stream, IMAGE_HEADER, what)
+    meta = text(stream, "<u8", what)
+    dtype = PIXEL_TYPES.get(int(head["data_type"]))
+    if dtype is None:
+        raise QsmError(f"an image has the unknown pixel type {head['data_type']}")
+    x, y, z = head["matrix_size"].tolist()
+    channels = int(head["channels"])
+    size = bounded(channels * z * y * x * dtype.itemsize, LARGEST_ARRAY, what)
+    data = np.frombuffer(exactly(stream, size, what), dtype)
+    return Image(head, data.reshape(channels, z, y, x), meta)
+
+
+_READERS: dict[int, Callable[[BinaryIO], Message]] = {
+    MessageId.CONFIG_FILE: _read_config_file,
+    MessageId.CONFIG_TEXT: lambda s: ConfigText(text(s, "<u4", "the configuration")),
+    MessageId.HEADER: lambda s: HeaderText(text(s, "<u4", "the MRD header")),
+    MessageId.CLOSE: lambda _: Close(),
+    MessageId.TEXT: lambda s: Text(text(s, "<u4", "a text")),
+    MessageId.ERROR: lambda s: Error(text(s, "<u8", "an error message")),
+    MessageId.ACQUISITION: _read_acquisition,
+    MessageId.WAVEFORM: _read_waveform,
+    MessageId.IMAGE: _read_image,
+    MessageId.RECON_DATA: read_recon_data,
+    MessageId.IMAGE_ARRAY: read_image_array,
+    MessageId.BUCKET: read_bucket,
+}
+
+
+def _kind(kind: MessageId) -> bytes:
+    return kind.to_bytes(2, "little")
+
+
+def _write_config_file(stream: BinaryIO, config: ConfigFile) -> None:
+    name = config.name.encode()
+    if len(name) >= _CONFIG_FILE_SIZE:
+        raise QsmError(f"a configuration's name has at most {_CONFIG_FILE_SIZE - 1} bytes")
+    stream.write(_kind(MessageId.CONFIG_FILE) + name.ljust(_CONFIG_FILE_SIZE, b"\0"))
+
+
+def _text_writer(kind: MessageId, length_bytes: int) -> Callable[[BinaryIO, Any], None]:
+    def write(stream: BinaryIO, message: Any) -> None:
+        encoded = message.text.encode()
+        stream.write(_kind(kind) + len(encoded).to_bytes(length_bytes, "little") + encoded)
+
+    return write
+
+
+def _write_close(stream: BinaryIO, _: Close) -> None:
+    stream.write(_kind(MessageId.CLOSE))
+
+
+def _write_acquisition(stream: BinaryIO, acquisition: Acquisition) -> None:
+    head, data, trajectory = acquisition.head, acquisition.data, acquisition.trajectory
+    samples, dimensions = head["number_of_samples"], head["trajectory_dimensions"]
+    _require(data.shape == (head["active_channels"], samples))
+    stream.write(_kind(MessageId.ACQUISITION) + head.tobytes())
+    if trajectory is None:
+        _require(dimensions == 0)
+    else:
+        _require(trajectory.shape == (samples, dimensions))
+        stream.write(np.ascontiguousarray(trajectory, np.float32).data)
+    stream.write(np.ascontiguousarray(data, np.complex64).data)
+
+
+def _write_waveform(stream: BinaryIO, waveform: Waveform) -> None:
+    head = waveform.head
+    _require(waveform.data.shape == (head["channels"], head["number_of_samples"]))
+    stream.write(_kind(MessageId.WAVEFORM) + head.tobytes())
+    stream.write(np.ascontiguousarray(waveform.data, np.uint32).data)
+
+
+def _require(fits: bool) -> None:
+    if not fits:
+        raise ValueError("the header does not fit the data behind it")
+
+
+def _write_image(stream: BinaryIO, image: Image) -> None:
+    meta = image.meta.encode()
+    stream.write(_kind(MessageId.IMAGE) + image_head(image).tobytes())
+    stream.write(len(meta).to_bytes(8, "little") + meta)
+    stream.write(np.ascontiguousarray(image.data).data)
+
+
+_WRITERS: dict[type, Callable[[BinaryIO, Any], None]] = {
+    ConfigFile: _write_config_file,
+    ConfigText: _text_writer(MessageId.CONFIG_TEXT, 4),
+    HeaderText: _text_writer(MessageId.HEADER, 4),
+    Close: _write_close,
+    Text: _text_writer(MessageId.TEXT, 4),
+    Error: _text_writer(MessageId.ERROR, 8),
+    Acquisition: _write_acquisition,
+    Waveform: _write_waveform,
+    Image: _write_image,
+}

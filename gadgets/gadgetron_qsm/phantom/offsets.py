@@ -1,0 +1,66 @@
+"""Smooth offsets of phase and field that a real scanner adds: transmit phase and shim."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gadgetron_qsm.phantom.sampling import Volume, normalised_axes
+
+TRANSMIT_RAD = 0.8
+SHIM_OFFSET_HZ, SHIM_LINEAR_HZ, SHIM_SQUARE_HZ = (
+    25.0,
+    20.0,
+    10.0,
+)  # at the edge of the field of view
+MOST_FITTED = 200_000
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """Polynomial of second order in normalised coordinates; coefficients as `_monomials` orders."""
+
+    coefficients: NDArray[np.float64]
+
+    def on(self, matrix: tuple[int, int, int]) -> Volume:
+        """Values (z, y, x) on a grid over the field of view."""
+        return self.slab(matrix, slice(None))
+
+    def slab(self, matrix: tuple[int, int, int], planes: slice) -> Volume:
+        """Values on some of the planes."""
+        z, y, x = normalised_axes(matrix)
+        z, y = z[planes, None], y[None, :]
+        c = self.coefficients.astype(np.float32)
+        constant = c[0] + c[1] * z + c[2] * y + c[4] * z * z + c[5] * y * y + c[7] * z * y
+        slope = c[3] + c[8] * z + c[9] * y
+        return (constant[..., None] + slope[..., None] * x) + c[6] * x * x
+
+
+def _monomials(z: NDArray, y: NDArray, x: NDArray) -> NDArray[np.float64]:
+    return np.stack([np.ones_like(z), z, y, x, z * z, y * y, x * x, z * y, z * x, y * x], axis=-1)
+
+
+def transmit_phase(rng: np.random.Generator) -> Quadratic:
+    """Phase (rad) of the transmit field, which all coils and echoes share."""
+    return Quadratic(rng.uniform(-TRANSMIT_RAD, TRANSMIT_RAD, 10))
+
+
+def shim(field_hz: Volume, brain: NDArray[np.bool_], rng: np.random.Generator) -> Quadratic:
+    """Shim field (Hz): minus the second-order fit to the field in the brain, and a residual.
+
+    The residual has a few tens of Hz, centre-frequency offset included. An object without brain
+    gets the residual alone.
+    """
+    spread = np.repeat([SHIM_OFFSET_HZ, SHIM_LINEAR_HZ, SHIM_SQUARE_HZ], [1, 3, 6])
+    residual = rng.uniform(-spread, spread)
+    where = np.flatnonzero(brain)
+    where = where[:: max(1, len(where) // MOST_FITTED)]
+    if len(where) == 0:
+        return Quadratic(residual)
+    index = np.unravel_index(where, brain.shape)
+    axes = normalised_axes(brain.shape)
+    z, y, x = (axis[i].astype(np.float64) for axis, i in zip(axes, index, strict=True))
+    fit = np.linalg.lstsq(_monomials(z, y, x), field_hz.ravel()[where], rcond=None)[0]
+    return Quadratic(residual - fit)

@@ -1,0 +1,162 @@
+"""Replay: a raw file through the chain over a real socket, and everything it gives into a folder."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Queue
+from typing import Any, get_args
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+
+from gadgetron_qsm import configs
+from gadgetron_qsm.data import Map
+from gadgetron_qsm.dicom.series import write_series
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.gadgets import serve_scan
+from gadgetron_qsm.mrd.client import stream
+from gadgetron_qsm.mrd.files import RawFile, write_images
+from gadgetron_qsm.mrd.header import Header
+from gadgetron_qsm.mrd.images import image_to_map
+from gadgetron_qsm.mrd.messages import ConfigFile, ConfigText, Image
+from gadgetron_qsm.mrd.properties import read_properties
+from gadgetron_qsm.mrd.server import serve
+from gadgetron_qsm.report.accuracy import compare
+from gadgetron_qsm.report.picture import save_picture
+from gadgetron_qsm.report.report import series_entry, write_report
+from gadgetron_qsm.settings import MapName, Settings
+
+Progress = Callable[[int, int], None]
+Address = tuple[str, int]
+
+PICTURED = ("magnitude", "total_field", "local_field", "chi")
+SERVER_START_S = 10.0
+
+
+def replay(
+    raw: Path,
+    output: Path,
+    *,
+    config: str = "qsm",
+    overrides: Mapping[str, str] | None = None,
+    server: Address | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any] | None:
+    """Send a raw file through the chain; write dicom/, images.h5, report.json and picture.png.
+
+    `config` is the name of a configuration or the path of one; `overrides` are settings by key;
+    without `server` the chain runs here, behind a socket on loopback all the same.
+    Where the truth of a simulated scan lies beside the file, the map is compared with it; returns
+    that comparison (see report.accuracy.compare), else None.
+    Raises QsmError when the file, the settings or the chain fail, or no chi map comes back.
+    """
+    text = configuration(config)
+    properties = {**read_properties(text), **(overrides or {})}
+    settings = Settings.from_properties(properties)
+    if server and not overrides:
+        message = ConfigText(text) if Path(config).is_file() else ConfigFile(config)
+    else:
+        everything = {**properties, "deliver.maps": ",".join(get_args(MapName))}
+        message = ConfigText(_as_xml(everything))
+    with RawFile(raw) as file:
+        header = Header.parse(file.header_text)
+    with _served(server) as address:
+        images, latency_s = _stream(raw, address, message, progress)
+    maps = [image_to_map(image) for image in images]
+    chi = next((volume for volume in maps if volume.name == "chi"), None)
+    if chi is None:
+        raise QsmError("the server sent no susceptibility map; see its log")
+    accuracy = _accuracy(raw, maps, chi)
+    series = _write_dicom([m for m in maps if m.name in settings.deliver.maps], header, output)
+    write_images(output / "images.h5", images)
+    save_picture(output / "picture.png", _pictured(maps))
+    write_report(
+        output / "report.json",
+        maps[-1].report,
+        series=series,
+        timing_s={"latency": round(latency_s, 3)},
+        accuracy=accuracy,
+    )
+    return accuracy
+
+
+def configuration(config: str) -> str:
+    """Return the text of a configuration, from a path that ends in .xml or by name."""
+    path = Path(config)
+    if path.suffix == ".xml" and path.is_file():
+        return path.read_text(encoding="utf-8")
+    return configs.load(config)
+
+
+def _as_xml(properties: Mapping[str, str]) -> str:
+    lines = [
+        f"<property name={quoteattr(name)} value={quoteattr(value)}/>"
+        for name, value in properties.items()
+    ]
+    return f"<configuration>{''.join(lines)}</configuration>"
+
+
+@contextmanager
+def _served(server: Address | None) -> Iterator[Address]:
+    """Give the address of `server`, or of one that runs in this process as long as the block."""
+    if server:
+        yield server
+        return
+    stop, port = threading.Event(), Queue[int]()
+    thread = threading.Thread(
+        target=serve,
+        args=("127.0.0.1", 0, serve_scan),
+        kwargs={"ready": port.put, "stop": stop},
+        daemon=True,
+    )
+    thread.start()
+    try:
+        yield "127.0.0.1", port.get(timeout=SERVER_START_S)
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _stream(
+    raw: Path, address: Address, config: ConfigFile | ConfigText, progress: Progress | None
+) -> tuple[list[Image], float]:
+    """Return what comes back, and the seconds from the last readout sent to the last image."""
+    last_sent = time.perf_counter()
+
+    def on_progress(sent: int, total: int) -> None:
+        nonlocal last_sent
+        last_sent = time.perf_counter()
+        if progress:
+            progress(sent, total)
+
+    messages = stream(raw, *address, config, on_progress)
+    images = [message for message in messages if isinstance(message, Image)]
+    return images, time.perf_counter() - last_sent
+
+
+def _write_dicom(maps: list[Map], header: Header, output: Path) -> list[dict[str, Any]]:
+    """Write the series and return their entries for the report; echoes of a map share one."""
+    files: dict[str, list[Path]] = {}
+    for volume in maps:
+        files.setdefault(volume.name, []).extend(write_series(volume, header, output / "dicom"))
+    first = {volume.name: volume for volume in reversed(maps)}
+    return [series_entry(first[name], written, output) for name, written in files.items()]
+
+
+def _accuracy(raw: Path, maps: list[Map], chi: Map) -> dict[str, Any] | None:
+    truth = raw.with_name(f"{raw.stem}_truth.npz")
+    masks = [volume for volume in maps if volume.name == "mask"]
+    if not truth.is_file() or not masks:
+        return None
+    with np.load(truth) as file:
+        return compare(chi.data, masks[0].data > 0, dict(file))
+
+
+def _pictured(maps: list[Map]) -> list[Map]:
+    """Pick the first map of each kind that the picture shows, chi last."""
+    first = {volume.name: volume for volume in reversed(maps)}
+    return [first[name] for name in PICTURED if name in first]

@@ -1,0 +1,1 @@
+"""What a run leaves for people: report.json, a picture, accuracy against a known truth."""

@@ -1,0 +1,142 @@
+"""Every parameter of the chain: type, unit, default, range. Key: stage.key."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gadgetron_qsm.errors import QsmError
+
+MapName = Literal["chi", "r2star", "magnitude", "total_field", "local_field", "mask"]
+
+
+class _Stage(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KSpaceSettings(_Stage):
+    """Readouts to coil images."""
+
+    incomplete: Literal["refuse", "warn"] = Field(
+        "refuse", description="what to do when lines inside the sampled rectangle are missing"
+    )
+
+
+class CoilsSettings(_Stage):
+    """Coil combination (mcpc3ds)."""
+
+    phase_sign: Literal[1, -1] = Field(
+        1, description="-1 for data whose phase falls with time in a positive field (GE)"
+    )
+    smoothing_mm: float = Field(6.0, gt=0, le=50, description="SD of the sensitivities' Gaussian")
+
+
+class MaskSettings(_Stage):
+    """Brain mask (brain_mask)."""
+
+    opening_mm: float = Field(12.0, gt=0, le=30, description="erosion that cuts off the scalp")
+    closing_mm: float = Field(2.0, ge=0, le=20, description="gaps that are closed")
+    largest_residual_rad: float = Field(
+        0.3, gt=0, le=3.2, description="echo-fit residual above which phase is not trusted"
+    )
+
+
+class BackgroundSettings(_Stage):
+    """Background field removal."""
+
+    method: Literal["vsharp"] = "vsharp"
+    largest_radius_mm: float = Field(10.0, gt=0, le=40, description="largest sphere")
+    smallest_radius_mm: float | None = Field(
+        None, gt=0, le=40, description="smallest sphere; default one voxel"
+    )
+    threshold: float = Field(0.08, gt=0, lt=1, description="truncation of the deconvolution")
+
+
+class InversionSettings(_Stage):
+    """Dipole inversion."""
+
+    method: Literal["tv"] = "tv"
+    regularisation: float = Field(1e-4, gt=0, le=1, description="weight of total variation, ppm")
+    iterations: int = Field(60, ge=1, le=10000)
+    padding_mm: float = Field(20.0, ge=0, le=200, description="zeros around the volume")
+
+
+class DeliverSettings(_Stage):
+    """What goes to the console."""
+
+    maps: tuple[MapName, ...] = Field(
+        ("chi", "r2star", "magnitude"), description="maps sent back, names separated by commas"
+    )
+    dicom_folder: Path | None = Field(
+        None, description="folder that also gets every map as a DICOM series"
+    )
+
+
+class Settings(BaseModel):
+    """All settings, a section a stage."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    preset: Literal["standard"] = "standard"
+    kspace: KSpaceSettings = KSpaceSettings()
+    coils: CoilsSettings = CoilsSettings()
+    mask: MaskSettings = MaskSettings()
+    background: BackgroundSettings = BackgroundSettings()
+    inversion: InversionSettings = InversionSettings()
+    deliver: DeliverSettings = DeliverSettings()
+
+    @classmethod
+    def from_properties(cls, properties: Mapping[str, str]) -> Settings:
+        """Build from texts by key, as configurations and --set give them.
+
+        Raises QsmError that names the key, what is wrong with its value, or the nearest right key.
+        """
+        sections: dict[str, object] = {}
+        for key, text in properties.items():
+            if key not in keys():
+                raise QsmError(f"unknown setting '{key}'{_nearest(key)}")
+            stage, _, name = key.rpartition(".")
+            value = _value(key, text)
+            if stage:
+                sections.setdefault(stage, {})[name] = value  # type: ignore[index]
+            else:
+                sections[name] = value
+        try:
+            return cls.model_validate(sections)
+        except ValidationError as error:
+            raise QsmError(_first_problem(error)) from error
+
+
+def keys() -> list[str]:
+    """Return every key, as in 'inversion.iterations'."""
+    named = []
+    for name, section in Settings.model_fields.items():
+        model = section.annotation
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            named += [f"{name}.{key}" for key in model.model_fields]
+        else:
+            named.append(name)
+    return named
+
+
+def _value(key: str, text: str) -> object:
+    if key == "deliver.maps":
+        return [name.strip() for name in text.split(",") if name.strip()]
+    if key == "coils.phase_sign":
+        return {"1": 1, "+1": 1, "-1": -1}.get(text.strip(), text)
+    return text.strip()
+
+
+def _nearest(key: str) -> str:
+    near = difflib.get_close_matches(key, keys(), n=1, cutoff=0.5)
+    return f"; did you mean '{near[0]}'?" if near else "; 'gadgetron-qsm check' lists the settings"
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"] if not isinstance(part, int))
+    return f"setting '{key}' = {problem['input']!r}: {problem['msg'].lower()}"

@@ -1,0 +1,169 @@
+"""Peers that end, send nonsense or are told of an error."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+import time
+
+import pytest
+
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.mrd.connection import Connection, NoScan
+from gadgetron_qsm.mrd.messages import (
+    Close,
+    ConfigText,
+    Error,
+    HeaderText,
+    Text,
+)
+from gadgetron_qsm.mrd.wire import PeerGone, read_message
+
+CLOSE = struct.pack("<H", 4)
+CONFIG = ConfigText('<configuration><property name="preset" value="fast"/></configuration>')
+
+
+def everything(sock):
+    """All bytes to the end of the connection."""
+    parts = []
+    while part := sock.recv(1 << 16):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def readers():
+    return [thread for thread in threading.enumerate() if thread.name == "mrd-reader"]
+
+
+@pytest.mark.parametrize("half_a_message", [b"", struct.pack("<HI", 5, 10) + b"half"])
+def test_a_peer_that_ends_without_close_is_gone_after_its_last_message(
+    connected, half_a_message, send
+):
+    connection, peer = connected
+    send(peer, Text("last"))
+    peer.sendall(half_a_message)
+    peer.close()
+    messages = iter(connection)
+    assert next(messages) == Text("last")
+    with pytest.raises(PeerGone):
+        next(messages)
+
+
+def test_a_dead_peer_is_noticed_within_a_second_and_without_computing(connected):
+    connection, peer = connected
+    threading.Timer(0.2, peer.close).start()
+    start, computed = time.monotonic(), time.process_time()
+    with pytest.raises(PeerGone):
+        list(connection)
+    connection.close()
+    assert time.monotonic() - start < 1.2
+    assert time.process_time() - computed < 0.2
+    assert readers() == []
+
+
+def test_an_error_of_the_peer_is_raised(connected, send):
+    connection, peer = connected
+    send(peer, Error("out of helium"))
+    with pytest.raises(QsmError, match="out of helium"):
+        list(connection)
+
+
+def test_a_second_header_is_refused(connected, send):
+    connection, peer = connected
+    send(peer, HeaderText("<header/>"))
+    with pytest.raises(QsmError, match="HeaderText in the middle"):
+        list(connection)
+
+
+def test_bytes_that_are_no_message_end_the_iteration(connected):
+    connection, peer = connected
+    peer.sendall(struct.pack("<H", 1018))
+    with pytest.raises(QsmError, match="kind 1018"):
+        list(connection)
+
+
+def test_sending_to_a_peer_that_is_gone_says_so(connected, make_acquisition):
+    connection, peer = connected
+    peer.close()
+    readout = make_acquisition(channels=16, samples=1 << 13)
+    with pytest.raises(PeerGone, match="Acquisition"):
+        _ = [connection.send(readout) for _ in range(100)]
+
+
+def test_an_error_inside_gadgetron_is_sent_when_all_input_is_read(
+    connected, make_acquisition, send
+):
+    connection, peer = connected
+    readout = make_acquisition(channels=16, samples=1 << 13)
+    failing = threading.Thread(target=connection.fail_inside_gadgetron, args=["no echo times"])
+    failing.start()
+    send(peer, *[readout] * 20)
+    peer.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        peer.recv(1)
+    peer.settimeout(10)
+    send(peer, Close())
+    failing.join(5)
+    connection.close()
+    assert everything(peer) == struct.pack("<HQ", 8, 13) + b"no echo times" + CLOSE
+
+
+def test_an_error_inside_gadgetron_that_is_gone_is_no_second_error(connected):
+    connection, peer = connected
+    peer.close()
+    connection.fail_inside_gadgetron("no echo times")
+    connection.close()
+    assert readers() == []
+
+
+def test_an_error_after_bytes_that_are_no_message_waits_for_silence(connected):
+    connection, peer = connected
+    peer.sendall(struct.pack("<H", 1018) + bytes(1 << 20))
+    connection.fail_inside_gadgetron("why")
+    peer.close()
+    assert not connection._reader.is_alive()
+
+
+def test_an_error_as_server_reaches_a_client_that_still_sends(connected, make_acquisition, send):
+    connection, peer = connected
+    readout = make_acquisition(channels=16, samples=1 << 13)
+    failing = threading.Thread(target=connection.fail_as_server, args=["no echo times"])
+    failing.start()
+    send(peer, *[readout] * 40, Close())
+    text = b"ERROR   no echo times"
+    assert everything(peer) == struct.pack("<HI", 5, len(text)) + text + CLOSE
+    failing.join(5)
+    assert readers() == []
+
+
+@pytest.mark.parametrize("messages", [[], [CONFIG], [CONFIG, Close()]])
+def test_a_client_without_a_header_is_let_go_quietly(sockets, messages, send):
+    ours, peer = sockets
+    send(peer, *messages)
+    peer.shutdown(socket.SHUT_WR)
+    with pytest.raises(NoScan):
+        Connection.open(ours)
+    assert everything(peer) == CLOSE
+    assert readers() == []
+
+
+def test_a_silent_client_is_let_go_after_the_timeout(sockets, monkeypatch, send):
+    monkeypatch.setattr("gadgetron_qsm.mrd.connection.LINGER_S", 0.1)
+    ours, peer = sockets
+    send(peer, CONFIG)
+    start = time.monotonic()
+    with pytest.raises(NoScan):
+        Connection.open(ours, header_timeout_s=0.2)
+    assert time.monotonic() - start < 2
+    assert readers() == []
+
+
+def test_a_client_that_sends_something_else_is_told(sockets, make_acquisition, send):
+    ours, peer = sockets
+    send(peer, CONFIG, make_acquisition(), Close())
+    with pytest.raises(QsmError, match="Acquisition where the MRD header must be"):
+        Connection.open(ours)
+    with peer.makefile("rb") as stream:
+        assert read_message(stream).text.startswith("ERROR   the client sent Acquisition")
+        assert read_message(stream) == Close()

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.mrd.header import Header, Limit
+from gadgetron_qsm.mrd.messages import ACQUISITION_HEADER
+
+
+def test_the_header_is_in_seconds_hertz_and_z_y_x(header_text):
+    header = Header.parse(header_text(te_ms=(5, 10, 15.5)))
+    assert header.echo_times_s == (0.005, 0.01, 0.0155)
+    assert header.larmor_hz == 127732435
+    assert header.field_strength_t == pytest.approx(3, abs=1e-4)
+    assert (header.encoded_matrix, header.encoded_fov_mm) == ((4, 6, 16), (16, 18, 32))
+    assert (header.recon_matrix, header.recon_fov_mm) == ((4, 6, 8), (16, 18, 16))
+    assert header.limits["kspace_encode_step_1"] == Limit(0, 5, 3)
+    assert "kspace_encode_step_2" not in header.limits
+
+
+def test_a_nul_behind_the_header_does_not_matter(header_text):
+    assert Header.parse(header_text() + "\0").recon_matrix == (4, 6, 8)
+
+
+def test_the_geometry_is_that_of_the_readout(header_text):
+    head = np.zeros((), ACQUISITION_HEADER)
+    head["position"] = 1, 2, 3
+    head["read_dir"], head["phase_dir"], head["slice_dir"] = np.roll(np.eye(3), 1, axis=1)
+    geometry = Header.parse(header_text()).geometry(head)
+    assert geometry.voxel_size == (4, 3, 2)
+    assert geometry.position == (1, 2, 3)
+    assert (geometry.read_dir, geometry.slice_dir) == ((0, 1, 0), (1, 0, 0))
+    assert geometry.b0_direction == (0, 1, 0)
+
+
+def test_the_geometry_of_an_image_may_be_its_own(header_text):
+    head = np.zeros((), ACQUISITION_HEADER)
+    head["read_dir"], head["phase_dir"], head["slice_dir"] = np.eye(3)
+    geometry = Header.parse(header_text()).geometry(head, (2, 4, 8), (2, 8, 32))
+    assert (geometry.matrix, geometry.voxel_size) == ((2, 4, 8), (1, 2, 4))
+
+
+def test_directions_that_nobody_filled_in_are_refused(header_text):
+    with pytest.raises(QsmError, match="not orthogonal"):
+        Header.parse(header_text()).geometry(np.zeros((), ACQUISITION_HEADER))
+
+
+def test_without_imaging_frequency_the_nominal_field_counts(header_text):
+    system = (
+        "<acquisitionSystemInformation><systemFieldStrength_T>7</systemFieldStrength_T>"
+        "</acquisitionSystemInformation><experimentalConditions>"
+    )
+    text = header_text(larmor_hz=0).replace("<experimentalConditions>", system)
+    assert Header.parse(text).larmor_hz == pytest.approx(298.04e6, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"te_ms": ()}, "no echo times"),
+        ({"te_ms": (0.005, -0.01)}, "must be in ms"),
+        ({"te_ms": (5, 5, 10)}, "positive and increasing"),
+        ({"te_ms": (5000, 10000)}, "must be in ms"),
+        ({"last_contrast": 4}, "3 echo times but 5 contrasts"),
+        ({"trajectory": "spiral"}, "'spiral' is not supported"),
+        ({"larmor_hz": 0}, "no field strength"),
+        ({"z": 0}, "matrix or field of view"),
+        ({"fov_z": -1}, "matrix or field of view"),
+    ],
+)
+def test_a_header_that_no_map_can_come_from_is_refused(header_text, changes, what):
+    with pytest.raises(QsmError, match=what) as refused:
+        Header.parse(header_text(**changes))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["", "not XML", "<ismrmrdHeader>", "<configuration/>"])
+def test_what_is_no_header_is_refused_in_one_line(text):
+    with pytest.raises(QsmError, match="MRD header") as refused:
+        Header.parse(text)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["client_gadgetron", "client_python_ismrmrd_server", "server_images_r2"]
+)
+def test_the_headers_of_real_peers_are_read(recorded, name):
+    stream = recorded(name)
+    start, end = stream.index(b"<ismrmrdHeader"), stream.index(b"</ismrmrdHeader>") + 16
+    header = Header.parse(stream[start:end].decode())
+    assert header.echo_times_s == (0.005, 0.01, 0.015)
+    assert header.larmor_hz == 127732435
+    assert (header.encoded_matrix, header.recon_matrix) == ((22, 28, 44), (22, 28, 22))
+    assert header.limits["kspace_encode_step_2"] == Limit(0, 21, 11)

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import io
+import types
+
+import ismrmrd
+import numpy as np
+import pytest
+
+from gadgetron_qsm.data import Echoes, Map
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.geometry import Geometry
+from gadgetron_qsm.mrd.images import echoes_to_images, image_to_map, map_to_image
+from gadgetron_qsm.mrd.volumes import images_to_coil_images
+from gadgetron_qsm.mrd.wire import read_message, write_message
+
+
+def over_the_wire(image):
+    stream = io.BytesIO()
+    write_message(stream, image)
+    stream.seek(0)
+    return read_message(stream)
+
+
+@pytest.fixture
+def geometry():
+    """Oblique, with numbers that float32 cannot hold."""
+    a, b = 0.3, 0.2
+    tilt = np.array([[1, 0, 0], [0, np.cos(a), np.sin(a)], [0, -np.sin(a), np.cos(a)]])
+    turn = np.array([[np.cos(b), np.sin(b), 0], [-np.sin(b), np.cos(b), 0], [0, 0, 1]])
+    read, phase, slice_ = (tuple(row) for row in (turn @ tilt).tolist())
+    return Geometry((4, 6, 8), (1.1, 0.7, 1 / 3), (10.1, -20.2, 30.3), read, phase, slice_)
+
+
+@pytest.fixture
+def chi(geometry, rng):
+    report = {"provenance": {"inversion": "tv <&> µ"}, "quality": {"snr": 1 / 3}, "warnings": ["a"]}
+    data = rng.standard_normal(geometry.matrix).astype(np.float32)
+    return Map("chi", data, "ppb", geometry, report=report)
+
+
+@pytest.mark.parametrize(("echo", "echo_time_s"), [(None, None), (0, 0.0045), (3, 1 / 30)])
+def test_a_map_comes_back_from_the_wire_as_it_was(chi, echo, echo_time_s):
+    sent = Map(chi.name, chi.data, chi.unit, chi.geometry, echo, echo_time_s, chi.report)
+    back = image_to_map(over_the_wire(map_to_image(sent, None, 7)))
+    np.testing.assert_array_equal(back.data, sent.data)
+    assert back.data.dtype == np.float32
+    assert (back.name, back.unit, back.geometry) == (sent.name, sent.unit, sent.geometry)
+    assert (back.echo, back.echo_time_s, back.report) == (echo, echo_time_s, sent.report)
+
+
+def test_a_report_of_numpy_numbers_and_read_only_mappings_comes_back_in_python(chi):
+    report = types.MappingProxyType(
+        {"timing_s": types.MappingProxyType({"fit": np.float32(0.5)}), "n": np.int64(3)}
+    )
+    sent = Map(chi.name, chi.data, chi.unit, chi.geometry, report=report)
+    assert image_to_map(map_to_image(sent, None, 1)).report == {"timing_s": {"fit": 0.5}, "n": 3}
+
+
+def test_the_header_has_the_geometry_in_the_order_of_mrd(chi, geometry):
+    head = map_to_image(chi, None, 7).head
+    assert head["matrix_size"].tolist() == [8, 6, 4]
+    np.testing.assert_allclose(head["field_of_view"], [8 / 3, 4.2, 4.4], rtol=1e-6)
+    np.testing.assert_allclose(head["position"], geometry.position, rtol=1e-6)
+    np.testing.assert_allclose(head["phase_dir"], geometry.phase_dir, rtol=1e-6)
+    assert (head["image_series_index"], head["image_index"], head["channels"]) == (7, 1, 1)
+    assert (head["data_type"], head["version"]) == (5, 1)
+
+
+@pytest.mark.parametrize(("name", "image_type"), [("chi", 3), ("magnitude", 1), ("r2star", 3)])
+def test_only_magnitudes_are_of_type_magnitude(chi, name, image_type):
+    image = map_to_image(Map(name, chi.data, "", chi.geometry), None, 1)
+    assert image.head["image_type"] == image_type
+
+
+def test_the_scan_is_known_by_its_own_header(chi, make_acquisition):
+    source = make_acquisition().head
+    head = map_to_image(chi, source, 1).head
+    for name in ("measurement_uid", "acquisition_time_stamp", "patient_table_position"):
+        np.testing.assert_array_equal(head[name], source[name])
+
+
+def test_consoles_find_what_they_read_in_the_meta(chi):
+    image = map_to_image(
+        Map("magnitude", chi.data, "a.u.", chi.geometry, 1, 0.0103),
+        None, 1, description="Magnitude echo 2", window=(0.0, 400.0),
+    )  # fmt: skip
+    meta = ismrmrd.Meta.deserialize(image.meta)
+    assert meta["DataRole"] == meta["GADGETRON_DataRole"] == ["Image", "Quantitative"]
+    for name in ("SeriesDescription", "SequenceDescriptionAdditional", "GADGETRON_SeqDescription"):
+        assert meta[name] == "Magnitude echo 2"
+    assert meta["ImageComment"] == meta["ImageComments"] == meta["GADGETRON_ImageComment"]
+    assert (meta["WindowCenter"], meta["WindowWidth"]) == ("0", "400")
+    assert (meta["GADGETRON_WindowCenter"], meta["GADGETRON_WindowWidth"]) == ("0", "400")
+    assert meta["EchoTime"] == meta["GADGETRON_TE"] == "10.3"
+    assert meta["Keep_image_geometry"] == "1"
+    assert meta["GADGETRON_ImageNumber"] == "1"
+    assert "QSM" in meta["ImageProcessingHistory"]
+    assert meta["gadgetron_qsm_map"] == '"magnitude"'
+
+
+@pytest.mark.parametrize("window", [None, (0.5, 1)])
+def test_a_window_that_consoles_would_truncate_is_left_out(chi, window):
+    meta = ismrmrd.Meta.deserialize(map_to_image(chi, None, 1, window=window).meta)
+    assert "WindowCenter" not in meta
+    assert "GADGETRON_WindowWidth" not in meta
+
+
+def test_a_geometry_that_was_changed_on_the_way_is_believed(chi):
+    image = map_to_image(chi, None, 1)
+    head = image.head.copy()
+    head["position"][0] += 5
+    back = image_to_map(type(image)(head, image.data, image.meta))
+    np.testing.assert_allclose(back.geometry.position, (15.1, -20.2, 30.3), rtol=1e-6)
+    np.testing.assert_allclose(back.geometry.voxel_size, chi.geometry.voxel_size, rtol=1e-6)
+
+
+@pytest.mark.parametrize("meta", ["", "<ismrmrdMeta/>"])
+def test_an_image_of_others_is_no_map(make_image, meta):
+    with pytest.raises(QsmError, match="no map of gadgetron-qsm"):
+        image_to_map(make_image(np.zeros((1, 1, 2, 3), np.float32), meta))
+
+
+@pytest.mark.parametrize(
+    ("meta", "what"),
+    [
+        ("<ismrmrdMeta><meta><name>gadgetron_qsm_map</name><value>chi", "not valid XML"),
+        (
+            "<!DOCTYPE a><ismrmrdMeta><meta><name>gadgetron_qsm_map</name></meta></ismrmrdMeta>",
+            "entities",
+        ),
+        (
+            "<ismrmrdMeta><meta><name>gadgetron_qsm_map</name><value>chi</value></meta></ismrmrdMeta>",
+            "changed on the way",
+        ),
+    ],
+)
+def test_a_broken_meta_is_refused(make_image, meta, what):
+    with pytest.raises(QsmError, match=what):
+        image_to_map(make_image(np.zeros((1, 1, 2, 3), np.float32), meta))
+
+
+def test_echoes_come_back_from_the_wire_as_they_were(geometry, header, rng):
+    data = rng.standard_normal((3, *geometry.matrix, 2), np.float32).view(np.complex64)[..., 0]
+    sent = Echoes(data, header.echo_times_s, header.larmor_hz, geometry, {"warnings": ["a"]})
+    images = [over_the_wire(image) for image in echoes_to_images(sent)]
+    assert [int(image.head["contrast"]) for image in images] == [0, 1, 2]
+    assert {int(image.head["image_type"]) for image in images} == {5}
+    back = images_to_coil_images(images[::-1], header)
+    np.testing.assert_array_equal(back.data[:, 0], data)
+    assert (back.geometry, back.report) == (geometry, {"warnings": ["a"]})

@@ -1,0 +1,171 @@
+"""Over real sockets on loopback: our server, and clients that fail."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.mrd.client import stream
+from gadgetron_qsm.mrd.messages import (
+    ConfigText,
+    HeaderText,
+    Text,
+)
+from gadgetron_qsm.mrd.server import serve
+from gadgetron_qsm.mrd.wire import PeerGone
+
+HOST = "127.0.0.1"
+CONFIG = ConfigText("<configuration/>")
+
+
+@pytest.mark.parametrize("name", ["client_gadgetron", "client_python_ismrmrd_server"])
+def test_what_real_clients_sent_is_served(serving, recorded, name, echo, answers):
+    port = serving(echo)
+    with socket.create_connection((HOST, port)) as sock:
+        sock.sendall(recorded(name))
+        assert answers(sock) == [Text("1172 readouts")]
+
+
+def test_one_scan_after_another_is_served(serving, raw_file, echo):
+    port = serving(echo)
+    for _ in range(3):
+        assert list(stream(raw_file, HOST, port, CONFIG)) == [Text("1880 readouts")]
+
+
+def fail(_):
+    raise QsmError("no echo times")
+
+
+def crash(_):
+    return {}["echo"]
+
+
+@pytest.mark.parametrize(
+    ("handler", "text"),
+    [(fail, "reports: no echo times"), (crash, "reports: KeyError: 'echo'")],
+)
+def test_what_a_handler_raises_the_client_is_told(serving, raw_file, handler, text):
+    port = serving(handler)
+    for _ in range(2):  # and the next one is served
+        with pytest.raises(QsmError, match=text):
+            list(stream(raw_file, HOST, port, CONFIG))
+
+
+def test_a_fault_is_logged_with_its_traceback_and_a_refusal_in_one_line(serving, raw_file, caplog):
+    for handler, has_traceback in ((fail, False), (crash, True)):
+        caplog.clear()
+        with pytest.raises(QsmError):
+            list(stream(raw_file, HOST, serving(handler), CONFIG))
+        assert [bool(record.exc_info) for record in caplog.records] == [has_traceback]
+        assert caplog.records[0].levelno == logging.ERROR
+
+
+def test_a_client_that_dies_in_the_scan_is_gone_and_the_next_is_served(
+    serving, recorded, echo, answers
+):
+    ended = []
+
+    def handler(connection):
+        try:
+            echo(connection)
+        except PeerGone:
+            ended.append(time.monotonic())
+            raise
+
+    port = serving(handler)
+    with socket.create_connection((HOST, port)) as sock:
+        sock.sendall(recorded("client_gadgetron")[:1_000_000])
+    died = time.monotonic()
+    with socket.create_connection((HOST, port)) as sock:
+        sock.sendall(recorded("client_gadgetron"))
+        assert answers(sock) == [Text("1172 readouts")]
+    assert len(ended) == 1
+    assert ended[0] - died < 1
+
+
+def test_a_silent_client_does_not_keep_the_next_waiting(serving, raw_file, monkeypatch, echo):
+    monkeypatch.setattr("gadgetron_qsm.mrd.connection.LINGER_S", 0.1)
+    port = serving(echo, header_timeout_s=0.2)
+    start = time.monotonic()
+    with socket.create_connection((HOST, port)):
+        assert list(stream(raw_file, HOST, port, CONFIG)) == [Text("1880 readouts")]
+    assert time.monotonic() - start < 3
+
+
+def test_a_client_that_only_knocks_is_no_error(serving, raw_file, caplog, echo):
+    port = serving(echo)
+    socket.create_connection((HOST, port)).close()
+    assert list(stream(raw_file, HOST, port, CONFIG)) == [Text("1880 readouts")]
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def test_garbage_is_answered_with_an_error_and_the_next_is_served(serving, raw_file, echo, answers):
+    port = serving(echo)
+    with socket.create_connection((HOST, port)) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        (answer,) = answers(sock)
+    assert answer.text.startswith("ERROR   ")
+    assert list(stream(raw_file, HOST, port, CONFIG)) == [Text("1880 readouts")]
+
+
+def listens(port):
+    with socket.socket() as sock:
+        return sock.connect_ex((HOST, port)) == 0
+
+
+def test_stop_ends_a_server_whose_client_is_silent_in_the_scan(serving, recorded):
+    stop, states = threading.Event(), []
+
+    def handler(connection):
+        states.append("started")
+        try:
+            list(connection)
+        except PeerGone:
+            states.append("ended")
+
+    port = serving(handler, stop=stop)
+    with socket.create_connection((HOST, port)) as sock:
+        sock.sendall(recorded("client_gadgetron")[:100_000])
+        time.sleep(0.3)
+        start = time.monotonic()
+        stop.set()
+        while listens(port) and time.monotonic() - start < 5:
+            time.sleep(0.05)
+    assert time.monotonic() - start < 2
+    assert states == ["started", "ended"]
+
+
+def test_interrupting_the_process_ends_the_server(tmp_path, send, answers):
+    script = (
+        "from gadgetron_qsm.mrd.server import serve\n"
+        "serve('127.0.0.1', 0, list, ready=lambda port: print(port, flush=True))\n"
+        "print('ended')"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=tmp_path,
+    ) as process:  # fmt: skip
+        port = int(process.stdout.readline())
+        with socket.create_connection((HOST, port)) as sock:
+            send(sock, CONFIG, HeaderText("<header/>"))
+            time.sleep(0.3)
+            process.send_signal(signal.SIGINT)
+            assert [message.text for message in answers(sock)] == ["ERROR   the server was stopped"]
+        out, error = process.communicate(timeout=5)
+    assert (out, error, process.returncode) == ("ended\n", "", 0)
+
+
+def test_a_port_in_use_is_refused(serving, echo):
+    port = serving(echo)
+    with pytest.raises(QsmError, match=f"cannot listen on 127.0.0.1:{port}"):
+        serve(HOST, port, echo)

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from gadgetron_qsm.data import Map
+from gadgetron_qsm.dicom.kinds import MAPS
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.geometry import Geometry
+from gadgetron_qsm.report.picture import draw, save_picture
+
+SHAPE = (8, 20, 16)
+AXIAL = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
+MIDDLE = (4, 10, 8)
+
+
+@pytest.fixture
+def make_map():
+    geometry = Geometry(SHAPE, (4.0, 1.0, 2.0), (0, 0, 0), *AXIAL)
+
+    def make(name: str, data=None) -> Map:
+        data = np.zeros(SHAPE, np.float32) if data is None else data
+        return Map(name, data, MAPS[name].unit, geometry)
+
+    return make
+
+
+@pytest.fixture
+def chi(make_map):
+    """Susceptibility whose non-zero voxels have their middle at MIDDLE."""
+    data = np.random.default_rng(4).normal(0, 80, SHAPE).astype(np.float32)
+    data[0], data[:, 0], data[:, :, 0] = 0, 0, 0
+    return make_map("chi", data)
+
+
+def test_each_map_is_shown_in_its_axial_coronal_and_sagittal_slice(make_map, chi):
+    field = np.random.default_rng(5).normal(0, 20, SHAPE).astype(np.float32)
+    axes = draw([make_map("local_field", field), chi]).axes
+    z, y, x = MIDDLE
+    for row, data in ((0, field), (4, chi.data)):
+        axial, coronal, sagittal = (axes[row + i].images[0].get_array() for i in range(3))
+        np.testing.assert_array_equal(axial, data[z])
+        np.testing.assert_array_equal(coronal, data[::-1, y])
+        np.testing.assert_array_equal(sagittal, data[::-1, :, x])
+
+
+def test_a_voxel_is_as_high_as_it_is(chi):
+    figure = draw([chi])
+    axial, coronal, sagittal = figure.axes[:3]
+    assert (axial.get_aspect(), coronal.get_aspect(), sagittal.get_aspect()) == (0.5, 2, 4)
+
+
+def test_chi_is_grey_in_its_window_with_a_scale_in_ppb(chi):
+    axes = draw([chi]).axes
+    assert axes[0].images[0].get_clim() == (-200, 200)
+    assert axes[0].images[0].get_cmap().name == "gray"
+    assert axes[3].get_ylabel() == "ppb"
+
+
+def test_a_magnitude_has_no_scale(make_map):
+    scale = draw([make_map("magnitude", np.ones(SHAPE, np.float32))]).axes[3]
+    assert not scale.axison
+
+
+def test_edges_are_named_where_they_are(chi):
+    coronal = draw([chi]).axes[1]
+    places = {text.get_text(): text.get_position() for text in coronal.texts}
+    assert places["R"][0] < 0.1 < 0.9 < places["L"][0]
+    assert places["F"][1] < 0.1 < 0.9 < places["H"][1]
+
+
+def test_the_file_shows_the_patients_left_on_the_right(make_map, tmp_path):
+    data = np.zeros(SHAPE, np.float32)
+    data[:, 2:8, 12:] = 190  # x grows to the patient's left, y to the back
+    data[:, 2:8, :4] = -190
+    maps = [make_map("chi", data)]
+    save_picture(tmp_path / "maps.png", maps)
+    pixels = matplotlib.image.imread(tmp_path / "maps.png")[::-1, :, 0]
+    height, width = pixels.shape
+    shown = draw(maps).axes[0].get_position()
+    row = pixels[int((shown.y0 + 0.75 * shown.height) * height)]
+    at = [int((shown.x0 + part * shown.width) * width) for part in (0.12, 0.5, 0.88)]
+    assert row[at] == pytest.approx([0.025, 0.5, 0.975], abs=0.01)
+    assert [f.name for f in tmp_path.iterdir()] == ["maps.png"]
+
+
+def test_a_picture_that_cannot_be_written_is_one_clear_line(chi, tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(QsmError, match="cannot write"):
+        save_picture(tmp_path / "taken" / "maps.png", [chi])
+
+
+def test_drawing_leaves_pyplot_and_its_global_state_alone():
+    program = (
+        "import sys, gadgetron_qsm.report.picture; assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
