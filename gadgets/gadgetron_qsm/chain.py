@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -114,24 +115,10 @@ def susceptibility(scans: Iterable[Echoes], settings: Settings) -> Iterator[Map]
 def _maps(echoes: Echoes, settings: Settings) -> Iterator[Map]:
     journal = Journal(echoes.report)
     xp = array_module(echoes.data)
-    voxel_size = echoes.geometry.voxel_size
     magnitude = xp.abs(echoes.data)
     fit = _fit(echoes, magnitude, journal)
-    parameters = settings.mask.model_dump()
-    with journal.stage("mask", method="magnitude and phase residual", **parameters):
-        brain = brain_mask(magnitude[0], fit.residual, voxel_size, **parameters)
-    local_field, mask = _run(
-        journal, "background", background.METHODS, settings.background,
-        fit.total_field, brain, voxel_size,
-    )  # fmt: skip
-    chi = _run(
-        journal, "inversion", inversion.METHODS, settings.inversion,
-        local_field, mask, voxel_size, echoes.geometry.b0_direction, weight=field_weight(fit.noise, mask, voxel_size),
-    )  # fmt: skip
-    with journal.stage("reference", method="mean", region="the mean over the brain mask"):
-        chi = _reference(chi, mask, journal)
-    journal.quality["mask_volume_ml"] = _round(mask.sum() * np.prod(voxel_size) / 1000)
-    journal.quality["phase_residual_rad"] = _round(xp.median(fit.residual[mask]))
+    brain = _brain(magnitude, fit, echoes, settings, journal)
+    local_field, chi, mask = _chi(fit, brain, echoes, settings, journal)
 
     def made(name: str, data: Array, **echo: Any) -> Map:
         data = to_numpy(data).astype(np.float32, copy=False)
@@ -156,18 +143,42 @@ def _fit(echoes: Echoes, magnitude: Array, journal: Journal) -> EchoFit:
         return weighted_echo_fit(phase, magnitude, times, echoes.larmor_hz)
 
 
-def _run(
-    journal: Journal,
-    stage: str,
-    methods: Mapping[str, Callable[..., Any]],
-    settings: BaseModel,
-    *arguments: Any,
-    **more: Any,
-) -> Any:
-    """Run the method that the settings of a stage name, with the other settings."""
-    parameters = settings.model_dump()
-    with journal.stage(stage, **parameters):
-        return methods[parameters.pop("method")](*arguments, **parameters, **more)
+def _brain(
+    magnitude: Array, fit: EchoFit, echoes: Echoes, settings: Settings, journal: Journal
+) -> Array:
+    parameters = settings.mask.model_dump()
+    voxel_size = echoes.geometry.voxel_size
+    with journal.stage("mask", method="magnitude and phase residual", **parameters):
+        brain = brain_mask(magnitude[0], fit.residual, voxel_size, **parameters)
+    median = array_module(magnitude).median(fit.residual[brain])
+    journal.quality["phase_residual_rad"] = _round(median)
+    return brain
+
+
+def _chi(
+    fit: EchoFit, brain: Array, echoes: Echoes, settings: Settings, journal: Journal
+) -> tuple[Array, Array, Array]:
+    """Return local field and chi (ppm, referenced), and the mask that both hold in."""
+    geometry = echoes.geometry
+    remove = _with_settings(background.METHODS, settings.background)
+    with journal.stage("background", **settings.background.model_dump()):
+        local_field, mask = remove(fit.total_field, brain, geometry.voxel_size)
+    invert = _with_settings(inversion.METHODS, settings.inversion)
+    with journal.stage("inversion", **settings.inversion.model_dump()):
+        weight = field_weight(fit.noise, mask, geometry.voxel_size)
+        chi = invert(local_field, mask, geometry.voxel_size, geometry.b0_direction, weight=weight)
+    with journal.stage("reference", method="mean", region="the mean over the brain mask"):
+        chi = _reference(chi, mask, journal)
+    journal.quality["mask_volume_ml"] = _round(mask.sum() * np.prod(geometry.voxel_size) / 1000)
+    return local_field, chi, mask
+
+
+def _with_settings(
+    methods: Mapping[str, Callable[..., Any]], section: BaseModel
+) -> Callable[..., Any]:
+    """Return the method that a section names, with the section's other settings."""
+    parameters = section.model_dump()
+    return partial(methods[parameters.pop("method")], **parameters)
 
 
 def _reference(chi: Array, mask: Array, journal: Journal) -> Array:

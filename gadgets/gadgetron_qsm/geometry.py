@@ -33,12 +33,12 @@ class Geometry:
 
     def __post_init__(self) -> None:
         directions = np.array([self.read_dir, self.phase_dir, self.slice_dir], dtype=np.float64)
-        if np.abs(directions @ directions.T - np.eye(3)).max() > ORTHONORMAL_TOLERANCE:
+        if not np.abs(directions @ directions.T - np.eye(3)).max() <= ORTHONORMAL_TOLERANCE:
             raise QsmError(
                 "read, phase and slice directions are not orthogonal unit vectors; "
                 "the converter did not fill in the geometry"
             )
-        if min(self.matrix) < 1 or not min(self.voxel_size) > 0:
+        if min(self.matrix) < 1 or not all(size > 0 for size in self.voxel_size):
             raise QsmError(f"matrix {self.matrix} with voxels of {self.voxel_size} mm is no volume")
 
     @property
@@ -63,7 +63,7 @@ class Geometry:
 
     @property
     def image_orientation(self) -> tuple[float, ...]:
-        """ImageOrientationPatient: cosines of increasing column index, then increasing row index."""
+        """ImageOrientationPatient: cosines of increasing column, then of increasing row index."""
         return (*self.read_dir, *self.phase_dir)
 
     def image_position(self, z: int) -> Vector:

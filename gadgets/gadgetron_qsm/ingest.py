@@ -9,9 +9,17 @@ import numpy as np
 from gadgetron_qsm.data import CoilImages
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.header import Header
-from gadgetron_qsm.mrd.messages import Acquisition, Bucket, Image, ImageArray, Message, ReconData
+from gadgetron_qsm.mrd.messages import (
+    Acquisition,
+    Bucket,
+    Image,
+    ImageArray,
+    Message,
+    ReconBuffer,
+    ReconData,
+)
 from gadgetron_qsm.mrd.volumes import image_array_to_coil_images, images_to_coil_images
-from gadgetron_qsm.readouts import Readouts
+from gadgetron_qsm.readouts import Readouts, is_calibration_alone
 from gadgetron_qsm.settings import KSpaceSettings
 
 
@@ -52,15 +60,22 @@ def _readouts_of(message: Message) -> Iterator[Acquisition]:
         yield message
     elif isinstance(message, Bucket):
         yield from message.data
+        yield from filter(is_calibration_alone, message.reference)
     elif isinstance(message, ReconData):
         yield from _buffered_lines(message)
 
 
 def _buffered_lines(recon: ReconData) -> Iterator[Acquisition]:
-    """Take the lines out of Gadgetron's buffer (E0, E1, E2, coil, N, S, LOC)."""
+    """Take the lines out of Gadgetron's buffers (E0, E1, E2, coil, N, S, LOC)."""
     if len(recon.bits) != 1:
         raise QsmError(f"ReconData has {len(recon.bits)} encoding spaces; only one is supported")
-    buffer = recon.bits[0][0]
+    data, reference = recon.bits[0]
+    yield from _lines(data)
+    if reference:
+        yield from filter(is_calibration_alone, _lines(reference))
+
+
+def _lines(buffer: ReconBuffer) -> Iterator[Acquisition]:
     for at in np.ndindex(buffer.headers.shape):
         head = buffer.headers[at]
         if head["number_of_samples"]:

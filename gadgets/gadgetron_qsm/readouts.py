@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import ismrmrd
 import numpy as np
@@ -10,16 +11,19 @@ import numpy as np
 from gadgetron_qsm.data import CoilImages
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.kspace.assemble import Assembly
-from gadgetron_qsm.kspace.fourier import centred_ifft, crop_centre
+from gadgetron_qsm.kspace.fourier import centred_fft, centred_ifft, crop_centre
+from gadgetron_qsm.kspace.grappa import grappa
 from gadgetron_qsm.kspace.prewhiten import noise_covariance, whitening_matrix
-from gadgetron_qsm.mrd.header import Header, Limit
-from gadgetron_qsm.mrd.messages import Acquisition, Record
+from gadgetron_qsm.kspace.sampling import describe_missing, encoded_rectangle, is_whole_lattice
+from gadgetron_qsm.mrd.header import Header
+from gadgetron_qsm.mrd.messages import ACQUISITION_HEADER, Acquisition, Record
 from gadgetron_qsm.settings import KSpaceSettings
 
 log = logging.getLogger(__name__)
 
 BATCH = 256  # readouts that are transformed and placed together
 ONE_VOLUME = ("slice", "phase", "repetition", "set")
+BIPOLAR = "bipolar readouts: the eddy currents' phase between echoes is not corrected"
 
 
 def _flags(*numbers: int) -> int:
@@ -28,8 +32,9 @@ def _flags(*numbers: int) -> int:
 
 NOISE = _flags(ismrmrd.ACQ_IS_NOISE_MEASUREMENT)
 REVERSE = _flags(ismrmrd.ACQ_IS_REVERSE)
+CALIBRATION = _flags(ismrmrd.ACQ_IS_PARALLEL_CALIBRATION)
+CALIBRATION_AND_IMAGING = _flags(ismrmrd.ACQ_IS_PARALLEL_CALIBRATION_AND_IMAGING)
 NOT_IMAGING = _flags(
-    ismrmrd.ACQ_IS_PARALLEL_CALIBRATION,
     ismrmrd.ACQ_IS_NAVIGATION_DATA,
     ismrmrd.ACQ_IS_PHASECORR_DATA,
     ismrmrd.ACQ_IS_HPFEEDBACK_DATA,
@@ -39,6 +44,12 @@ NOT_IMAGING = _flags(
     30,  # phase stabilisation reference, and
     31,  # phase stabilisation: nameless in older ismrmrd
 )
+
+
+def is_calibration_alone(readout: Acquisition) -> bool:
+    """Tell whether a line was acquired for parallel imaging's calibration and not for the image."""
+    flags = int(readout.head["flags"])
+    return bool(flags & CALIBRATION) and not flags & CALIBRATION_AND_IMAGING
 
 
 class Readouts:
@@ -51,7 +62,7 @@ class Readouts:
         self._batch: list[Acquisition] = []
         self._first: Record = None
         self._assembly: Assembly | None = None
-        self._reversed = False
+        self._warnings: list[str] = []
 
     @property
     def started(self) -> bool:
@@ -59,12 +70,16 @@ class Readouts:
         return self._first is not None
 
     def add(self, readout: Acquisition) -> None:
-        """Take one readout; its flags tell noise, the image, and what is no part of it."""
+        """Take one readout; its flags tell noise, the image, and what is no part of it.
+
+        Lines for calibration alone belong to the image too where they are embedded in the scan.
+        """
         flags = int(readout.head["flags"])
         if flags & NOISE:
             self._noise.append(readout.data)
             return
-        if flags & NOT_IMAGING:
+        apart = is_calibration_alone(readout) and self._header.calibration_apart
+        if flags & NOT_IMAGING or apart:
             return
         if self._first is None:
             self._first = readout.head
@@ -80,45 +95,41 @@ class Readouts:
         if self._assembly is None:
             raise QsmError("the stream ended without a readout or image of the scan")
         self._flush()
-        warnings = self._check_complete(self._assembly.count > 0)
-        if self._reversed:
-            warnings.append("bipolar readouts: eddy-current phase between echoes is not corrected")
-        if not self._noise:
-            warnings.append(
-                "no noise readouts: the noise of all coils was taken as equal and white"
-            )
+        provenance: dict[str, Any] = {"method": "centred FFT", "noise_whitened": bool(self._noise)}
+        came = np.greater(self._assembly.count, 0)
         hybrid = self._assembly.finish()
-        matrix, fov_mm = self._kept()
+        missing = self._announced() & ~came
+        if missing.any():
+            self._complete(hybrid, came, missing, provenance)
+        if not self._noise:
+            self._warnings.append("no noise readouts: all coils' noise was taken as equal, white")
+        matrix, fov_mm = self._header.native_volume
         data = np.empty((*hybrid.shape[:2], *matrix), np.complex64)
         for echo, volume in enumerate(hybrid):
             image = centred_ifft(volume, axes=[1, 2])
             data[echo] = crop_centre(crop_centre(image, matrix[0], axis=1), matrix[1], axis=2)
-        provenance = {"method": "centred FFT", "noise_whitened": bool(self._noise)}
         return CoilImages(
             data=data,
             geometry=self._header.geometry(self._first, matrix, fov_mm),
             report={
                 "provenance": {"scan": _fingerprint(self._first), "kspace": provenance},
-                "warnings": warnings,
+                "warnings": self._warnings,
             },
         )
 
     def _start(self, readout: Acquisition) -> Assembly:
-        header = self._header
-        coils = readout.data.shape[0]
-        nz, ny, nx = header.encoded_matrix
-        kept = self._kept()[0][2]
+        coils, samples = readout.data.shape
+        nz, ny, nx = self._header.encoded_matrix
+        kept = self._header.native_volume[0][2]
         center = int(readout.head["center_sample"])
-        half = max(center, readout.data.shape[1] - center)
-        samples = kept if half <= (kept + 1) // 2 else nx  # or oversampling is gone already
+        if max(center, samples - center) <= (kept + 1) // 2:
+            nx = kept  # somebody before us has taken off the oversampling
+        echoes = len(self._header.echo_times_s)
         log.info(
-            "readouts: %d echoes, %d coils, %d partitions x %d lines x %d samples, %.0f MB",
-            *(len(header.echo_times_s), coils, nz, ny, kept),
-            len(header.echo_times_s) * coils * nz * ny * kept * 8e-6,
+            "%d echoes, %d coils, %d partitions x %d lines x %d samples: %.0f MB",
+            *(echoes, coils, nz, ny, kept, echoes * coils * nz * ny * kept * 8e-6),
         )
-        return Assembly(
-            len(header.echo_times_s), coils, (nz, ny, samples), kept, whitening=self._whitening()
-        )
+        return Assembly(echoes, coils, (nz, ny, nx), kept, whitening=self._whitening())
 
     def _whitening(self) -> np.ndarray | None:
         if not self._noise:
@@ -127,16 +138,6 @@ class Readouts:
             return whitening_matrix(noise_covariance(np.concatenate(self._noise, axis=1)))
         except ValueError as error:
             raise QsmError(f"the noise readouts cannot be used: {error}") from error
-
-    def _kept(self) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
-        """Matrix and field of view (z, y, x) without oversampling, voxels as acquired."""
-        header = self._header
-        zipped = zip(header.encoded_matrix, header.encoded_fov_mm, header.recon_fov_mm, strict=True)
-        z, y, x = (
-            (n, fov) if recon >= fov else (round(n * recon / fov), fov / n * round(n * recon / fov))
-            for n, fov, recon in zipped
-        )
-        return (z[0], y[0], x[0]), (z[1], y[1], x[1])
 
     def _flush(self) -> None:
         if not self._batch:
@@ -148,10 +149,16 @@ class Readouts:
                 f"a readout has {coils} coils, the first one {self._assembly.data.shape[1]}; "
                 "send the scan with one coil selection"
             )
-        heads = np.array([readout.head for readout in self._batch])
+        heads = np.empty(len(self._batch), ACQUISITION_HEADER)
+        for index, readout in enumerate(self._batch):  # np.array would promote 33 fields each time
+            heads[index] = readout.head
         data = np.stack([readout.data for readout in self._batch])
         self._batch = []
-        self._reversed |= reverse
+        for counter in ONE_VOLUME:
+            if heads["idx"][counter].any():
+                raise QsmError(f"the scan has several of {counter}; send a single volume")
+        if reverse and BIPOLAR not in self._warnings:
+            self._warnings.append(BIPOLAR)
         place = (heads["idx"]["contrast"].astype(int), self._at(heads, 2), self._at(heads, 1))
         try:
             self._assembly.add(
@@ -162,58 +169,44 @@ class Readouts:
             )
         except ValueError as error:
             raise QsmError(f"the raw data does not fit its header: {error}") from error
-        for counter in ONE_VOLUME:
-            if heads["idx"][counter].any():
-                raise QsmError(
-                    f"the scan has more than one {counter}; only single volumes are supported"
-                )
 
     def _at(self, heads: np.ndarray, step: int) -> np.ndarray:
         """Index of the lines in the matrix, along encoding step 1 or 2."""
+        counter = f"kspace_encode_step_{step}"
         size = self._header.encoded_matrix[2 - step]
-        index = heads["idx"][f"kspace_encode_step_{step}"].astype(int)
-        return index - self._limit(step).center + size // 2
+        return heads["idx"][counter].astype(int) - self._header.limit(counter).center + size // 2
 
-    def _limit(self, step: int) -> Limit:
-        size = self._header.encoded_matrix[2 - step]
-        name = f"kspace_encode_step_{step}"
-        return self._header.limits.get(name, Limit(0, size - 1, size // 2))
-
-    def _check_complete(self, came: np.ndarray) -> list[str]:
-        """Compare what came (echo, kz, ky) with the header's limits; return warnings."""
-        rectangle = np.zeros(came.shape[1:], bool)
-        window = []
-        for step in (2, 1):
-            limit, size = self._limit(step), self._header.encoded_matrix[2 - step]
-            start = limit.minimum - limit.center + size // 2
-            window.append(slice(max(start, 0), start + limit.maximum - limit.minimum + 1))
-        rectangle[tuple(window)] = True
-        warnings = []
-        missing = rectangle & ~came
-        if missing.any():
-            text = self._describe_missing(missing, int(rectangle.sum()) * len(came))
-            if self._settings.incomplete == "refuse":
-                raise QsmError(text)
-            warnings.append(text)
-        if not rectangle.all():
-            warnings.append("partial Fourier: what was not sampled was filled with zeros")
-        return warnings
-
-    def _describe_missing(self, missing: np.ndarray, total: int) -> str:
-        count = int(missing.sum())
-        factors = _acceleration(self._header)
-        if max(factors) > 1:
-            return (
-                f"the scan is undersampled ({factors[0]} x {factors[1]}): {count} of {total} lines "
-                "are left out; send it fully sampled, or as complex images that the scanner's "
-                "parallel imaging made"
-            )
-        echo, kz, ky = (int(i) for i in np.argwhere(missing)[0])
-        return (
-            f"{count} of {total} lines are missing, the first in echo {echo + 1}, "
-            f"partition {kz}, line {ky}: the scan was cut short; send it again, or set "
-            "kspace.incomplete=warn"
+    def _announced(self) -> np.ndarray:
+        limits = (self._header.limit(f"kspace_encode_step_{step}") for step in (2, 1))
+        announced = encoded_rectangle(
+            self._header.encoded_matrix[:2],
+            tuple((limit.minimum, limit.maximum, limit.center) for limit in limits),
         )
+        if not announced.all():
+            self._warnings.append("partial Fourier: lines that were not acquired are zero")
+        return announced
+
+    def _complete(
+        self, hybrid: np.ndarray, came: np.ndarray, missing: np.ndarray, provenance: dict[str, Any]
+    ) -> None:
+        """Fill the lines that were left out on purpose; refuse, or warn of, others."""
+        acceleration = self._header.acceleration
+        announced = np.any(missing | came, axis=0)
+        if acceleration != (1, 1) and is_whole_lattice(came, announced, acceleration):
+            if (came != came[0]).any():
+                raise QsmError("the echoes were sampled on different lines; that is not supported")
+            provenance["parallel_imaging"] = f"GRAPPA {acceleration[1]} x {acceleration[0]}"
+            kspace = centred_fft(hybrid, axes=[4])
+            try:
+                grappa(kspace, came[0], acceleration)
+            except ValueError as error:
+                raise QsmError(f"parallel imaging: {error}") from error
+            hybrid[:] = centred_ifft(kspace, axes=[4])
+            return
+        text = describe_missing(missing, came.shape[0] * int(announced.sum()))
+        if self._settings.incomplete == "refuse":
+            raise QsmError(f"{text}; send it again, or set kspace.incomplete=warn")
+        self._warnings.append(text)
 
 
 def _fingerprint(head: Record) -> dict[str, int | str]:
@@ -235,11 +228,3 @@ def _kind(head: Record) -> tuple[int, int, int, int, int, bool]:
         int(head["discard_post"]),
         bool(int(head["flags"]) & REVERSE),
     )
-
-
-def _acceleration(header: Header) -> tuple[int, int]:
-    imaging = header.document.encoding[0].parallelImaging
-    if imaging is None or imaging.accelerationFactor is None:
-        return 1, 1
-    factor = imaging.accelerationFactor
-    return int(factor.kspace_encoding_step_1), int(factor.kspace_encoding_step_2)

@@ -1,4 +1,4 @@
-"""Replay: a raw file through the chain over a real socket, and everything it gives into a folder."""
+"""Replay: a raw file through the chain over a real socket; what it gives goes into a folder."""
 
 from __future__ import annotations
 

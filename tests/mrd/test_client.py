@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import struct
 import threading
 import time
 
+import ismrmrd
 import numpy as np
 import pytest
 
@@ -49,6 +51,16 @@ def test_a_raw_file_goes_there_whole_and_the_answer_comes_back(serving, raw_file
         np.testing.assert_array_equal(ours.data, theirs.data)
     assert told[-1] == (1880, 1880)
     assert told == sorted(told)
+
+
+def test_waveforms_are_sent_as_well(serving, raw_file, tmp_path, make_waveform, echo):
+    path, waveform = tmp_path / "with_waveforms.h5", make_waveform()
+    shutil.copy(raw_file, path)
+    with ismrmrd.Dataset(path) as dataset:
+        head = ismrmrd.WaveformHeader.from_buffer_copy(waveform.head)
+        dataset.append_waveform(ismrmrd.Waveform(head, waveform.data))
+    back, _ = stream(path, HOST, serving(echo), CONFIG)
+    np.testing.assert_array_equal(back.data, waveform.data)
 
 
 def test_more_than_all_buffers_hold_in_both_directions_does_not_block(
@@ -103,6 +115,22 @@ def test_a_server_without_a_result_is_an_error(
     port = server_that(lambda sock: answers(sock) and send(sock, *messages))
     with pytest.raises(QsmError, match=text):
         list(stream(raw_file, HOST, port, CONFIG))
+
+
+def test_an_error_while_we_still_send_ends_at_once(server_that, make_image, send):
+    told = threading.Event()
+
+    def deal(sock):
+        send(sock, Text("ERROR   no echo times"))
+        told.wait(5)  # and reads nothing
+
+    port = server_that(deal)
+    images = [make_image(np.zeros((1, 32, 256, 256), np.float32))] * 8
+    start = time.monotonic()
+    with pytest.raises(QsmError, match="no echo times"):
+        list(stream_messages(images, "<header/>", HOST, port, CONFIG))
+    told.set()
+    assert time.monotonic() - start < 2
 
 
 def test_other_texts_are_handed_on(server_that, raw_file, send, answers):

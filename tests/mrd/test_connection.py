@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import struct
 import threading
+import time
+
+import pytest
 
 from gadgetron_qsm.mrd.connection import Connection
 from gadgetron_qsm.mrd.messages import (
@@ -65,6 +68,14 @@ def test_an_iteration_that_was_broken_off_goes_on_where_it_stopped(connected, se
     assert list(connection) == [Text("b"), Text("c")]
 
 
+def test_drain_discards_what_is_left_of_the_scan(connected, send):
+    connection, peer = connected
+    send(peer, Text("a"), Text("b"), Text("c"), Close())
+    assert next(iter(connection)) == Text("a")
+    connection.drain()
+    assert list(connection) == []
+
+
 def test_a_peer_can_send_all_while_nobody_takes_it(connected, make_acquisition, send):
     connection, peer = connected
     readout = make_acquisition(channels=16, samples=1 << 13)
@@ -97,6 +108,30 @@ def test_close_ends_a_thread_that_waits_for_room(connected, monkeypatch, make_ac
     send(peer, *[make_acquisition()] * 3)
     connection.close()
     assert readers() == []
+
+
+def test_a_peer_that_waits_for_our_end_before_its_own_is_not_kept_waiting(connected):
+    connection, peer = connected
+    closing = threading.Thread(target=connection.close)
+    start = time.monotonic()
+    closing.start()
+    assert everything(peer) == CLOSE
+    peer.close()
+    closing.join()
+    assert time.monotonic() - start < 1
+
+
+def test_close_ends_although_the_peer_reads_nothing(connected, monkeypatch):
+    monkeypatch.setattr("gadgetron_qsm.mrd.connection.LINGER_S", 0.1)
+    connection, _ = connected
+    connection._socket.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        connection._socket.sendall(bytes(64 << 20))
+    connection._socket.settimeout(None)
+    closing = threading.Thread(target=connection.close, daemon=True)
+    closing.start()
+    closing.join(2)
+    assert not closing.is_alive()
 
 
 def test_leaving_the_context_closes(connected, send):

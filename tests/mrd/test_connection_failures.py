@@ -117,12 +117,14 @@ def test_an_error_inside_gadgetron_that_is_gone_is_no_second_error(connected):
     assert readers() == []
 
 
-def test_an_error_after_bytes_that_are_no_message_waits_for_silence(connected):
+def test_an_error_after_bytes_that_are_no_message_waits_until_the_peer_is_silent(connected):
     connection, peer = connected
-    peer.sendall(struct.pack("<H", 1018) + bytes(1 << 20))
+    nonsense = struct.pack("<H", 1018) + bytes(32 << 20)  # far more than the kernel buffers
+    sender = threading.Thread(target=peer.sendall, args=[nonsense])
+    sender.start()
     connection.fail_inside_gadgetron("why")
-    peer.close()
-    assert not connection._reader.is_alive()
+    assert not sender.is_alive()
+    assert peer.recv(100) == struct.pack("<HQ", 8, 3) + b"why"
 
 
 def test_an_error_as_server_reaches_a_client_that_still_sends(connected, make_acquisition, send):
@@ -157,6 +159,14 @@ def test_a_silent_client_is_let_go_after_the_timeout(sockets, monkeypatch, send)
         Connection.open(ours, header_timeout_s=0.2)
     assert time.monotonic() - start < 2
     assert readers() == []
+
+
+def test_the_timeout_for_the_header_is_none_for_the_scan(sockets, send):
+    ours, peer = sockets
+    send(peer, HeaderText("<header/>"))
+    with Connection.open(ours, header_timeout_s=0.1) as connection:
+        threading.Timer(0.3, send, [peer, Text("late"), Close()]).start()
+        assert list(connection) == [Text("late")]
 
 
 def test_a_client_that_sends_something_else_is_told(sockets, make_acquisition, send):

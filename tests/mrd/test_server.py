@@ -41,6 +41,12 @@ def test_one_scan_after_another_is_served(serving, raw_file, echo):
         assert list(stream(raw_file, HOST, port, CONFIG)) == [Text("1880 readouts")]
 
 
+def test_a_server_waits_for_the_next_scan(serving, raw_file, echo):
+    port = serving(echo)
+    time.sleep(0.5)  # longer than it looks for a stop
+    assert list(stream(raw_file, HOST, port, CONFIG)) == [Text("1880 readouts")]
+
+
 def fail(_):
     raise QsmError("no echo times")
 

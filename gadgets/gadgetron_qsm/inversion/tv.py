@@ -44,7 +44,7 @@ def tv(
     fidelity = pad_centre(precision**2, shape)
     data = fidelity * pad_centre(xp.where(mask, local_field, 0).astype(xp.float32), shape)
     kernel = dipole_kernel(shape, voxel_size, b0_direction, like=local_field)
-    steps = [np.float32(np.prod(voxel_size) ** (1 / 3) / size) for size in voxel_size]
+    steps = [float(np.prod(voxel_size) ** (1 / 3) / size) for size in voxel_size]
     smooth, fit = np.float32(100 * regularisation), np.float32(1.0)  # ADMM penalties
     normal = 1 / _nonzero(smooth * _laplace_spectrum(shape, steps, kernel) + fit * kernel**2)
     edges = [xp.zeros(shape, xp.float32) for _ in range(3)]  # split gradient minus its dual

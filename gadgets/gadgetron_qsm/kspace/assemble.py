@@ -66,7 +66,8 @@ class Assembly:
         if self.count[place].max() == 1:
             self.data[echo, :, kz, ky] = images
         else:
-            np.add.at(self.data, (echo, slice(None), kz, ky), images)
+            for image, e, z, y in zip(images, echo, kz, ky, strict=True):
+                self.data[e, :, z, y] += image
 
     def finish(self) -> Array:
         """Return the data, lines that came more than once averaged."""

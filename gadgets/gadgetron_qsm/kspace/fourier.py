@@ -14,6 +14,13 @@ def centred_ifft(kspace: Array, axes: Sequence[int]) -> Array:
     return fft.fftshift(fft.ifftn(shifted, axes=axes, norm="ortho"), axes=axes)
 
 
+def centred_fft(image: Array, axes: Sequence[int]) -> Array:
+    """Transform image to k-space along `axes`; undoes `centred_ifft`."""
+    fft = fft_module(image)
+    shifted = fft.ifftshift(image, axes=axes)
+    return fft.fftshift(fft.fftn(shifted, axes=axes, norm="ortho"), axes=axes)
+
+
 def crop_centre(x: Array, size: int, axis: int) -> Array:
     """Keep `size` samples around sample n//2 of `axis`, which becomes sample size//2."""
     start = x.shape[axis] // 2 - size // 2

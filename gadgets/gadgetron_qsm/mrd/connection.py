@@ -66,7 +66,6 @@ class Connection:
         self._incoming = incoming
         self._inbox = Inbox()
         self._taken: deque[Message] = deque()
-        self._closed = False
         self._reader = threading.Thread(target=self._receive, name="mrd-reader", daemon=True)
         self._reader.start()
 
@@ -166,9 +165,6 @@ class Connection:
         A peer that still sends gets some seconds to read what it was sent: closing at once, with
         its bytes unread, would have the kernel throw ours away.
         """
-        if self._closed:
-            return
-        self._closed = True
         deadline = time.monotonic() + LINGER_S
         with contextlib.suppress(OSError, PeerGone):
             self._socket.settimeout(LINGER_S)

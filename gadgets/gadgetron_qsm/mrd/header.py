@@ -73,6 +73,38 @@ class Header:
         """B0 in tesla, from the imaging frequency."""
         return self.larmor_hz / LARMOR_HZ_PER_T
 
+    @property
+    def native_volume(self) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
+        """Matrix and field of view (z, y, x; mm) without oversampling, in voxels as encoded."""
+        sizes, extents = [], []
+        for n, encoded, recon in zip(
+            self.encoded_matrix, self.encoded_fov_mm, self.recon_fov_mm, strict=True
+        ):
+            sizes.append(min(n, max(1, round(n * recon / encoded))))
+            extents.append(encoded / n * sizes[-1])
+        return (sizes[0], sizes[1], sizes[2]), (extents[0], extents[1], extents[2])
+
+    @property
+    def acceleration(self) -> tuple[int, int]:
+        """Parallel imaging's factors along (z, y), 1 where there is none."""
+        imaging = self.document.encoding[0].parallelImaging
+        factor = imaging and imaging.accelerationFactor
+        if not factor:
+            return 1, 1
+        return int(factor.kspace_encoding_step_2), int(factor.kspace_encoding_step_1)
+
+    @property
+    def calibration_apart(self) -> bool:
+        """Whether lines for calibration alone come from a scan of their own, not this one."""
+        imaging = self.document.encoding[0].parallelImaging
+        mode = imaging and imaging.calibrationMode
+        return bool(mode) and mode.value in ("separate", "external")
+
+    def limit(self, counter: str) -> Limit:
+        """Range of kspace_encode_step_1 or _2; the whole matrix where the header has none."""
+        size = self.encoded_matrix[1 if counter.endswith("1") else 0]
+        return self.limits.get(counter, Limit(0, size - 1, size // 2))
+
     def geometry(
         self,
         head: Any,

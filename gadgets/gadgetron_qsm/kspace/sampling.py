@@ -1,0 +1,75 @@
+"""Which lines of a Cartesian scan came, and which should have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Lines = NDArray[Any]  # bool
+
+
+def encoded_rectangle(shape: tuple[int, int], limits: tuple[tuple[int, int, int], ...]) -> Lines:
+    """Lines (kz, ky) that the header announces.
+
+    `shape` is the encoded matrix (kz, ky), `limits` the (minimum, maximum, centre) of the counters
+    along kz and ky; the centre lies at n//2.
+    """
+    announced = np.zeros(shape, bool)
+    window = []
+    for n, (minimum, maximum, centre) in zip(shape, limits, strict=True):
+        start = minimum - centre + n // 2
+        window.append(slice(max(start, 0), start + maximum - minimum + 1))
+    announced[tuple(window)] = True
+    return announced
+
+
+def is_whole_lattice(came: Lines, announced: Lines, acceleration: tuple[int, int]) -> bool:
+    """Tell whether the lines of an accelerated scan came to its end, for every echo.
+
+    came (echo, kz, ky); announced (kz, ky); acceleration along (kz, ky). Whatever the shifts of
+    the lattice, no encoded partition (without acceleration along kz), and no whole scan (with it),
+    has fewer lines than its share.
+    """
+    along_z, along_y = acceleration
+    per_row = announced.sum(axis=1) // along_y
+    if along_z == 1:
+        return bool((came.sum(axis=2) >= per_row).all())
+    return bool((came.sum(axis=(1, 2)) >= per_row.sum() // along_z).all())
+
+
+def describe_missing(missing: Lines, total: int) -> str:
+    """Say how many lines (echo, kz, ky) are missing, and where the first one is."""
+    echo, kz, ky = (int(i) for i in np.argwhere(missing)[0])
+    return (
+        f"{int(missing.sum())} of {total} lines are missing, the first in echo {echo + 1}, "
+        f"partition {kz}, line {ky}: the scan was cut short"
+    )
+
+
+def calibration_region(sampled: Lines) -> tuple[slice, slice]:
+    """Largest fully sampled rectangle of lines (kz, ky) that holds the centre, n//2.
+
+    Raises ValueError when the centre itself was not sampled.
+    """
+    nz, ny = sampled.shape
+    z, y = nz // 2, ny // 2
+    if not sampled[z, y]:
+        raise ValueError("the centre of k-space was not sampled")
+    best, largest = (slice(z, z + 1), slice(y, y + 1)), 1
+    for first in range(z, -1, -1):
+        full: Lines = np.all(sampled[first : z + 1], axis=0)
+        if not full[y]:
+            break
+        for last in range(z, nz):
+            full = np.logical_and(full, sampled[last])
+            if not full[y]:
+                break
+            gaps = np.flatnonzero(~full)
+            left = int(gaps[gaps < y].max(initial=-1)) + 1
+            right = int(gaps[gaps > y].min(initial=ny))
+            area = (last + 1 - first) * (right - left)
+            if area > largest:
+                best, largest = (slice(first, last + 1), slice(left, right)), area
+    return best

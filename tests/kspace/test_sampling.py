@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gadgetron_qsm.kspace.sampling import (
+    calibration_region,
+    describe_missing,
+    encoded_rectangle,
+    is_whole_lattice,
+)
+
+
+def test_the_announced_lines_lie_around_their_centre():
+    announced = encoded_rectangle((4, 7), ((0, 3, 2), (0, 4, 1)))
+    assert announced[:, 2:7].all()  # line 1 is k = 0, which is at 7 // 2
+    assert not announced[:, :2].any()
+
+
+def test_the_first_missing_line_is_named():
+    missing = np.zeros((2, 3, 4), bool)
+    missing[1, 2, 1:3] = True
+    text = describe_missing(missing, 24)
+    assert text.startswith("2 of 24 lines are missing, the first in echo 2, partition 2, line 1")
+
+
+@pytest.mark.parametrize(
+    ("acceleration", "shift"), [((1, 2), 0), ((1, 2), 1), ((1, 3), 2), ((2, 2), 0), ((2, 2), 1)]
+)
+def test_a_lattice_is_whole_until_its_last_partitions_are_missing(acceleration, shift):
+    came = np.zeros((2, 9, 13), bool)
+    came[:, :: acceleration[0], shift :: acceleration[1]] = True
+    announced = np.ones((9, 13), bool)
+    assert is_whole_lattice(came, announced, acceleration)
+    came[1, -3:] = False
+    assert not is_whole_lattice(came, announced, acceleration)
+
+
+def test_the_calibration_region_is_the_largest_full_rectangle_at_the_centre():
+    sampled = np.zeros((11, 13), bool)
+    sampled[:, ::2] = True
+    sampled[3:8, 2:10] = True
+    assert calibration_region(sampled) == (slice(3, 8), slice(2, 11))
+    assert sampled[calibration_region(sampled)].all()
+
+
+def test_a_fully_sampled_scan_is_all_calibration():
+    assert calibration_region(np.ones((4, 5), bool)) == (slice(0, 4), slice(0, 5))
+
+
+def test_no_calibration_without_the_centre():
+    sampled = np.ones((6, 8), bool)
+    sampled[3, 4] = False
+    with pytest.raises(ValueError, match="centre of k-space was not sampled"):
+        calibration_region(sampled)

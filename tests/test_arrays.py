@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import ModuleType
+
+import numpy as np
+import pytest
+import scipy.fft
+import scipy.ndimage
+
+from gadgetron_qsm.arrays import array_module, fft_module, ndimage_module, to_numpy
+
+NUMERIC = (
+    "arrays grid background coils.mcpc3ds contrast.r2star field.echo_fit field.romeo inversion "
+    "inversion.weight kspace.assemble kspace.fourier kspace.prewhiten mask.brain"
+)
+
+
+class DeviceArray:
+    def get(self):
+        return np.arange(3)
+
+
+@pytest.fixture
+def cupy(monkeypatch):
+    """Modules that stand in for cupy's, as if somebody had imported them."""
+    names = ("cupy", "cupyx", "cupyx.scipy", "cupyx.scipy.fft", "cupyx.scipy.ndimage")
+    modules = {name: ModuleType(name) for name in names}
+    modules["cupy"].ndarray = DeviceArray
+    modules["cupyx"].scipy = modules["cupyx.scipy"]
+    modules["cupyx.scipy"].fft = modules["cupyx.scipy.fft"]
+    modules["cupyx.scipy"].ndimage = modules["cupyx.scipy.ndimage"]
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    return modules
+
+
+def test_asking_about_a_host_array_never_imports_cupy(tmp_path):
+    for name in ("cupy", "cupyx"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('cupy was imported')")
+    program = f"""
+import importlib, sys
+sys.path.insert(0, {str(tmp_path)!r})
+import numpy as np
+for name in {NUMERIC.split()!r}:
+    importlib.import_module("gadgetron_qsm." + name)
+from gadgetron_qsm import arrays
+x = np.zeros(2)
+for ask in (arrays.array_module, arrays.fft_module, arrays.ndimage_module, arrays.to_numpy):
+    ask(x)
+print("cupy" in sys.modules)
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "False"), done.stderr
+
+
+def test_a_host_array_belongs_to_numpy_and_scipy(cupy):
+    x = np.zeros(2)
+    found = array_module(x), fft_module(x), ndimage_module(x)
+    assert found == (np, scipy.fft, scipy.ndimage)
+
+
+def test_a_device_array_belongs_to_cupy_and_cupyx(cupy):
+    x = DeviceArray()
+    assert array_module(x) is cupy["cupy"]
+    assert fft_module(x) is cupy["cupyx.scipy.fft"]
+    assert ndimage_module(x) is cupy["cupyx.scipy.ndimage"]
+
+
+def test_a_device_array_is_fetched_to_the_host(cupy):
+    np.testing.assert_array_equal(to_numpy(DeviceArray()), [0, 1, 2])
+
+
+def test_a_host_array_is_not_copied_to_the_host():
+    x = np.zeros(2)
+    assert to_numpy(x) is x
+
+
+def test_transforms_keep_single_precision():
+    x = np.ones((4, 4), np.float32)
+    assert fft_module(x).rfftn(x).dtype == np.complex64

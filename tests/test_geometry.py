@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.geometry import Geometry
+
+POSITION = (10.0, 20.0, 30.0)
+VOXEL = (2.5, 1.25, 1.5)  # (z, y, x)
+AXIAL = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
+OBLIQUE = ((0.8, -0.48, 0.36), (0.6, 0.64, -0.48), (0, 0.6, 0.8))
+
+# Centre voxel of (5, 7, 6) is (2, 3, 3): 5, 3.75 and 4.5 mm along slice, phase and read.
+CASES = {
+    # (read, phase, slice), matrix, first voxel (LPS), last voxel (LPS), B0 (z, y, x)
+    "axial": (AXIAL, (5, 7, 6), (5.5, 16.25, 25), (13, 23.75, 35), (1, 0, 0)),
+    "axial, read along the back": (
+        ((0, 1, 0), (-1, 0, 0), (0, 0, 1)),
+        (5, 7, 6), (13.75, 15.5, 25), (6.25, 23, 35), (1, 0, 0),
+    ),
+    "coronal": (
+        ((1, 0, 0), (0, 0, -1), (0, 1, 0)),
+        (5, 7, 6), (5.5, 15, 33.75), (13, 25, 26.25), (0, -1, 0),
+    ),
+    "sagittal": (
+        ((0, 1, 0), (0, 0, -1), (-1, 0, 0)),
+        (5, 7, 6), (15, 15.5, 33.75), (5, 23, 26.25), (0, -1, 0),
+    ),
+    "sagittal, read along the bore": (
+        ((0, 0, 1), (0, 1, 0), (1, 0, 0)),
+        (5, 7, 6), (5, 16.25, 25.5), (15, 23.75, 33), (0, 0, 1),
+    ),
+    "oblique": (
+        ((1, 0, 0), (0, 0.8, 0.6), (0, -0.6, 0.8)),
+        (5, 7, 6), (5.5, 20, 23.75), (13, 20, 36.25), (0.8, 0.6, 0),
+    ),
+    "double oblique": (OBLIQUE, (5, 7, 6), (4.15, 16.76, 26.18), (14.65, 23.96, 33.28),
+        (0.8, -0.48, 0.36)),
+    "left-handed": (
+        ((1, 0, 0), (0, 1, 0), (0, 0, -1)),
+        (5, 7, 6), (5.5, 16.25, 35), (13, 23.75, 25), (-1, 0, 0),
+    ),
+    "even sizes": (AXIAL, (4, 6, 8), (4, 16.25, 25), (14.5, 22.5, 32.5), (1, 0, 0)),
+    "odd sizes": (AXIAL, (3, 5, 7), (5.5, 17.5, 27.5), (14.5, 22.5, 32.5), (1, 0, 0)),
+    "one voxel": (AXIAL, (1, 1, 1), POSITION, POSITION, (1, 0, 0)),
+}  # fmt: skip
+table = pytest.mark.parametrize(
+    ("directions", "matrix", "first", "last", "b0"), CASES.values(), ids=list(CASES)
+)
+
+
+def place(geometry, z, y, x):
+    return (geometry.affine @ [x, y, z, 1])[:3]
+
+
+@table
+def test_the_affine_puts_first_and_last_voxel_where_the_slab_lies(
+    directions, matrix, first, last, b0
+):
+    geometry = Geometry(matrix, VOXEL, POSITION, *directions)
+    np.testing.assert_allclose(place(geometry, 0, 0, 0), first, atol=1e-9)
+    np.testing.assert_allclose(place(geometry, *np.subtract(matrix, 1)), last, atol=1e-9)
+
+
+@table
+def test_each_axis_steps_along_its_direction(directions, matrix, first, last, b0):
+    geometry = Geometry(matrix, VOXEL, POSITION, *directions)
+    for axis, direction, size in zip(range(3), directions, (1.5, 1.25, 2.5), strict=True):
+        np.testing.assert_allclose(geometry.affine[:3, axis], np.multiply(direction, size))
+
+
+@table
+def test_the_centre_voxel_lies_at_the_position(directions, matrix, first, last, b0):
+    geometry = Geometry(matrix, VOXEL, POSITION, *directions)
+    np.testing.assert_allclose(place(geometry, *(n // 2 for n in matrix)), POSITION, atol=1e-9)
+
+
+@table
+def test_b0_lies_along_the_patients_z_axis(directions, matrix, first, last, b0):
+    geometry = Geometry(matrix, VOXEL, POSITION, *directions)
+    np.testing.assert_allclose(geometry.b0_direction, b0, atol=1e-9)
+
+
+@table
+def test_image_positions_walk_from_the_first_voxel_along_the_slices(
+    directions, matrix, first, last, b0
+):
+    geometry = Geometry(matrix, VOXEL, POSITION, *directions)
+    np.testing.assert_allclose(geometry.image_position(0), first, atol=1e-9)
+    step = np.subtract(geometry.image_position(matrix[0] - 1), first)
+    np.testing.assert_allclose(step, np.multiply(directions[2], 2.5 * (matrix[0] - 1)), atol=1e-9)
+
+
+def test_image_orientation_is_columns_first_then_rows():
+    geometry = Geometry((5, 7, 6), VOXEL, POSITION, *OBLIQUE)
+    assert geometry.image_orientation == (0.8, -0.48, 0.36, 0.6, 0.64, -0.48)
+
+
+def test_rounded_direction_cosines_are_taken_and_b0_stays_a_unit_vector():
+    rounded = tuple(tuple(round(c * 1.0001, 4) for c in direction) for direction in OBLIQUE)
+    geometry = Geometry((5, 7, 6), VOXEL, POSITION, *rounded)
+    assert np.linalg.norm(geometry.b0_direction) == pytest.approx(1, abs=1e-12)
+    np.testing.assert_allclose(geometry.b0_direction, (0.8, -0.48, 0.36), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "directions",
+    [
+        ((0, 0, 0), (0, 0, 0), (0, 0, 0)),
+        ((1, 0, 0), (0.1, 0.995, 0), (0, 0, 1)),
+        ((1, 0, 0), (0, 1.01, 0), (0, 0, 1)),
+        ((1, 0, 0), (0, 1, 0), (0, 1, 0)),
+        ((float("nan"), 0, 0), (0, 1, 0), (0, 0, 1)),
+    ],
+    ids=["all zero", "not orthogonal", "not of unit length", "same twice", "not a number"],
+)
+def test_directions_that_are_no_frame_are_refused(directions):
+    with pytest.raises(QsmError, match="orthogonal unit vectors"):
+        Geometry((5, 7, 6), VOXEL, POSITION, *directions)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "voxel"),
+    [((0, 7, 6), VOXEL), ((5, 7, 6), (2.5, 0, 1.5)), ((5, 7, 6), (2.5, 1.25, float("nan")))],
+)
+def test_a_volume_without_extent_is_refused(matrix, voxel):
+    with pytest.raises(QsmError, match="is no volume"):
+        Geometry(matrix, voxel, POSITION, *AXIAL)

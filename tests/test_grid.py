@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.fft
+
+from gadgetron_qsm.grid import dipole_kernel, good_size, pad_centre, unpad_centre
+from tests.analytic import OBLIQUE, distance, sphere_field
+
+RADIUS = 8.0
+GRIDS = [((64, 64, 64), (1.0, 1.0, 1.0)), ((33, 65, 64), (2.0, 1.0, 1.0)), ((63, 48, 40), (1.0, 1.3, 1.6))]
+
+
+def convolved(chi, voxel_size, b0):
+    """Field of `chi` by the kernel under test, padded to twice the size."""
+    shape = [good_size(2 * n) for n in chi.shape]
+    kernel = dipole_kernel(shape, voxel_size, b0, like=chi)
+    field = scipy.fft.irfftn(kernel * scipy.fft.rfftn(pad_centre(chi, shape)), s=shape)
+    return unpad_centre(field, chi.shape)
+
+
+def soft_sphere(shape, voxel_size):
+    """A sphere of 1 ppm whose edge voxels are filled in part."""
+    r = distance(shape, voxel_size)
+    return r, np.clip((RADIUS - r) / max(voxel_size) + 0.5, 0, 1).astype(np.float32)
+
+
+@pytest.mark.parametrize(("shape", "voxel_size"), GRIDS)
+@pytest.mark.parametrize("b0", [OBLIQUE, (1.0, 0.0, 0.0)])
+def test_the_field_of_a_sphere_is_a_dipole_outside(shape, voxel_size, b0):
+    r, chi = soft_sphere(shape, voxel_size)
+    field, dipole = convolved(chi, voxel_size, b0), sphere_field(shape, voxel_size, RADIUS, b0)
+    outside = (r > 1.4 * RADIUS) & (r < 2.5 * RADIUS)
+    slope = (field * dipole)[outside].sum() / (dipole**2)[outside].sum()
+    assert slope == pytest.approx(1, abs=0.02)
+    assert np.abs(field - dipole)[outside].max() < 0.025  # of 0.24 at the nearest poles
+
+
+@pytest.mark.parametrize(("shape", "voxel_size"), GRIDS)
+def test_the_field_inside_a_sphere_is_nothing(shape, voxel_size):
+    r, chi = soft_sphere(shape, voxel_size)
+    assert np.abs(convolved(chi, voxel_size, OBLIQUE)[r < 0.7 * RADIUS]).max() < 0.02
+
+
+def test_the_kernel_is_minus_two_thirds_along_b0_and_a_third_across():
+    kernel = dipole_kernel((8, 6, 10), (1.0, 2.0, 3.0), (0.0, 1.0, 0.0), like=np.zeros(1))
+    np.testing.assert_allclose(kernel[0, 1:, 0], -2 / 3, rtol=1e-6)
+    np.testing.assert_allclose(kernel[1:, 0, 0], 1 / 3, rtol=1e-6)
+    np.testing.assert_allclose(kernel[0, 0, 1:], 1 / 3, rtol=1e-6)
+
+
+def test_the_kernel_counts_frequencies_per_mm():
+    kernel = dipole_kernel((8, 8, 8), (1.0, 1.0, 2.0), (1.0, 0.0, 0.0), like=np.zeros(1))
+    # k = (1, 0, 1) / 8 voxels is (2, 0, 1) / 16 mm, of which 4 / 5 lies along B0
+    assert kernel[1, 0, 1] == pytest.approx(1 / 3 - 4 / 5)
+
+
+def test_the_mean_field_is_left_at_nothing():
+    kernel = dipole_kernel((8, 6, 10), (1.0, 2.0, 3.0), OBLIQUE, like=np.zeros(1))
+    assert kernel[0, 0, 0] == 0
+
+
+def test_the_kernel_is_single_precision_on_the_half_spectrum():
+    kernel = dipole_kernel((4, 5, 7), (1.0, 2.0, 3.0), OBLIQUE, like=np.zeros(1))
+    assert kernel.dtype == np.float32
+    assert kernel.shape == (4, 5, 4)
+
+
+@pytest.mark.parametrize("shape", [(6, 8, 10), (5, 7, 9)])
+def test_the_dipole_convolution_is_its_own_adjoint(shape):
+    x, y = np.random.default_rng(0).standard_normal((2, *shape))
+    kernel = dipole_kernel(shape, (1.0, 2.0, 1.5), OBLIQUE, like=x)
+
+    def field(chi):
+        return scipy.fft.irfftn(kernel * scipy.fft.rfftn(chi), s=shape)
+
+    assert (field(x) * y).sum() == pytest.approx((x * field(y)).sum(), rel=1e-9)
+
+
+def test_good_sizes_are_the_next_even_products_of_2_3_and_5():
+    products = sorted(
+        2**a * 3**b * 5**c for a in range(1, 10) for b in range(6) for c in range(4)
+    )
+    for n in range(1, 300):
+        assert good_size(n) == next(size for size in products if size >= n)
+
+
+@pytest.mark.parametrize("shape", [(4, 5, 6), (5, 4, 7), (1, 1, 1)])
+@pytest.mark.parametrize("padded", [(8, 9, 10), (9, 8, 7), (5, 5, 7)])
+def test_padding_is_undone(shape, padded):
+    x = np.random.default_rng(0).random(shape, np.float32)
+    wide = pad_centre(x, padded)
+    assert wide.shape == padded
+    assert wide.sum() == pytest.approx(x.sum())
+    np.testing.assert_array_equal(unpad_centre(wide, shape), x)
+
+
+def test_padding_is_even_on_both_sides_and_keeps_the_type():
+    wide = pad_centre(np.ones((2, 2, 2), bool), (6, 7, 2))
+    assert wide.dtype == bool
+    np.testing.assert_array_equal(np.argwhere(wide)[[0, -1]], [[2, 2, 0], [3, 3, 1]])

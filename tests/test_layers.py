@@ -1,0 +1,48 @@
+"""Who may import what: the rules that keep data going down the list of stages."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import gadgetron_qsm
+
+PACKAGE = Path(gadgetron_qsm.__file__).parent
+NUMERIC = "kspace coils field mask background inversion contrast grid.py arrays.py".split()
+ALLOWED = {"arrays", "grid", "errors", "kspace", "coils", "field", "mask", "background", "inversion"}
+
+
+def imports(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def files(part: str) -> list[Path]:
+    path = PACKAGE / part
+    return [path] if path.is_file() else sorted(path.rglob("*.py"))
+
+
+def test_cupy_is_imported_in_one_file_only():
+    cupy = {"cupy", "cupyx"}
+    found = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if cupy & {name.split(".")[0] for name in imports(path)}
+    }
+    assert found == {"arrays.py"}
+
+
+@pytest.mark.parametrize("part", NUMERIC)
+def test_numeric_code_knows_nothing_of_messages_settings_or_series(part):
+    found = files(part)
+    assert found
+    for path in found:
+        own = [name.split(".") for name in imports(path) if name.startswith("gadgetron_qsm")]
+        assert {name[1] for name in own} <= ALLOWED, path.name
