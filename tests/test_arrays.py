@@ -56,7 +56,8 @@ print("cupy" in sys.modules)
     assert (done.returncode, done.stdout.strip()) == (0, "False"), done.stderr
 
 
-def test_a_host_array_belongs_to_numpy_and_scipy(cupy):
+@pytest.mark.usefixtures("cupy")
+def test_a_host_array_belongs_to_numpy_and_scipy():
     x = np.zeros(2)
     found = array_module(x), fft_module(x), ndimage_module(x)
     assert found == (np, scipy.fft, scipy.ndimage)
@@ -69,7 +70,8 @@ def test_a_device_array_belongs_to_cupy_and_cupyx(cupy):
     assert ndimage_module(x) is cupy["cupyx.scipy.ndimage"]
 
 
-def test_a_device_array_is_fetched_to_the_host(cupy):
+@pytest.mark.usefixtures("cupy")
+def test_a_device_array_is_fetched_to_the_host():
     np.testing.assert_array_equal(to_numpy(DeviceArray()), [0, 1, 2])
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 
@@ -45,51 +47,53 @@ CASES = {
     "odd sizes": (AXIAL, (3, 5, 7), (5.5, 17.5, 27.5), (14.5, 22.5, 32.5), (1, 0, 0)),
     "one voxel": (AXIAL, (1, 1, 1), POSITION, POSITION, (1, 0, 0)),
 }  # fmt: skip
-table = pytest.mark.parametrize(
-    ("directions", "matrix", "first", "last", "b0"), CASES.values(), ids=list(CASES)
-)
 
 
-def place(geometry, z, y, x):
-    return (geometry.affine @ [x, y, z, 1])[:3]
+class Case(NamedTuple):
+    directions: tuple
+    matrix: tuple
+    first: tuple
+    last: tuple
+    b0: tuple
+
+    @property
+    def geometry(self) -> Geometry:
+        return Geometry(self.matrix, VOXEL, POSITION, *self.directions)
+
+    def place(self, z, y, x):
+        return (self.geometry.affine @ [x, y, z, 1])[:3]
 
 
-@table
-def test_the_affine_puts_first_and_last_voxel_where_the_slab_lies(
-    directions, matrix, first, last, b0
-):
-    geometry = Geometry(matrix, VOXEL, POSITION, *directions)
-    np.testing.assert_allclose(place(geometry, 0, 0, 0), first, atol=1e-9)
-    np.testing.assert_allclose(place(geometry, *np.subtract(matrix, 1)), last, atol=1e-9)
+@pytest.fixture(params=CASES.values(), ids=list(CASES))
+def case(request) -> Case:
+    return Case(*request.param)
 
 
-@table
-def test_each_axis_steps_along_its_direction(directions, matrix, first, last, b0):
-    geometry = Geometry(matrix, VOXEL, POSITION, *directions)
-    for axis, direction, size in zip(range(3), directions, (1.5, 1.25, 2.5), strict=True):
-        np.testing.assert_allclose(geometry.affine[:3, axis], np.multiply(direction, size))
+def test_the_affine_puts_first_and_last_voxel_where_the_slab_lies(case):
+    np.testing.assert_allclose(case.place(0, 0, 0), case.first, atol=1e-9)
+    np.testing.assert_allclose(case.place(*np.subtract(case.matrix, 1)), case.last, atol=1e-9)
 
 
-@table
-def test_the_centre_voxel_lies_at_the_position(directions, matrix, first, last, b0):
-    geometry = Geometry(matrix, VOXEL, POSITION, *directions)
-    np.testing.assert_allclose(place(geometry, *(n // 2 for n in matrix)), POSITION, atol=1e-9)
+def test_each_axis_steps_along_its_direction(case):
+    steps = zip(range(3), case.directions, (1.5, 1.25, 2.5), strict=True)
+    for axis, direction, size in steps:
+        np.testing.assert_allclose(case.geometry.affine[:3, axis], np.multiply(direction, size))
 
 
-@table
-def test_b0_lies_along_the_patients_z_axis(directions, matrix, first, last, b0):
-    geometry = Geometry(matrix, VOXEL, POSITION, *directions)
-    np.testing.assert_allclose(geometry.b0_direction, b0, atol=1e-9)
+def test_the_centre_voxel_lies_at_the_position(case):
+    centre = case.place(*(n // 2 for n in case.matrix))
+    np.testing.assert_allclose(centre, POSITION, atol=1e-9)
 
 
-@table
-def test_image_positions_walk_from_the_first_voxel_along_the_slices(
-    directions, matrix, first, last, b0
-):
-    geometry = Geometry(matrix, VOXEL, POSITION, *directions)
-    np.testing.assert_allclose(geometry.image_position(0), first, atol=1e-9)
-    step = np.subtract(geometry.image_position(matrix[0] - 1), first)
-    np.testing.assert_allclose(step, np.multiply(directions[2], 2.5 * (matrix[0] - 1)), atol=1e-9)
+def test_b0_lies_along_the_patients_z_axis(case):
+    np.testing.assert_allclose(case.geometry.b0_direction, case.b0, atol=1e-9)
+
+
+def test_image_positions_walk_from_the_first_voxel_along_the_slices(case):
+    slices = case.matrix[0]
+    walk = np.array([case.geometry.image_position(z) for z in range(slices)])
+    expected = np.outer(2.5 * np.arange(slices), case.directions[2]) + case.first
+    np.testing.assert_allclose(walk, expected, atol=1e-9)
 
 
 def test_image_orientation_is_columns_first_then_rows():

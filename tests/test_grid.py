@@ -3,12 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.fft
-
-from gadgetron_qsm.grid import dipole_kernel, good_size, pad_centre, unpad_centre
 from tests.analytic import OBLIQUE, distance, sphere_field
 
+from gadgetron_qsm.grid import dipole_kernel, good_size, pad_centre, unpad_centre
+
 RADIUS = 8.0
-GRIDS = [((64, 64, 64), (1.0, 1.0, 1.0)), ((33, 65, 64), (2.0, 1.0, 1.0)), ((63, 48, 40), (1.0, 1.3, 1.6))]
+GRIDS = [
+    ((64, 64, 64), (1.0, 1.0, 1.0)),
+    ((33, 65, 64), (2.0, 1.0, 1.0)),
+    ((63, 48, 40), (1.0, 1.3, 1.6)),
+]
 
 
 def convolved(chi, voxel_size, b0):
@@ -78,9 +82,7 @@ def test_the_dipole_convolution_is_its_own_adjoint(shape):
 
 
 def test_good_sizes_are_the_next_even_products_of_2_3_and_5():
-    products = sorted(
-        2**a * 3**b * 5**c for a in range(1, 10) for b in range(6) for c in range(4)
-    )
+    products = sorted(2**a * 3**b * 5**c for a in range(1, 10) for b in range(6) for c in range(4))
     for n in range(1, 300):
         assert good_size(n) == next(size for size in products if size >= n)
 

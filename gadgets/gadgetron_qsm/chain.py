@@ -20,7 +20,7 @@ from gadgetron_qsm.arrays import Array, array_module, to_numpy
 from gadgetron_qsm.coils.mcpc3ds import mcpc3ds
 from gadgetron_qsm.contrast.r2star import weighted_log_fit
 from gadgetron_qsm.data import CoilImages, Echoes, Map
-from gadgetron_qsm.dicom.kinds import MAPS
+from gadgetron_qsm.dicom.kinds import MAPS, kind_of
 from gadgetron_qsm.dicom.series import write_series
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.field.echo_fit import EchoFit, weighted_echo_fit
@@ -204,7 +204,8 @@ def deliver(maps: Iterable[Map], header: Header, settings: Settings) -> Iterator
         if volume.name not in settings.deliver.maps:
             continue
         index = series.setdefault(volume.name, len(series) + 1)
-        yield map_to_image(volume, None, index)
+        kind = kind_of(volume)
+        yield map_to_image(volume, None, index, description=kind.description, window=kind.window)
         if settings.deliver.dicom_folder:
             write_series(volume, header, settings.deliver.dicom_folder)
 

@@ -19,6 +19,7 @@ from gadgetron_qsm.mrd.files import RawFile
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.mrd.safe_xml import local_name, parse_xml
+from gadgetron_qsm.readouts import NOISE
 from gadgetron_qsm.settings import Settings, keys
 
 PACKAGES = ("numpy", "scipy", "numba", "h5py", "ismrmrd", "gadgetron", "pydicom")
@@ -78,7 +79,8 @@ def _configuration(subject: Path) -> Findings:
 def _raw(subject: Path) -> Findings:
     with RawFile(subject) as file:
         header, readouts = Header.parse(file.header_text), len(file)
-        first = next((r for block in file.blocks() for r in block if r.head["center_sample"]), None)
+        everything = (readout for block in file.blocks() for readout in block)
+        first = next((r for r in everything if not int(r.head["flags"]) & NOISE), None)
     if first is None:
         raise QsmError(f"{subject.name} has no readout of an image")
     geometry = header.geometry(first.head)

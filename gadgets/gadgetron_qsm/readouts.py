@@ -15,7 +15,7 @@ from gadgetron_qsm.kspace.fourier import centred_fft, centred_ifft, crop_centre
 from gadgetron_qsm.kspace.grappa import grappa
 from gadgetron_qsm.kspace.prewhiten import noise_covariance, whitening_matrix
 from gadgetron_qsm.kspace.sampling import describe_missing, encoded_rectangle, is_whole_lattice
-from gadgetron_qsm.mrd.header import Header
+from gadgetron_qsm.mrd.header import Header, fingerprint
 from gadgetron_qsm.mrd.messages import ACQUISITION_HEADER, Acquisition, Record
 from gadgetron_qsm.settings import KSpaceSettings
 
@@ -112,7 +112,7 @@ class Readouts:
             data=data,
             geometry=self._header.geometry(self._first, matrix, fov_mm),
             report={
-                "provenance": {"scan": _fingerprint(self._first), "kspace": provenance},
+                "provenance": {"scan": fingerprint(self._first, "readouts"), "kspace": provenance},
                 "warnings": self._warnings,
             },
         )
@@ -207,15 +207,6 @@ class Readouts:
         if self._settings.incomplete == "refuse":
             raise QsmError(f"{text}; send it again, or set kspace.incomplete=warn")
         self._warnings.append(text)
-
-
-def _fingerprint(head: Record) -> dict[str, int | str]:
-    """Return what tells this scan from another with the same header."""
-    return {
-        "method": "readouts",
-        "measurement_uid": int(head["measurement_uid"]),
-        "first_time_stamp": int(head["acquisition_time_stamp"]),
-    }
 
 
 def _kind(head: Record) -> tuple[int, int, int, int, int, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -106,6 +107,7 @@ def _served(server: Address | None) -> Iterator[Address]:
     if server:
         yield server
         return
+    logging.getLogger(serve.__module__).addFilter(_is_fault)
     stop, port = threading.Event(), Queue[int]()
     thread = threading.Thread(
         target=serve,
@@ -119,6 +121,11 @@ def _served(server: Address | None) -> Iterator[Address]:
     finally:
         stop.set()
         thread.join()
+
+
+def _is_fault(record: logging.LogRecord) -> bool:
+    """Tell whether a line of our own server's log says more than the error that its client gets."""
+    return record.exc_info is not None
 
 
 def _stream(

@@ -61,7 +61,7 @@ class InversionSettings(_Stage):
 
     method: Literal["tv"] = "tv"
     regularisation: float = Field(1e-4, gt=0, le=1, description="weight of total variation, ppm")
-    iterations: int = Field(60, ge=1, le=10000)
+    iterations: int = Field(60, ge=1, le=10000, description="steps of ADMM")
     padding_mm: float = Field(20.0, ge=0, le=200, description="zeros around the volume")
 
 
@@ -69,7 +69,9 @@ class DeliverSettings(_Stage):
     """What goes to the console."""
 
     maps: tuple[MapName, ...] = Field(
-        ("chi", "r2star", "magnitude"), description="maps sent back, names separated by commas"
+        ("chi", "r2star", "magnitude"),
+        min_length=1,
+        description="maps sent back, names separated by commas",
     )
     dicom_folder: Path | None = Field(
         None, description="folder that also gets every map as a DICOM series"
@@ -128,7 +130,7 @@ def _value(key: str, text: str) -> object:
         return [name.strip() for name in text.split(",") if name.strip()]
     if key == "coils.phase_sign":
         return {"1": 1, "+1": 1, "-1": -1}.get(text.strip(), text)
-    return text.strip()
+    return text.strip() or None
 
 
 def _nearest(key: str) -> str:

@@ -1,164 +1,17 @@
-"""The peers of the package's processes: Gadgetron in front of a gadget, clients of a server."""
+"""Processes to talk to, and the recorded scan."""
 
 from __future__ import annotations
 
-import contextlib
 import gzip
-import os
-import re
 import shutil
-import socket
-import struct
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from functools import cache
-from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from gadgetron_qsm.data import Map
-from gadgetron_qsm.mrd.images import image_to_map
-from gadgetron_qsm.mrd.messages import Close, Error, Image, Message, Text
-from gadgetron_qsm.mrd.wire import read_message
-
-START_S, SCAN_S = 30, 60
-COMMAND = "from gadgetron_qsm.cli import main; main()"
-
-
-@dataclass
-class Answer:
-    """What came back, to CLOSE: the messages, and their bytes without CLOSE."""
-
-    messages: list[Message] = field(default_factory=list)
-    raw: bytes = b""
-
-    @property
-    def maps(self) -> list[Map]:
-        return [image_to_map(message) for message in self.messages if isinstance(message, Image)]
-
-    def map(self, name: str) -> Map:
-        return next(volume for volume in self.maps if volume.name == name)
-
-    @property
-    def refusals(self) -> list[str]:
-        return [m.text for m in self.messages if isinstance(m, Error | Text)]
-
-
-class Peer:
-    """The other end of a socket: sends bytes from a thread, as a scanner does, and reads."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.socket = sock
-        self.socket.settimeout(SCAN_S)
-        self._sending: list[threading.Thread] = []
-
-    def send(self, stream: bytes) -> None:
-        def run() -> None:
-            with contextlib.suppress(OSError):
-                self.socket.sendall(stream)
-
-        self._sending.append(threading.Thread(target=run))
-        self._sending[-1].start()
-
-    def sent(self) -> None:
-        """Wait until all bytes are with the kernel."""
-        for thread in self._sending:
-            thread.join(SCAN_S)
-
-    def answer(self) -> Answer:
-        """Read until CLOSE; fails when the stream ends without it."""
-        answer = Answer()
-        with self.socket.makefile("rb") as incoming:
-            received = _Copy(incoming)
-            while not isinstance(message := read_message(received), Close):
-                answer.messages.append(message)
-                answer.raw = received.copy.getvalue()
-        return answer
-
-    def silent_for(self, seconds: float) -> bool:
-        """Tell whether nothing comes for some time."""
-        self.socket.settimeout(seconds)
-        try:
-            self.socket.recv(1, socket.MSG_PEEK)
-        except TimeoutError:
-            return True
-        finally:
-            self.socket.settimeout(SCAN_S)
-        return False
-
-    def die(self) -> None:
-        """Break the connection as the kernel does for a killed process with unread bytes: RST."""
-        self.sent()
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.socket.close()
-
-    def close(self) -> None:
-        self.socket.close()
-        self.sent()
-
-
-class _Copy:
-    """A stream that keeps what was read from it."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream, self.copy = stream, BytesIO()
-
-    def read(self, size: int) -> bytes:
-        data: bytes = self._stream.read(size)
-        self.copy.write(data)
-        return data
-
-
-class Gadget(Peer):
-    """A gadget's process as Gadgetron starts it, and the server's end of its connection."""
-
-    def __init__(self, target: str, folder: Path, port: int | None = None) -> None:
-        self._log = folder / f"{target}_{time.monotonic_ns()}.log"
-        with socket.create_server(("localhost", 0)) as listener:
-            listener.settimeout(START_S)
-            address = listener.getsockname()[1] if port is None else port
-            module = ["-m", "gadgetron", str(address), "gadgetron_qsm.gadgets", target]
-            with self._log.open("wb") as log:
-                self.process = subprocess.Popen(
-                    [sys.executable, *module],
-                    stdout=log,
-                    stderr=log,
-                    cwd=folder,
-                    env=os.environ | _as_gadgetron_sets(folder),
-                )
-            if port is None:
-                super().__init__(listener.accept()[0])
-
-    @property
-    def log(self) -> str:
-        return self._log.read_text()
-
-    def status(self, within_s: float) -> int:
-        """Wait for the end of the process; fails when it takes longer."""
-        return self.process.wait(within_s)
-
-    def cpu_s(self) -> float:
-        """Processor time that the process has used."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        if hasattr(self, "socket"):
-            self.close()
-
-
-def _as_gadgetron_sets(home: Path) -> dict[str, str]:
-    path = f"{os.environ.get('PYTHONPATH', '')}:{home}/share/gadgetron/python"
-    return {"PYTHONPATH": path, "GADGETRON_STORAGE_ADDRESS": "http://localhost:9112"}
+from tests.end_to_end.peers import Answer, Gadget, Server
 
 
 @pytest.fixture
@@ -189,44 +42,22 @@ def through(gadget: Callable[..., Gadget]) -> Callable[[str, bytes], Answer]:
     return run
 
 
-class Server:
-    """A process of `gadgetron-qsm serve`."""
-
-    def __init__(self, folder: Path) -> None:
-        self._log = folder / "serve.log"
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", COMMAND, "serve", "--port", "0"],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                cwd=folder,
-            )
-        assert self.process.stdout
-        listens = re.search(r"listens on 127\.0\.0\.1:(\d+)$", self.process.stdout.readline())
-        assert listens, self.log
-        self.port = int(listens[1])
-
-    @property
-    def log(self) -> str:
-        return self._log.read_text()
-
-    @contextlib.contextmanager
-    def client(self) -> Iterator[Peer]:
-        peer = Peer(socket.create_connection(("127.0.0.1", self.port), START_S))
-        try:
-            yield peer
-        finally:
-            peer.close()
+def _server(command: str, folders: pytest.TempPathFactory) -> Iterator[Server]:
+    serving = Server(command, folders.mktemp(command))
+    yield serving
+    serving.end()
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for all tests of a file: what one client does, the next must not feel."""
-    serving = Server(tmp_path_factory.mktemp("serve"))
-    yield serving
-    serving.process.terminate()
-    serving.process.communicate(timeout=10)
+    """One `serve` for all tests of a file: what one client does, the next must not feel."""
+    yield from _server("serve", tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def resident(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A process that stays for a chain's <connect>."""
+    yield from _server("gadget", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

@@ -60,8 +60,9 @@ def test_without_imaging_frequency_the_nominal_field_counts(header_text):
     [
         ({"te_ms": ()}, "no echo times"),
         ({"te_ms": (0.005, -0.01)}, "must be in ms"),
-        ({"te_ms": (5, 5, 10)}, "positive and increasing"),
+        ({"te_ms": (5, 5, 10)}, "must increase"),
         ({"te_ms": (5000, 10000)}, "must be in ms"),
+        ({"te_ms": (0.005, 0.01, 0.015)}, "must be in ms"),
         ({"last_contrast": 4}, "3 echo times but 5 contrasts"),
         ({"trajectory": "spiral"}, "'spiral' is not supported"),
         ({"larmor_hz": 0}, "no field strength"),

@@ -37,7 +37,8 @@ def test_a_recorded_image_lies_where_the_simulated_head_lies(recorded, shared_da
     with np.load(shared_data / "wire" / "truth.npz") as truth:
         b0, brain, position = truth["b0dir"], truth["brain"], truth["position"]
     _, text, *images = read_all(recorded("server_images_r2"))
-    data, geometry, _ = images_to_coil_images(images, Header.parse(text.text))
+    result = images_to_coil_images(images, Header.parse(text.text))
+    data, geometry = result.data, result.geometry
     np.testing.assert_allclose(geometry.b0_direction, b0, atol=1e-6)
     np.testing.assert_allclose(geometry.position, position)
     assert geometry.voxel_size == (8, 8, 8)

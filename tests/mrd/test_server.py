@@ -15,8 +15,10 @@ import pytest
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.client import stream
+from gadgetron_qsm.mrd.connection import Connection
 from gadgetron_qsm.mrd.messages import (
     ConfigText,
+    Error,
     HeaderText,
     Text,
 )
@@ -64,6 +66,13 @@ def test_what_a_handler_raises_the_client_is_told(serving, raw_file, handler, te
     for _ in range(2):  # and the next one is served
         with pytest.raises(QsmError, match=text):
             list(stream(raw_file, HOST, port, CONFIG))
+
+
+def test_a_gadgetron_is_told_in_its_own_way(serving, recorded, answers):
+    port = serving(fail, fail=Connection.fail_inside_gadgetron)
+    with socket.create_connection((HOST, port)) as sock:
+        sock.sendall(recorded("server_acquisitions_r2"))
+        assert answers(sock) == [Error("no echo times")]
 
 
 def test_a_fault_is_logged_with_its_traceback_and_a_refusal_in_one_line(serving, raw_file, caplog):

@@ -9,6 +9,8 @@ import numpy as np
 from gadgetron_qsm.arrays import Array, array_module, fft_module, ndimage_module
 from gadgetron_qsm.grid import good_size, pad_centre, unpad_centre
 
+ROUNDING = 1 + 1e-5  # voxels at just a sphere's radius belong to it
+
 
 def vsharp(
     field: Array,
@@ -45,7 +47,7 @@ def vsharp(
     kernel = deconvolve = None
     left = inside.copy()
     for radius in radii:
-        fits = left & (depth > radius)
+        fits = left & (depth > radius * ROUNDING)
         if not bool(fits.any()):
             continue
         kernel = 1 - fft.rfftn(sphere(padded, radius, voxel_size, like=field)).real
@@ -69,7 +71,7 @@ def sphere(shape: Sequence[int], radius: float, voxel_size: Sequence[float], lik
     for axis, (n, size) in enumerate(zip(shape, voxel_size, strict=True)):
         at = xp.asarray(np.fft.fftfreq(n, 1 / n) * size, dtype=xp.float32) ** 2
         square = square + at.reshape([-1 if a == axis else 1 for a in range(3)])
-    ball = (square <= radius**2 * (1 + 1e-5)).astype(xp.float32)
+    ball = (square <= (radius * ROUNDING) ** 2).astype(xp.float32)
     return ball / ball.sum()
 
 

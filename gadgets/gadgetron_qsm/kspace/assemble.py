@@ -81,5 +81,5 @@ class Assembly:
             if index.min() < 0 or index.max() >= size:
                 worst = index.min() if index.min() < 0 else index.max()
                 raise ValueError(f"a readout of {name} {worst} lies outside the {size} encoded")
-        if not np.isfinite(readouts.view(np.float32)).all():
+        if not np.isfinite(readouts).all():
             raise ValueError("a readout has samples that are not finite")

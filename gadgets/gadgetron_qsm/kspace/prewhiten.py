@@ -9,11 +9,15 @@ def noise_covariance(noise: Array) -> Array:
     """Estimate the receivers' noise covariance, (coil, coil) complex128.
 
     noise (coil, sample): samples of noise readouts side by side.
-    Raises ValueError when there are fewer samples than a covariance of full rank needs.
+    Raises ValueError when there are fewer samples than a covariance of full rank needs, or samples
+    that are not finite.
     """
+    xp = array_module(noise)
     coils, samples = noise.shape
     if samples <= coils:
         raise ValueError(f"{samples} noise samples are too few for {coils} coils")
+    if not bool(xp.isfinite(noise).all()):
+        raise ValueError("noise samples are not finite")
     wide = noise.astype("complex128")
     wide = wide - wide.mean(axis=1, keepdims=True)
     return wide @ wide.conj().T / (samples - 1)

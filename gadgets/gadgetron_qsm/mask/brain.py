@@ -41,12 +41,15 @@ def brain_mask(
     core = largest_piece(depth > opening)
     grown = dilate(core, voxel_size, opening) & good
     closed = erode(dilate(grown, voxel_size, closing_mm), voxel_size, closing_mm)
-    filled = ndimage_module(magnitude).binary_fill_holes(closed | grown)
+    filled = ndimage_module(magnitude).binary_fill_holes(closed)
     return largest_piece(filled)
 
 
 def otsu(image: Array) -> float:
-    """Threshold that separates the histogram of `image` into two classes best."""
+    """Threshold that separates the histogram of `image` into two classes best.
+
+    Of thresholds that do so equally, with nothing between the classes, the middle.
+    """
     xp = array_module(image)
     top = float(image.max())
     counts, edges = xp.histogram(image, bins=HISTOGRAM_BINS, range=(0.0, max(top, 1e-30)))
@@ -57,7 +60,8 @@ def otsu(image: Array) -> float:
     sums = xp.cumsum(counts * centres)
     low = sums / xp.maximum(below, 1)
     high = (sums[-1] - sums) / xp.maximum(above, 1)
-    return float(edges[1:][int(xp.argmax(below * above * (low - high) ** 2))])
+    between = below * above * (low - high) ** 2
+    return float(edges[1:][between == between.max()].mean())
 
 
 def largest_piece(mask: Array) -> Array:

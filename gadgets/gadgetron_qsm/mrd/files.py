@@ -162,7 +162,9 @@ def _create_series(dataset: h5py.Group, name: str, image: Image) -> h5py.Group:
     group.create_dataset("header", (0,), IMAGE_HEADER, maxshape=(None,))
     group.create_dataset("attributes", (0,), _TEXT, maxshape=(None,))
     shape = image.data.shape
-    group.create_dataset("data", (0, *shape), _pixels(image), maxshape=(None, *shape))
+    group.create_dataset(
+        "data", (0, *shape), _pixels(image), maxshape=(None, *shape), chunks=(1, *shape)
+    )
     return group
 
 

@@ -12,7 +12,7 @@ from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.geometry import Geometry
 
 LARMOR_HZ_PER_T = 42.577478518e6  # CODATA 2018, proton
-LONGEST_ECHO_TIME_MS = 1000.0
+LAST_ECHO_TIME_MS = (0.5, 1000.0)  # shorter: seconds were written; longer: microseconds
 
 
 @dataclass(frozen=True)
@@ -128,6 +128,18 @@ class Header:
         )
 
 
+def fingerprint(head: Any, came_as: str) -> dict[str, int | str]:
+    """Return what tells a scan from another with the same header.
+
+    `head` is that of its first acquisition or image.
+    """
+    return {
+        "method": came_as,
+        "measurement_uid": int(head["measurement_uid"]),
+        "first_time_stamp": int(head["acquisition_time_stamp"]),
+    }
+
+
 def _line(error: Exception) -> str:
     return str(error).strip().split("\n")[0]
 
@@ -159,8 +171,9 @@ def _echo_times_s(document: Any, contrast: Limit | None) -> tuple[float, ...]:
     times = [float(te) for te in parameters.TE] if parameters else []
     if not times:
         raise QsmError("the MRD header has no echo times (sequenceParameters.TE); add them in ms")
-    if any(not 0 < te < LONGEST_ECHO_TIME_MS for te in times) or sorted(set(times)) != times:
-        raise QsmError(f"echo times {times} ms are not positive and increasing; they must be in ms")
+    shortest, longest = LAST_ECHO_TIME_MS
+    if min(times) <= 0 or sorted(set(times)) != times or not shortest < times[-1] < longest:
+        raise QsmError(f"echo times {times} are wrong: they must increase, and must be in ms")
     if contrast and contrast.maximum + 1 != len(times):
         raise QsmError(
             f"the MRD header names {len(times)} echo times but {contrast.maximum + 1} contrasts; "

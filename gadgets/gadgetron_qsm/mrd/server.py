@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.connection import HEADER_TIMEOUT_S, Connection, NoScan
 
+Handler = Callable[[Connection], None]
+Fail = Callable[[Connection, str], None]
+
 log = logging.getLogger(__name__)
 
 BACKLOG = 8
@@ -21,17 +24,19 @@ KEEPALIVE_S = 10  # three of these without an answer, and the client's machine c
 def serve(
     host: str,
     port: int,
-    handler: Callable[[Connection], None],
+    handler: Handler,
     *,
     ready: Callable[[int], None] | None = None,
     stop: threading.Event | None = None,
     header_timeout_s: float = HEADER_TIMEOUT_S,
+    fail: Fail = Connection.fail_as_server,
 ) -> None:
     """Serve scans until `stop` is set or the process is interrupted, one client at a time.
 
-    `handler` has the connection for as long as it runs; what it raises, the client is told, and the
-    next is served. `ready` is told the port, which the system chooses for port 0. MRD knows no
-    password: listen where only the scanner can reach. Raises QsmError when the port is not free.
+    `handler` has the connection for as long as it runs; what it raises, the client is told by
+    `fail`, which differs where the client is a Gadgetron, and the next is served. `ready` is told
+    the port, which the system chooses for port 0. MRD knows no password: listen where only the
+    scanner can reach. Raises QsmError when the port is not free.
     """
     stop = stop or threading.Event()
     with _listen(host, port) as listener, contextlib.suppress(KeyboardInterrupt):
@@ -39,7 +44,7 @@ def serve(
             ready(listener.getsockname()[1])
         for sock in _clients(listener, stop):
             with sock, _interruptible(sock, stop):
-                _serve_one(sock, handler, header_timeout_s)
+                _serve_one(sock, handler, fail, header_timeout_s)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -92,9 +97,7 @@ def _interruptible(sock: socket.socket, stop: threading.Event) -> Iterator[None]
         watcher.join()
 
 
-def _serve_one(
-    sock: socket.socket, handler: Callable[[Connection], None], header_timeout_s: float
-) -> None:
+def _serve_one(sock: socket.socket, handler: Handler, fail: Fail, header_timeout_s: float) -> None:
     try:
         connection = Connection.open(sock, header_timeout_s=header_timeout_s)
     except NoScan as error:
@@ -104,10 +107,10 @@ def _serve_one(
         log.error("%s", error)
         return
     with connection:
-        _handle(connection, handler)
+        _handle(connection, handler, fail)
 
 
-def _handle(connection: Connection, handler: Callable[[Connection], None]) -> None:
+def _handle(connection: Connection, handler: Handler, fail: Fail) -> None:
     try:
         handler(connection)
     except KeyboardInterrupt:
@@ -115,7 +118,7 @@ def _handle(connection: Connection, handler: Callable[[Connection], None]) -> No
         raise
     except QsmError as error:
         log.error("%s", error)
-        connection.fail_as_server(str(error))
+        fail(connection, str(error))
     except Exception as error:  # a fault in the chain must not end the server
         log.exception("the reconstruction failed")
-        connection.fail_as_server(" ".join(f"{type(error).__name__}: {error}".split()))
+        fail(connection, " ".join(f"{type(error).__name__}: {error}".split()))

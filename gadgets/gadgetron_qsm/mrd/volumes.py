@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import product
-from typing import Any, NamedTuple
 
 import numpy as np
 
+from gadgetron_qsm.data import CoilImages
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.geometry import ORTHONORMAL_TOLERANCE, Geometry
-from gadgetron_qsm.mrd.header import Header
+from gadgetron_qsm.mrd.header import Header, fingerprint
 from gadgetron_qsm.mrd.images import IMAGINARY, MAGNITUDE, PHASE, REAL, exact_geometry, own_meta
 from gadgetron_qsm.mrd.messages import Image, ImageArray
 from gadgetron_qsm.mrd.phase import phase_to_radians
@@ -21,14 +21,6 @@ _NAMES = {MAGNITUDE: "magnitude", PHASE: "phase", REAL: "real", IMAGINARY: "imag
 _WAYS = [("complex",), ("magnitude", "phase"), ("real", "imaginary")]
 SAME_PLACE_MM = 0.01
 _THINNEST = 0.1  # of the voxel in plane: a thinner partition is the spacing taken for the slab
-
-
-class CoilImages(NamedTuple):
-    """data (echo, channel, z, y, x) complex64, where it lies, and the report that came with it."""
-
-    data: np.ndarray
-    geometry: Geometry
-    report: Mapping[str, Any]
 
 
 def images_to_coil_images(images: Sequence[Image], header: Header) -> CoilImages:
@@ -53,7 +45,10 @@ def images_to_coil_images(images: Sequence[Image], header: Header) -> CoilImages
     _require_one_place([echo.image for part in way for echo in stacks[part]])
     data = _complex(way, {part: [echo.data for echo in stacks[part]] for part in way})
     first = stacks[way[0]][0]
-    return CoilImages(data, _geometry(first, header), own_meta(first.image).get("report", {}))
+    report = own_meta(first.image).get("report") or {
+        "provenance": {"scan": fingerprint(first.image.head, "images")}
+    }
+    return CoilImages(data, _geometry(first, header), report)
 
 
 def image_array_to_coil_images(array: ImageArray, header: Header) -> CoilImages:

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gadgetron_qsm.field.echo_fit import weighted_echo_fit
+
+TIMES_S = np.array([4.5e-3, 9.8e-3, 15.1e-3, 20.4e-3])
+LARMOR_HZ = 123.25e6  # 2.895 T, sold as 3 T
+
+
+def line(field_hz, times_s=TIMES_S):
+    return 2 * np.pi * np.multiply.outer(times_s, field_hz).astype(np.float32)
+
+
+def magnitudes(*sizes):
+    """Magnitude (echo, 1, 1, 100) of each echo."""
+    return np.broadcast_to(np.reshape(sizes, (-1, 1, 1, 1)), (len(sizes), 1, 1, 100))
+
+
+@pytest.mark.parametrize("ppm", [-0.7, 0.0, 0.05, 2.0])
+def test_the_field_is_the_slope_in_ppm_of_the_larmor_frequency_with_its_sign(ppm):
+    field_hz = np.full((2, 3, 4), ppm * LARMOR_HZ * 1e-6)
+    fit = weighted_echo_fit(line(field_hz), np.ones((4, 2, 3, 4)), TIMES_S, LARMOR_HZ)
+    np.testing.assert_allclose(fit.total_field, ppm, rtol=1e-5, atol=1e-7)
+
+
+def test_a_perfect_line_leaves_no_residual():
+    field_hz = np.linspace(-100, 100, 100).reshape(1, 1, 100)
+    fit = weighted_echo_fit(line(field_hz), magnitudes(4, 3, 2, 1), TIMES_S, LARMOR_HZ)
+    assert fit.residual.max() < 1e-4
+
+
+def test_the_residual_is_the_weighted_root_mean_square_in_rad():
+    # weights 4 and 1: slope 2 * 0.6 / (4 + 4) = 0.15, off by -0.15 and 0.6 - 0.3
+    phase, magnitude = np.reshape([0, 0.6], (2, 1, 1, 1)), np.reshape([2, 1], (2, 1, 1, 1))
+    fit = weighted_echo_fit(phase, magnitude, (1.0, 2.0), LARMOR_HZ)
+    assert fit.residual.item() == pytest.approx(np.sqrt((4 * 0.15**2 + 0.3**2) / 5), rel=1e-5)
+
+
+def test_a_phase_that_no_field_explains_has_a_large_residual():
+    phase = np.random.default_rng(0).uniform(-np.pi, np.pi, (4, 1, 1, 100))
+    fit = weighted_echo_fit(phase, magnitudes(1, 1, 1, 1), TIMES_S, LARMOR_HZ)
+    assert np.median(fit.residual) > 1
+
+
+def test_an_echo_without_signal_has_no_say():
+    phase = line(np.full((1, 1, 100), 30.0))
+    phase[3] += 2
+    fit = weighted_echo_fit(phase, magnitudes(1, 1, 1, 0), TIMES_S, LARMOR_HZ)
+    np.testing.assert_allclose(fit.total_field, 30 / 123.25, rtol=1e-5)
+    assert fit.residual.max() < 1e-4
+
+
+def noisy_fit(size):
+    """Fit of 20000 voxels of a decaying signal with unit complex noise."""
+    rng = np.random.default_rng(0)
+    field_hz = np.full((20, 20, 50), 30.0)
+    magnitude = np.reshape(size, (-1, 1, 1, 1)) * np.ones(field_hz.shape)
+    real, imag = rng.normal(scale=np.sqrt(0.5), size=(2, *magnitude.shape))
+    signal = magnitude + real + 1j * imag
+    phase = line(field_hz) + np.angle(signal)
+    return weighted_echo_fit(phase, np.abs(signal), TIMES_S, LARMOR_HZ)
+
+
+@pytest.mark.parametrize("size", [(60, 55, 50, 46), (100, 60, 36, 22)])
+def test_the_predicted_noise_is_that_of_repeated_fits(size):
+    fit = noisy_fit(size)
+    assert fit.total_field.std() == pytest.approx(np.median(fit.noise), rel=0.03)
+
+
+def test_a_noisy_field_is_unbiased():
+    fit = noisy_fit((60, 55, 50, 46))
+    error = fit.total_field.mean() - 30 / 123.25
+    assert abs(error) < 4 * fit.total_field.std() / np.sqrt(fit.total_field.size)
+
+
+def test_no_signal_is_an_unknown_field_but_no_warning_or_nan():
+    fit = weighted_echo_fit(line(np.ones((1, 1, 100))), magnitudes(0, 0, 0, 0), TIMES_S, LARMOR_HZ)
+    assert np.isfinite(fit.total_field).all()
+    assert fit.noise.min() > 1e9
+
+
+def test_results_are_single_precision():
+    phase = np.ones((2, 1, 1, 1), np.float32)
+    fit = weighted_echo_fit(phase, phase, (4e-3, 9e-3), LARMOR_HZ)
+    assert {fit.total_field.dtype, fit.noise.dtype, fit.residual.dtype} == {np.dtype(np.float32)}

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.analytic import ball, coordinates
+
+from gadgetron_qsm.field.romeo import romeo
+
+TIMES_S = (5e-3, 10.5e-3, 15.5e-3)
+TURN = 2 * np.pi
+
+
+def wrap(phase):
+    return np.angle(np.exp(1j * phase)).astype(np.float32)
+
+
+def echoes(field_hz, times_s=TIMES_S):
+    """True phase (echo, z, y, x) in rad."""
+    return np.stack([TURN * field_hz * te for te in times_s])
+
+
+def bowl(shape):
+    """A field (Hz) of many turns, with less than half a turn between voxels at 5 ms."""
+    z, y, x = coordinates(shape, (1, 1, 1))
+    field_hz = 3.5 * (x**2 - 0.9 * y**2) + 2 * z**2 + 30 * z
+    return field_hz - field_hz.mean()
+
+
+@pytest.mark.parametrize("shape", [(17, 20, 23), (16, 24, 18), (1, 27, 25)])
+def test_a_strong_smooth_field_is_unwrapped_exactly_in_every_echo(shape):
+    truth = echoes(bowl(shape))
+    assert np.ptp(truth[0]) > 4 * TURN
+    unwrapped = romeo(wrap(truth), np.ones_like(truth), TIMES_S)
+    np.testing.assert_allclose(unwrapped, truth, atol=1e-3)
+
+
+def test_unwrapping_changes_the_phase_by_whole_turns_in_single_precision():
+    phase = np.random.default_rng(0).uniform(-np.pi, np.pi, (2, 5, 6, 7)).astype(np.float32)
+    unwrapped = romeo(phase, np.ones_like(phase), TIMES_S[:2])
+    turns = (unwrapped - phase) / TURN
+    assert unwrapped.dtype == np.float32
+    np.testing.assert_allclose(turns, np.round(turns), atol=1e-5)
+
+
+def test_a_single_echo_is_unwrapped_and_lies_around_0():
+    truth = echoes(bowl((17, 20, 23)), TIMES_S[:1])
+    unwrapped = romeo(wrap(truth), np.ones_like(truth), TIMES_S[:1])
+    np.testing.assert_allclose(unwrapped, truth, atol=1e-3)
+
+
+def test_a_single_echo_of_an_off_centre_frequency_is_moved_towards_0():
+    truth = echoes(bowl((17, 20, 23)) + 230, TIMES_S[:1])  # 1.15 turns
+    unwrapped = romeo(wrap(truth), np.ones_like(truth), TIMES_S[:1])
+    np.testing.assert_allclose(unwrapped, truth - TURN, atol=1e-3)
+
+
+@pytest.mark.parametrize("times_s", [TIMES_S, TIMES_S[:1]])
+def test_noise_around_an_object_does_not_spoil_it(times_s):
+    shape, rng = (17, 24, 27), np.random.default_rng(0)
+    inside = ball(shape, (1, 1, 1), 8)
+    field_hz = (bowl(shape) - bowl(shape)[inside].mean()) * 0.8
+    truth = echoes(np.where(inside, field_hz, 0), times_s)
+    assert np.ptp(truth[0]) > 2 * TURN
+    noise = rng.uniform(-np.pi, np.pi, truth.shape)
+    magnitude = np.where(inside, 1, 0.03 * rng.random(truth.shape)).astype(np.float32)
+    unwrapped = romeo(np.where(inside, wrap(truth), noise), magnitude, times_s)
+    np.testing.assert_allclose(unwrapped[:, inside], truth[:, inside], atol=1e-3)
+
+
+@pytest.mark.parametrize("between", [0.0, 0.02], ids=["nothing between", "noise between"])
+def test_two_objects_are_each_unwrapped_up_to_turns_of_their_own(between):
+    shape, rng = (15, 17, 40), np.random.default_rng(0)
+    pieces = [ball(shape, (1, 1, 1), 7, (0, 0, x)) for x in (-11, 11)]
+    truth = echoes(bowl(shape) / 2, TIMES_S[:1])
+    magnitude = np.where(pieces[0] | pieces[1], 1, between)[None]
+    phase = np.where(magnitude == 1, wrap(truth), rng.uniform(-3, 3, truth.shape))
+    unwrapped = romeo(phase, magnitude, TIMES_S[:1])
+    for piece in pieces:
+        off = (unwrapped - truth)[0, piece]
+        np.testing.assert_allclose(off, TURN * np.round(off[0] / TURN), atol=1e-3)
+
+
+def two_rooms():
+    """Two bright rooms, a wall of six voxels between, a gap in the wall; phase of two echoes.
+
+    The phase is 0 in the rooms. It rises by a whole turn through the wall, and through the gap,
+    more steeply, to half a turn and back.
+    """
+    wall, gap = np.zeros((2, 4, 12, 20), bool)
+    wall[:, :9, 7:13] = True
+    gap[:, 9:, 7:13] = True
+    first = np.zeros(wall.shape)
+    first[:, :9] = TURN * np.clip((np.arange(20) - 6) / 7, 0, 1)
+    first[:, 9:, 8], first[:, 9:, 9:11], first[:, 9:, 11] = 1.2, 2.4, 1.2
+    return wall, gap, first
+
+
+def through_the_gap(phase, magnitude):
+    """Whether the second room got the phase of the first."""
+    unwrapped = romeo(wrap(phase), magnitude.astype(np.float32), (5e-3, 10e-3))
+    return np.ptp(np.round(unwrapped[0][:, :, [0, 19]] / TURN)) == 0
+
+
+def test_unwrapping_goes_where_the_phase_is_smooth():
+    wall, _, first = two_rooms()
+    phase = np.stack([first, 2 * first])
+    assert not through_the_gap(phase, np.ones_like(phase))
+    phase[:, wall] *= 1.9  # 1.7 rad a voxel, steeper than the gap
+    phase[:, :, :9, 13:] = 0
+    assert through_the_gap(phase, np.ones_like(phase))
+
+
+def test_unwrapping_avoids_edges_of_the_magnitude():
+    wall, _, first = two_rooms()
+    phase = np.stack([first, 2 * first])
+    magnitude = np.broadcast_to(np.where(wall, 0.2, 1.0), phase.shape)
+    assert through_the_gap(phase, magnitude)
+
+
+def test_unwrapping_avoids_edges_whose_phase_does_not_grow_with_echo_time():
+    wall, _, first = two_rooms()
+    phase = np.stack([first, 2 * first])
+    phase[1, wall] += np.broadcast_to([0, 1.5] * 3, (4, 9, 6)).ravel()
+    assert through_the_gap(phase, np.ones_like(phase))
+
+
+@pytest.mark.parametrize("centre_hz", [-300, -190, -100, 0, 60, 170, 230, 420])
+def test_an_off_centre_frequency_is_found_so_that_the_echoes_agree(centre_hz):
+    times_s = (4.5e-3, 9.8e-3, 15.1e-3)
+    truth = echoes(centre_hz + 0.1 * bowl((9, 10, 11)), times_s)
+    unwrapped = romeo(wrap(truth), np.ones_like(truth), times_s)
+    np.testing.assert_allclose(unwrapped, truth, atol=2e-3)
+
+
+@pytest.mark.parametrize("centre_hz", [-170, 60, 170, 230])
+def test_of_frequencies_that_explain_the_echoes_alike_the_nearest_to_0_is_taken(centre_hz):
+    times_s = (5e-3, 10e-3, 15e-3)
+    truth = echoes(centre_hz + 0.1 * bowl((9, 10, 11)), times_s)
+    nearest = echoes(centre_hz - 200 * np.round(centre_hz / 200) + 0.1 * bowl((9, 10, 11)), times_s)
+    unwrapped = romeo(wrap(truth), np.ones_like(truth), times_s)
+    np.testing.assert_allclose(unwrapped, nearest, atol=2e-3)
+
+
+def test_the_offset_is_that_of_the_bright_voxels():
+    times_s, shape = (4.5e-3, 9.8e-3), (8, 9, 20)
+    bright = np.arange(20) < 5
+    truth = echoes(np.where(bright, 170, 40) + np.zeros(shape), times_s)
+    magnitude = np.where(bright, 1, 0.1) + np.zeros(truth.shape)
+    unwrapped = romeo(wrap(truth), magnitude, times_s)
+    np.testing.assert_allclose(unwrapped[..., bright], truth[..., bright], atol=1e-3)
+
+
+def test_an_image_without_signal_stays_as_it_is():
+    phase = np.full((2, 3, 4, 5), 0.5, np.float32)
+    np.testing.assert_array_equal(romeo(phase, 0 * phase, TIMES_S[:2]), phase)
