@@ -9,7 +9,7 @@ import pytest
 import scipy.fft
 import scipy.ndimage
 
-from gadgetron_qsm.arrays import array_module, fft_module, ndimage_module, to_numpy
+from gadgetron_qsm.arrays import array_module, compiled, fft_module, ndimage_module, to_numpy
 
 NUMERIC = (
     "arrays grid background coils.mcpc3ds contrast.r2star field.echo_fit field.romeo inversion "
@@ -83,3 +83,14 @@ def test_a_host_array_is_not_copied_to_the_host():
 def test_transforms_keep_single_precision():
     x = np.ones((4, 4), np.float32)
     assert fft_module(x).rfftn(x).dtype == np.complex64
+
+
+def test_compiling_does_without_a_folder_for_machine_code(monkeypatch):
+    def njit(function=None, *, cache=False):
+        def refuse(_):
+            raise RuntimeError("cannot cache function: no locator available")
+
+        return refuse if cache else function
+
+    monkeypatch.setattr("numba.njit", njit)
+    assert compiled(abs) is abs

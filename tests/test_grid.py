@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.fft
-from tests.analytic import OBLIQUE, distance, sphere_field
 
 from gadgetron_qsm.grid import dipole_kernel, good_size, pad_centre, unpad_centre
+from tests.analytic import OBLIQUE, distance, sphere_field
 
 RADIUS = 8.0
 GRIDS = [

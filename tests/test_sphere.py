@@ -6,13 +6,13 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
-from tests.analytic import ball, coordinates, distance, sphere_field
 
 from gadgetron_qsm.chain import susceptibility
 from gadgetron_qsm.coils.mcpc3ds import mcpc3ds
 from gadgetron_qsm.data import Echoes
 from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.settings import Settings
+from tests.analytic import ball, coordinates, distance, sphere_field
 
 SHAPE, VOXEL, RADIUS = (41, 42, 43), (2.0, 1.9, 2.1), 7.0
 TRUE_PPB, LARMOR_HZ = 300.0, 123.25e6

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+import numba
 import numpy as np
 import scipy.fft
 import scipy.ndimage
@@ -39,6 +41,18 @@ def ndimage_module(x: Array) -> ModuleType:
 
         return cupyx.scipy.ndimage
     return scipy.ndimage
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function of numpy arrays with numba; as a decorator.
+
+    The machine code is kept on disk, or, where no folder for it can be written, as in a read-only
+    container, in this process alone.
+    """
+    try:
+        return numba.njit(cache=True)(function)
+    except RuntimeError:
+        return numba.njit(function)
 
 
 def to_numpy(x: Array) -> np.ndarray:

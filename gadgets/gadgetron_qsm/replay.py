@@ -73,7 +73,7 @@ def replay(
         raise QsmError("the server sent no susceptibility map; see its log")
     accuracy = _accuracy(raw, maps, chi)
     series = _write_dicom([m for m in maps if m.name in settings.deliver.maps], header, output)
-    write_images(output / "images.h5", images)
+    write_images(output / "images.h5", images, header.text)
     save_picture(output / "picture.png", _pictured(maps))
     write_report(
         output / "report.json",

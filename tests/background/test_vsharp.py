@@ -4,10 +4,10 @@ import inspect
 
 import numpy as np
 import pytest
-from tests.analytic import OBLIQUE, ball, distance, sphere_field
 
 from gadgetron_qsm import background
 from gadgetron_qsm.background.vsharp import sphere, vsharp
+from tests.analytic import OBLIQUE, ball, distance, sphere_field
 
 GRIDS = {
     "isotropic, odd": ((57, 57, 57), (1.0, 1.0, 1.0)),

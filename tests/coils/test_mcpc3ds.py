@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.analytic import ball, coordinates
 
 from gadgetron_qsm.coils.mcpc3ds import mcpc3ds
+from tests.analytic import ball, coordinates
 
 SHAPE, VOXEL = (21, 24, 27), (2.0, 2.0, 2.0)
 Z, Y, X = coordinates(SHAPE, VOXEL)

@@ -5,11 +5,11 @@ import inspect
 import numpy as np
 import pytest
 import scipy.fft
-from tests.analytic import OBLIQUE, ball, distance, sphere_field
 
 from gadgetron_qsm import inversion
 from gadgetron_qsm.grid import dipole_kernel
 from gadgetron_qsm.inversion.tv import tv
+from tests.analytic import OBLIQUE, ball, distance, sphere_field
 
 SHAPE, VOXEL, RADIUS = (40, 41, 42), (1.0, 1.0, 1.0), 6.0
 LARGEST_ERROR = 0.08

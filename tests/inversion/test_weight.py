@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.analytic import ball, distance
 
 from gadgetron_qsm.inversion.weight import field_weight
+from tests.analytic import ball, distance
 
 SHAPE, VOXEL = (41, 42, 43), (1.0, 1.0, 1.0)
 MASK, R = ball(SHAPE, VOXEL, 19), distance(SHAPE, VOXEL)
@@ -51,8 +51,9 @@ def test_the_unit_of_the_noise_does_not_matter():
     np.testing.assert_allclose(a, b, rtol=1e-6)
 
 
-def test_noise_outside_the_mask_has_no_say():
-    noise = np.where(MASK, EVEN, 1e9)
+@pytest.mark.parametrize("outside", [1e9, 1e-9])
+def test_noise_outside_the_mask_has_no_say(outside):
+    noise = np.where(MASK, EVEN, outside)
     np.testing.assert_array_equal(field_weight(noise, MASK, VOXEL), field_weight(EVEN, MASK, VOXEL))
 
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.analytic import ball, coordinates, distance
 
 from gadgetron_qsm.mask.brain import brain_mask, dilate, erode, largest_piece, otsu
+from tests.analytic import ball, coordinates, distance
 
 SHAPE, VOXEL = (45, 46, 47), (2.0, 2.0, 2.0)
 BRAIN = ball(SHAPE, VOXEL, 30)
@@ -92,9 +92,19 @@ def test_the_brain_is_one_piece():
     np.testing.assert_array_equal(find(BRAIN | other), find(BRAIN))
 
 
-def test_shading_of_the_middle_does_not_lose_it():
-    shade = 0.45 + 0.55 * (distance(SHAPE, VOXEL) / 30) ** 2
-    found = brain_mask(bright(BRAIN) * shade.astype(np.float32), np.zeros(SHAPE), VOXEL)
+def test_what_hangs_on_by_a_neck_thinner_than_the_opening_is_cut_off():
+    brain, other = ball(SHAPE, VOXEL, 24, (0, 0, -16)), ball(SHAPE, VOXEL, 18, (0, 0, 24))
+    found = find(brain | other)
+    assert overlap(found, brain) > 0.97
+    assert not (found & other & ~brain & (coordinates(SHAPE, VOXEL)[2] > 10)).any()
+
+
+def test_a_side_that_the_coils_shade_is_not_lost():
+    _, _, x = coordinates(SHAPE, VOXEL)
+    shade = (0.65 + 0.35 * x / 30).astype(np.float32)  # 0.3 to 1; Otsu's threshold lies above 0.3
+    magnitude = bright(BRAIN) * np.clip(shade, 0, 1)
+    assert otsu(magnitude) > 0.33
+    found = brain_mask(magnitude, np.zeros(SHAPE), VOXEL)
     np.testing.assert_array_equal(found, find(BRAIN))
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from gadgetron_qsm.arrays import Array, array_module, to_numpy
+from gadgetron_qsm.arrays import Array, array_module, compiled, to_numpy
 
 BINS = 256
 TWO_PI = 2 * np.pi
@@ -87,12 +86,12 @@ def _edge_bins(
     return bins
 
 
-@njit(cache=True)
+@compiled
 def _wrap(angle):  # type: ignore[no-untyped-def]
     return angle - TWO_PI * np.round(angle / TWO_PI)
 
 
-@njit(cache=True)
+@compiled
 def _fill_edge_bins(first, second, magnitude, growth, bins):  # type: ignore[no-untyped-def]
     nz, ny, nx = first.shape
     for axis in range(3):
@@ -114,7 +113,7 @@ def _fill_edge_bins(first, second, magnitude, growth, bins):  # type: ignore[no-
                     bins[axis, z, y, x] = np.uint8((BINS - 2) * (1 - quality) + 0.5)
 
 
-@njit(cache=True)
+@compiled
 def _grow(phase, bins):  # type: ignore[no-untyped-def]
     """Unwrap `phase` in place, edge by edge from a queue of one stack per bin."""
     flat, cost = phase.ravel(), bins.reshape(3, -1)

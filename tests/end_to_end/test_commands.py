@@ -1,0 +1,49 @@
+"""The commands as processes: exit status, one line, soon; and a server of its own to replay to."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.end_to_end.peers import COMMAND
+
+SOON_S = 5.0
+
+
+def replay(*arguments):
+    return subprocess.run(
+        [sys.executable, "-c", COMMAND, "replay", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_a_file_is_replayed_through_a_server_elsewhere(server, raw_file, tmp_path):
+    done = replay(raw_file, "-o", tmp_path, "--server", f"127.0.0.1:{server.port}")
+    assert (done.returncode, done.stderr) == (0, "")
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert [entry["name"] for entry in report["series"]] == ["chi", "r2star", "magnitude"]
+    assert len(list(tmp_path.glob("dicom/*_QSM_chi/*.dcm"))) == 22
+
+
+def test_settings_reach_a_server_elsewhere(server, raw_file, tmp_path):
+    there = ["--server", f"127.0.0.1:{server.port}", "--set", "inversion.iterations=3"]
+    assert replay(raw_file, "-o", tmp_path, *there).returncode == 0
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["provenance"]["inversion"]["iterations"] == 3
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.9])
+def test_a_truncated_file_ends_replay_soon_with_status_1_and_one_line(raw_file, tmp_path, kept):
+    cut = tmp_path / "cut.h5"
+    cut.write_bytes(raw_file.read_bytes()[: int(kept * raw_file.stat().st_size)])
+    start = time.monotonic()
+    done = replay(cut, "-o", tmp_path / "out")
+    assert time.monotonic() - start < SOON_S
+    assert done.returncode == 1
+    assert done.stderr == "gadgetron-qsm: cut.h5 is truncated; copy it again\n"

@@ -1,0 +1,108 @@
+"""The configurations are such as the real Gadgetron server takes (version 2)."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from gadgetron_qsm import cli, configs, gadgets
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.mrd.properties import read_properties
+from gadgetron_qsm.settings import Settings
+
+# Where which nodes may be; what the server does not know there it ignores or stops at.
+NODES = {
+    "configuration": {"version", "readers", "writers", "stream"},
+    "configuration/readers": {"reader"},
+    "configuration/writers": {"writer"},
+    "configuration/readers/reader": {"dll", "classname"},
+    "configuration/writers/writer": {"dll", "classname"},
+    "configuration/stream": {"external"},
+    "configuration/stream/external": {"execute", "connect", "configuration"},
+    "configuration/stream/external/configuration": {"property"},
+}
+READERS = {
+    ("gadgetron_core_readers", "AcquisitionReader"),
+    ("gadgetron_core_readers", "WaveformReader"),
+}
+WRITERS = {("gadgetron_core_writers", "ImageWriter")}
+TARGETS = {
+    "qsm": [["qsm"]],
+    "qsm_split": [["combine"], ["susceptibility"], ["deliver"]],
+    "qsm_connect": [[]],
+}
+
+by_name = pytest.mark.parametrize("name", sorted(TARGETS))
+
+
+def parse(name):
+    return ElementTree.fromstring(configs.load(name).encode())
+
+
+def test_these_and_no_others_are_there():
+    assert configs.names() == sorted(TARGETS)
+
+
+def assert_known(node, path):
+    for child in node:
+        assert child.tag in NODES.get(path, set()), f"{child.tag} in {path}"
+        assert_known(child, f"{path}/{child.tag}")
+
+
+@by_name
+def test_the_nodes_are_those_that_the_server_knows(name):
+    root = parse(name)
+    assert root.tag == "configuration"
+    assert [child.tag for child in root] == ["version", "readers", "writers", "stream"]
+    assert root.findtext("version") == "2"
+    assert_known(root, "configuration")
+
+
+@by_name
+def test_readouts_and_waveforms_come_in_and_images_go_out(name):
+    root = parse(name)
+    for part, expected in (("reader", READERS), ("writer", WRITERS)):
+        listed = [(n.findtext("dll"), n.findtext("classname")) for n in root.iter(part)]
+        assert sorted(listed) == sorted(expected)
+
+
+@by_name
+def test_the_stream_calls_targets_that_exist_with_settings_that_exist(name):
+    externals = parse(name).findall("stream/external")
+    assert len(externals) == len(TARGETS[name])
+    for external, targets in zip(externals, TARGETS[name], strict=True):
+        executes = external.findall("execute")
+        assert [node.get("target") for node in executes] == targets
+        for execute in executes:
+            assert (execute.get("name"), execute.get("type")) == (gadgets.__name__, "python")
+            function = getattr(gadgets, execute.get("target"))
+            assert list(inspect.signature(function).parameters) == ["connection"]
+        sent = ElementTree.tostring(external.find("configuration"), encoding="unicode")
+        properties = read_properties(sent)
+        assert properties
+        Settings.from_properties(properties)
+
+
+def test_the_resident_process_is_where_its_command_listens():
+    (connect,) = parse("qsm_connect").iter("connect")
+    port = inspect.signature(cli.gadget).parameters["port"].default
+    assert connect.attrib == {"address": "localhost", "port": str(port)}
+
+
+@by_name
+def test_the_first_comment_says_who_uses_it(name):
+    text = configs.load(name)
+    assert re.match(r'<\?xml version="1\.0" encoding="UTF-8"\?>\n<!-- For sites ', text)
+
+
+def test_a_name_may_have_its_ending():
+    assert configs.load("qsm.xml") == configs.load("qsm")
+
+
+@pytest.mark.parametrize("name", ["nix", "../configs/qsm", "", "qsm.xml.xml"])
+def test_a_name_that_is_not_there_is_refused_with_those_that_are(name):
+    with pytest.raises(QsmError, match="there are qsm, qsm_connect, qsm_split"):
+        configs.load(name)

@@ -1,0 +1,148 @@
+"""Readouts of every kind into coil images: a random object, sent in all the ways scanners do."""
+
+from __future__ import annotations
+
+import ismrmrd
+import numpy as np
+import pytest
+
+from gadgetron_qsm.errors import QsmError
+from tests.raw_scan import (
+    COILS,
+    ECHOES,
+    READ,
+    SLICE,
+    assembled,
+    assert_same,
+    changed,
+    flag,
+    header,
+    lines_of,
+    oversampled,
+    random_complex,
+    readout,
+    to_kspace,
+)
+
+
+@pytest.fixture
+def images():
+    return random_complex(ECHOES, COILS, 4, 6, 8)
+
+
+@pytest.fixture
+def lines(images):
+    return list(lines_of(oversampled(images)))
+
+
+@pytest.mark.parametrize("shape", [(4, 6, 8), (5, 6, 8), (4, 7, 8), (3, 5, 7), (1, 6, 8)])
+def test_a_fully_sampled_scan_gives_its_images_back(shape):
+    images = random_complex(ECHOES, COILS, *shape)
+    result = assembled(lines_of(oversampled(images)), header(*shape))
+    assert result.data.dtype == np.complex64
+    assert_same(result, images)
+
+
+def test_lines_may_come_in_any_order(lines, images):
+    np.random.default_rng(1).shuffle(lines)
+    assert_same(assembled(lines), images)
+
+
+def test_the_volume_lies_as_the_first_line_of_the_image_says(lines):
+    noise = changed(lines[0], flags=flag(19), position=(9, 9, 9), measurement_uid=5)
+    result = assembled([noise] * 4 + lines)
+    geometry = result.geometry
+    assert (geometry.matrix, geometry.voxel_size) == ((4, 6, 8), (5, 3, 2))
+    assert geometry.position == (1, 2, 3)
+    assert (geometry.read_dir, geometry.slice_dir) == (tuple(READ), tuple(SLICE))
+    scan = result.report["provenance"]["scan"]
+    assert (scan["measurement_uid"], scan["first_time_stamp"]) == (77, 4200)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        ismrmrd.ACQ_IS_NAVIGATION_DATA,
+        ismrmrd.ACQ_IS_PHASECORR_DATA,
+        ismrmrd.ACQ_IS_HPFEEDBACK_DATA,
+        ismrmrd.ACQ_IS_DUMMYSCAN_DATA,
+        ismrmrd.ACQ_IS_RTFEEDBACK_DATA,
+        ismrmrd.ACQ_IS_SURFACECOILCORRECTIONSCAN_DATA,
+        30,
+        31,
+    ],
+)
+def test_lines_that_are_no_part_of_the_image_are_left_out(lines, images, number):
+    others = [changed(line, 100 * line.data, flags=flag(number)) for line in lines[:5]]
+    assert_same(assembled(others + lines + others), images)
+
+
+def test_whitening_makes_the_noise_of_the_coils_equal_and_independent(lines, images):
+    mixing = np.array([[2, 0], [1 - 1j, 0.5]])
+    noise = mixing @ random_complex(COILS, 4000) / np.sqrt(2)
+    mixed = [changed(line, (mixing @ line.data).astype(np.complex64)) for line in lines]
+    heard = [readout(part, flag(19)) for part in np.split(noise, 40, axis=1)]
+    result = assembled(heard + mixed)
+    # the inverse of a lower triangular mixing matrix with a positive diagonal is its whitening
+    np.testing.assert_allclose(result.data, images, atol=0.1)
+    assert result.report["provenance"]["kspace"]["noise_whitened"]
+    assert result.report["warnings"] == []
+
+
+def test_a_scan_without_noise_lines_is_taken_as_it_is_with_a_warning(lines):
+    result = assembled(lines)
+    assert not result.report["provenance"]["kspace"]["noise_whitened"]
+    assert len(result.report["warnings"]) == 1
+    assert "no noise readouts" in result.report["warnings"][0]
+
+
+def test_a_dead_receiver_is_named(lines):
+    noise = random_complex(COILS, 100) * [[1], [0]]
+    with pytest.raises(QsmError, match=r"noise readouts cannot be used: receivers \[1\]"):
+        assembled([readout(noise, flag(19)), *lines])
+
+
+def test_lines_read_backwards_are_turned_and_warned_of(lines, images):
+    backwards = [
+        changed(line, line.data[:, ::-1], flags=flag(22), center_sample=7)
+        if line.head["idx"]["contrast"] == 1
+        else line
+        for line in lines
+    ]
+    result = assembled(backwards)
+    assert_same(result, images)
+    assert [w for w in result.report["warnings"] if "bipolar" in w]
+
+
+def test_samples_to_be_discarded_are_not_used(lines, images):
+    wider = [
+        changed(
+            line, np.pad(line.data, [(0, 0), (3, 2)], constant_values=50),
+            center_sample=11, discard_pre=3, discard_post=2,
+        )
+        for line in lines
+    ]  # fmt: skip
+    assert_same(assembled(wider), images)
+
+
+def test_an_asymmetric_echo_is_filled_with_zeros_on_its_short_side(images):
+    kspace = oversampled(images)
+    kspace[..., :3] = 0
+    short = [changed(line, line.data[:, 3:], center_sample=5) for line in lines_of(kspace)]
+    expected = assembled(lines_of(kspace)).data
+    assert_same(assembled(short), expected)
+
+
+def test_oversampling_that_was_removed_before_is_not_removed_again(images):
+    assert_same(assembled(lines_of(to_kspace(images))), images)
+
+
+def test_lines_that_come_twice_are_averaged(lines, images):
+    twice = [changed(line, factor * line.data) for factor in (0.5, 1.5) for line in lines]
+    assert_same(assembled(twice), images)
+
+
+def test_oversampling_along_phase_is_cut_off(images):
+    result = assembled(lines_of(oversampled(images)), header(kept=4))
+    assert_same(result, images[:, :, :, 1:5])
+    assert (result.geometry.matrix, result.geometry.voxel_size) == ((4, 4, 8), (5, 3, 2))
