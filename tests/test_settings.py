@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal, get_args, get_origin
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from gadgetron_qsm import background, inversion
 from gadgetron_qsm.coils.mcpc3ds import mcpc3ds
@@ -119,6 +119,12 @@ def test_a_wrong_value_is_refused_in_one_line_that_names_it(key, value, said):
     assert message.startswith(f"setting '{key}' = '{value}': ")
     assert said in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("unknown", [{"x": 1}, {"coils": {"x": 1}}])
+def test_unknown_keys_of_a_nested_document_are_refused_too(unknown):
+    with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+        Settings.model_validate(unknown)
 
 
 def test_a_wrong_name_in_a_list_is_named():

@@ -61,8 +61,8 @@ class InversionSettings(_Stage):
 
     method: Literal["tv"] = "tv"
     regularisation: float = Field(1e-4, gt=0, le=1, description="weight of total variation, ppm")
-    iterations: int = Field(60, ge=1, le=10000, description="steps of ADMM")
-    padding_mm: float = Field(20.0, ge=0, le=200, description="zeros around the volume")
+    iterations: int = Field(40, ge=1, le=10000, description="steps of ADMM")
+    padding_mm: float = Field(20.0, ge=0, le=200, description="zeros that lengthen every axis")
 
 
 class DeliverSettings(_Stage):
@@ -74,7 +74,7 @@ class DeliverSettings(_Stage):
         description="maps sent back, names separated by commas",
     )
     dicom_folder: Path | None = Field(
-        None, description="folder that also gets every map as a DICOM series"
+        None, description="folder where the chosen maps are written as DICOM series too"
     )
 
 

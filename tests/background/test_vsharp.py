@@ -146,6 +146,13 @@ def test_the_sphere_is_around_voxel_0_and_sums_to_1(voxel_size):
     np.testing.assert_allclose(ball_, expected / expected.sum(), rtol=1e-6)
 
 
+@pytest.mark.parametrize("voxels", range(1, 20))
+def test_a_sphere_of_whole_voxels_reaches_as_many_in_spite_of_rounding(voxels):
+    # 0.6 + 0.6 * 6 is less than 7 * 0.6
+    ball_ = sphere((4, 4, 64), 0.6 + 0.6 * (voxels - 1), (0.6, 0.6, 0.6), like=np.zeros(1))
+    assert np.count_nonzero(ball_[0, 0]) == 2 * voxels + 1
+
+
 @pytest.mark.parametrize("method", background.METHODS.values(), ids=list(background.METHODS))
 def test_every_method_takes_field_mask_and_voxel_size(method):
     kinds = [(p.name, p.kind.name) for p in inspect.signature(method).parameters.values()]

@@ -59,6 +59,15 @@ def test_a_centre_frequency_far_off_comes_back_less_one_turn_an_echo_spacing():
         assert np.abs(phase_error(image, seen_hz, te)).max() < 0.08
 
 
+@pytest.mark.parametrize("offset_hz", [170, -230])
+@pytest.mark.parametrize("echo_times_s", [(3e-3, 8e-3, 11e-3), (4e-3, 9e-3, 16e-3, 23e-3)])
+def test_echoes_of_uneven_spacing_tell_a_centre_frequency_far_off(echo_times_s, offset_hz):
+    field_hz = offset_hz + X
+    combined = mcpc3ds(coil_images(field_hz, echo_times_s=echo_times_s), echo_times_s, VOXEL)
+    for image, te in zip(combined, echo_times_s, strict=True):
+        assert np.abs(phase_error(image, field_hz, te)).max() < 0.08
+
+
 def test_the_magnitude_is_the_root_of_the_sum_of_squares():
     images = coil_images(WRAPPING)
     combined = mcpc3ds(images, ECHO_TIMES_S, VOXEL)

@@ -26,8 +26,8 @@ def vsharp(
     field (z, y, x) in ppm; mask (z, y, x) bool; voxel_size (z, y, x) in mm.
     A field whose sources lie outside is harmonic: its mean over a sphere equals its centre, so
     that field minus mean keeps local sources alone. Every voxel takes the largest sphere that
-    fits the mask; radii fall from `largest_radius_mm` by the largest voxel side to
-    `smallest_radius_mm` (default: that side). The largest sphere is deconvolved; frequencies that
+    fits the mask; radii grow from `smallest_radius_mm` (default: the largest voxel side) by that
+    side to `largest_radius_mm` or just below. The largest sphere is deconvolved; frequencies that
     it passes by less than `threshold` are dropped.
     Returns the local field (ppm, 0 outside) and the mask it holds in, eroded by the smallest
     radius. Raises ValueError when the mask is empty or no sphere fits it.
@@ -44,7 +44,7 @@ def vsharp(
     depth = ndimage_module(field).distance_transform_edt(inside, sampling=list(voxel_size))
     spectrum = fft.rfftn(pad_centre(xp.where(mask, field, 0).astype(xp.float32), padded))
     sharp = xp.zeros(padded, xp.float32)
-    kernel = deconvolve = None
+    deconvolve = None
     left = inside.copy()
     for radius in radii:
         fits = left & (depth > radius * ROUNDING)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from gadgetron_qsm.arrays import Array, array_module, ndimage_module
-from gadgetron_qsm.field.romeo import romeo
+from gadgetron_qsm.field.romeo import TWO_PI, free_turns, romeo
 
 FOUR_SIGMA = 4.0
 
@@ -20,7 +22,8 @@ def mcpc3ds(
     """Combine coils with MCPC-3D-S: one complex image an echo whose phase is 0 at TE = 0.
 
     images (echo, coil, z, y, x) complex64, noise white; voxel_size (z, y, x) in mm.
-    Steps: the field from the first two echoes, all coils together; the first echo freed of the
+    Steps: the field from the first two echoes, all coils together, its free multiple of 2 pi from
+    the third (0 when that cannot tell); the first echo freed of the
     phase that this field made, which leaves each coil's phase offset; that, smoothed as a complex
     image by a Gaussian of `smoothing_mm` (standard deviation) and normalised over the coils, is
     the coil's sensitivity; all echoes are combined with it (Roemer), linear in the data.
@@ -47,12 +50,24 @@ def mcpc3ds(
 def _phase_at_first_echo(images: Array, echo_times_s: Sequence[float]) -> Array:
     """Phase (rad) that the field alone makes until the first echo."""
     xp = array_module(images)
-    hermitian = xp.zeros(images.shape[2:], xp.complex64)
+    first, *later = echo_times_s
+    growth = _growth(images, 1)
+    spacing = later[0] - first
+    difference = romeo(xp.angle(growth)[None], xp.sqrt(xp.abs(growth))[None], [spacing])[0]
+    if len(later) > 1:
+        growth = _growth(images, 2)
+        longer = (later[1] - first) / spacing
+        miss = (growth * xp.exp(-1j * longer * difference)).sum() / xp.abs(growth).sum()
+        difference = difference - np.float32(TWO_PI * free_turns(complex(miss), longer))
+    return difference * np.float32(first / spacing)
+
+
+def _growth(images: Array, echo: int) -> Array:
+    """Magnitude squared and phase difference of an echo to the first, all coils together."""
+    product = array_module(images).zeros(images.shape[2:], images.dtype)
     for coil in range(images.shape[1]):
-        hermitian += images[0, coil].conj() * images[1, coil]
-    spacing = echo_times_s[1] - echo_times_s[0]
-    difference = romeo(xp.angle(hermitian)[None], xp.sqrt(xp.abs(hermitian))[None], [spacing])[0]
-    return difference * (echo_times_s[0] / spacing)
+        product += images[0, coil].conj() * images[echo, coil]
+    return product
 
 
 def _smooth(image: Array, sigma: Sequence[float]) -> Array:

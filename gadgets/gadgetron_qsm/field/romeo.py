@@ -39,41 +39,30 @@ def romeo(phase: Array, magnitude: Array, echo_times_s: Sequence[float]) -> Arra
     return xp.asarray(unwrapped)
 
 
+def free_turns(miss: complex, growth: float, nearest: float = 0) -> float:
+    """Turns to take off an unwrapped phase so that it predicts a later one, `growth` times as far.
+
+    miss: weighted mean of exp(i (later - growth * phase)), whose weights sum to 1. Of turns that
+    predict equally well, the nearest to 0; those around `nearest` are tried.
+    """
+    turns = nearest + np.arange(-FREE_TURNS, FREE_TURNS + 1)
+    agreement = (miss * np.exp(1j * TWO_PI * turns * growth)).real
+    equal = turns[agreement > agreement.max() - EQUAL_AGREEMENT]
+    return float(equal[np.argmin(np.abs(equal - nearest))])
+
+
 def _free_offset(
     phase: NDArray[np.float32], magnitude: NDArray[np.float32], echo_times_s: Sequence[float]
 ) -> np.float32:
     """Multiple of 2 pi to take off the first echo, whose phase is unwrapped, the second's not."""
     weight = magnitude[0].astype(np.float64)
-    mean = (phase[0] * weight).sum() / max(weight.sum(), np.finfo(float).tiny)
-    nearest = np.round(mean / TWO_PI)
+    weight /= max(weight.sum(), np.finfo(float).tiny)
+    nearest = np.round((phase[0] * weight).sum() / TWO_PI)
     if len(phase) == 1:
         return np.float32(TWO_PI * nearest)
     growth = echo_times_s[1] / echo_times_s[0]
     miss = (weight * np.exp(1j * (phase[1] - phase[0] * growth))).sum()
-    turns = nearest + np.arange(-FREE_TURNS, FREE_TURNS + 1)
-    agreement = (miss * np.exp(1j * TWO_PI * turns * growth)).real / max(weight.sum(), 1e-30)
-    equal = turns[agreement > agreement.max() - EQUAL_AGREEMENT]
-    return np.float32(TWO_PI * equal[np.argmin(np.abs(equal - nearest))])
-
-
-def voxel_quality(phase: Array, magnitude: Array, echo_times_s: Sequence[float]) -> Array:
-    """Mean quality of the edges at each voxel, (z, y, x) float32 from 0 (noise) to 1."""
-    xp = array_module(phase)
-    bins = _edge_bins(
-        np.ascontiguousarray(to_numpy(phase), dtype=np.float32),
-        np.ascontiguousarray(to_numpy(magnitude), dtype=np.float32),
-        echo_times_s,
-    )
-    quality = np.zeros(bins.shape[1:], np.float32)
-    for axis, edges in enumerate(bins):
-        inner = [slice(None)] * 3
-        inner[axis] = slice(0, -1)
-        after = [slice(None)] * 3
-        after[axis] = slice(1, None)
-        good = 1 - edges[tuple(inner)].astype(np.float32) / (BINS - 1)
-        quality[tuple(inner)] += good
-        quality[tuple(after)] += good
-    return xp.asarray(quality / 6)
+    return np.float32(TWO_PI * free_turns(miss, growth, nearest))
 
 
 def _edge_bins(
@@ -108,8 +97,8 @@ def _fill_edge_bins(first, second, magnitude, growth, bins):  # type: ignore[no-
                     step = _wrap(first[z + dz, y + dy, x + dx] - first[z, y, x])
                     quality = (1 - abs(step) / np.pi) * (low / high) ** 2
                     if growth > 0:
-                        later = _wrap(second[z + dz, y + dy, x + dx] - second[z, y, x])
-                        quality *= max(0.0, 1 - abs(step - later / growth))
+                        later = second[z + dz, y + dy, x + dx] - second[z, y, x]
+                        quality *= max(0.0, 1 - abs(_wrap(later - growth * step)) / growth)
                     bins[axis, z, y, x] = np.uint8((BINS - 2) * (1 - quality) + 0.5)
 
 

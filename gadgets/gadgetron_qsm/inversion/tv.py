@@ -18,7 +18,7 @@ def tv(
     *,
     weight: Array | None = None,
     regularisation: float = 1e-4,
-    iterations: int = 60,
+    iterations: int = 40,
     padding_mm: float = 20.0,
 ) -> Array:
     """Invert the dipole field under total variation, by ADMM.
@@ -27,7 +27,7 @@ def tv(
     (z, y, x), relative precision of the field (1 where best; default the mask), 0 outside.
     local_field (z, y, x) in ppm, 0 outside mask (z, y, x) bool; voxel_size (z, y, x) in mm;
     b0_direction unit vector (z, y, x). `regularisation` in ppm; gradients are per mm times the
-    geometric mean of the voxel sides. Zeros of `padding_mm` around keep the dipole from wrapping.
+    geometric mean of the voxel sides. Zeros, `padding_mm` an axis, keep the dipole from wrapping.
     Two transform pairs an iteration.
     Returns chi (z, y, x) in ppm, float32, 0 outside the mask, mean not referenced.
     Raises ValueError when the mask is empty.

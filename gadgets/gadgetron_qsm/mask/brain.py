@@ -26,7 +26,7 @@ def brain_mask(
     Steps: magnitude above half of Otsu's threshold (coils shade the middle of the head) and
     residual below `largest_residual_rad`; erosion by `opening_mm`, which cuts the bridges to scalp,
     eyes and neck, or by less when nothing is that thick; the largest piece, grown back within what
-    was kept; closing by `closing_mm`; holes filled.
+    was kept and by a voxel more, to the rim; closing by `closing_mm`; holes filled.
     Returns bool (z, y, x). Raises ValueError when nothing is left.
     Otsu 1979, doi:10.1109/TSMC.1979.4310076; quality mask after Hagberg et al. 2022,
     doi:10.1002/nbm.4676.
@@ -39,10 +39,9 @@ def brain_mask(
         raise ValueError("no brain found: nothing is bright with a phase that a field explains")
     opening = min(opening_mm, thickest / 2)
     core = largest_piece(depth > opening)
-    grown = dilate(core, voxel_size, opening) & good
+    grown = dilate(core, voxel_size, opening + max(voxel_size)) & good
     closed = erode(dilate(grown, voxel_size, closing_mm), voxel_size, closing_mm)
-    filled = ndimage_module(magnitude).binary_fill_holes(closed)
-    return largest_piece(filled)
+    return ndimage_module(magnitude).binary_fill_holes(closed)
 
 
 def otsu(image: Array) -> float:
