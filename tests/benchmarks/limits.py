@@ -22,13 +22,13 @@ from tests.benchmarks.__main__ import run_chain
 
 
 def main(raw: Path) -> None:
-    """Print a table: the chain; V-SHARP and TV on the true total field; TV on the true local one."""
+    """Print what the chain, and its last stages on the true total and local field, come to."""
     maps = {volume.name: volume for volume in run_chain(raw)}
     with np.load(raw.with_name(f"{raw.stem}_truth.npz")) as file:
         truth = dict(file)
     geometry, mask = maps["chi"].geometry, maps["mask"].data > 0
     voxel_size, b0_direction = geometry.voxel_size, geometry.b0_direction
-    local, inner = vsharp(truth["field_ppm"], mask & truth["brain"], voxel_size)
+    local, inner = vsharp(truth["field_ppm"], truth["brain"], voxel_size)
     true_local = np.where(mask, local_field(truth, voxel_size, b0_direction), 0)
     rows = {
         "the chain, from raw data": (maps["chi"].data, mask),

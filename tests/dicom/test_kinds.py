@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from gadgetron_qsm.dicom.kinds import MAPS, kind_of
+from gadgetron_qsm.dicom.kinds import kind_of
 
 
 def test_a_map_in_another_unit_than_its_kind_is_refused(make_map):
