@@ -125,6 +125,16 @@ def test_samples_to_be_discarded_are_not_used(lines, images):
     assert_same(assembled(wider), images)
 
 
+def test_discarded_samples_leave_no_trace_where_the_readout_is_short(images):
+    kspace = oversampled(images)
+    kspace[..., -2:] = 0
+    spoilt = []
+    for line in lines_of(kspace):
+        line.data[:, -2:] = 50
+        spoilt.append(changed(line, discard_post=2))
+    assert_same(assembled(spoilt), assembled(lines_of(kspace)).data)
+
+
 def test_an_asymmetric_echo_is_filled_with_zeros_on_its_short_side(images):
     kspace = oversampled(images)
     kspace[..., :3] = 0

@@ -74,7 +74,8 @@ def _serve_gadgetron(gadgetron_connection: Any, target: Target) -> None:
         raise SystemExit(1) from error
     except Exception as error:
         log.exception("the chain failed")
-        connection.fail_inside_gadgetron(f"the chain failed: {type(error).__name__}: {error}")
+        text = " ".join(f"the chain failed: {type(error).__name__}: {error}".split())
+        connection.fail_inside_gadgetron(text)
         raise SystemExit(1) from error
 
 

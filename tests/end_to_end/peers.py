@@ -23,7 +23,6 @@ from gadgetron_qsm.mrd.messages import Close, Error, Image, Message, Text
 from gadgetron_qsm.mrd.wire import read_message
 
 START_S, SCAN_S = 30, 60
-RECEIVED_UNREAD = 1 << 14  # bytes: less than a map, so that a gadget's results wait to be taken
 COMMAND = "from gadgetron_qsm.cli import main; main()"
 
 
@@ -118,7 +117,6 @@ class Gadget(Peer):
         self._log = folder / f"{target}_{time.monotonic_ns()}.log"
         with socket.create_server(("localhost", 0)) as listener:
             listener.settimeout(START_S)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVED_UNREAD)
             address = listener.getsockname()[1] if port is None else port
             module = ["-m", "gadgetron", str(address), "gadgetron_qsm.gadgets", target]
             with self._log.open("wb") as log:

@@ -86,6 +86,8 @@ def test_three_gadgets_give_what_one_gives(through, recorded):
     echoes = through("combine", stream)
     assert [_kind_of(m) for m in echoes.messages] == [(COMPLEX, 0), (COMPLEX, 1), (COMPLEX, 2)]
     everything = through("susceptibility", start + echoes.raw + end)
+    series = [int(m.head["image_series_index"]) for m in everything.messages]
+    assert len(set(series)) == len(series)  # one index with maps of two kinds spoils them there
     cut = through("deliver", start + everything.raw + end)
     whole = through("qsm", stream)
     assert len(cut.maps) == len(whole.maps) == 5
@@ -103,6 +105,28 @@ def test_each_map_is_a_series_of_its_own(through, recorded):
     series = [int(image.head["image_series_index"]) for image in images]
     assert series == [1, 2, 3, 3, 3]
     assert [int(image.head["contrast"]) for image in images[2:]] == [0, 1, 2]
+
+
+def configured(stream, properties):
+    """The stream with another configuration."""
+    text = f"<configuration>{properties}</configuration>".encode()
+    old = 6 + int.from_bytes(stream[2:6], "little")
+    return stream[:2] + len(text).to_bytes(4, "little") + text + stream[old:]
+
+
+def test_properties_of_the_node_are_settings(through, recorded):
+    chosen = '<property name="deliver.maps" value="mask,local_field"/>'
+    answer = through("qsm", configured(recorded("server_images_r2"), chosen))
+    assert [volume.name for volume in answer.maps] == ["local_field", "mask"]
+
+
+def test_a_property_that_does_not_exist_is_told_with_the_nearest(gadget, recorded):
+    process = gadget("qsm")
+    wrong = '<property name="deliver.map" value="chi"/>'
+    process.send(configured(recorded("server_images_r2"), wrong))
+    (told,) = process.answer().refusals
+    assert told == "unknown setting 'deliver.map'; did you mean 'deliver.maps'?"
+    assert process.status(within_s=5) == 1
 
 
 def without_times(report):

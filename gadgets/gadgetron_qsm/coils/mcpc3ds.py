@@ -10,6 +10,7 @@ from gadgetron_qsm.arrays import Array, array_module, ndimage_module
 from gadgetron_qsm.field.romeo import TWO_PI, free_turns, romeo
 
 FOUR_SIGMA = 4.0
+TINY = float(np.finfo(np.float32).tiny)  # where there is no signal
 
 
 def mcpc3ds(
@@ -43,8 +44,7 @@ def mcpc3ds(
         sensitivity = _smooth(images[0, coil] * turn, sigma)
         power += sensitivity.real**2 + sensitivity.imag**2
         combined += sensitivity.conj() * images[:, coil]
-    tiny = float(xp.finfo(xp.float32).tiny)
-    return combined / xp.sqrt(xp.maximum(power, tiny))
+    return combined / xp.sqrt(xp.maximum(power, TINY))
 
 
 def _phase_at_first_echo(images: Array, echo_times_s: Sequence[float]) -> Array:
@@ -57,8 +57,9 @@ def _phase_at_first_echo(images: Array, echo_times_s: Sequence[float]) -> Array:
     if len(later) > 1:
         growth = _growth(images, 2)
         longer = (later[1] - first) / spacing
-        miss = (growth * xp.exp(-1j * longer * difference)).sum() / xp.abs(growth).sum()
-        difference = difference - np.float32(TWO_PI * free_turns(complex(miss), longer))
+        weight = max(float(xp.abs(growth).sum()), TINY)
+        miss = complex((growth * xp.exp(-1j * longer * difference)).sum()) / weight
+        difference = difference - np.float32(TWO_PI * free_turns(miss, longer))
     return difference * np.float32(first / spacing)
 
 

@@ -1,0 +1,121 @@
+"""The targets without a process: what they take, and how a fault of the chain ends."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from gadgetron_qsm import chain, configs, gadgets
+from gadgetron_qsm.data import Map
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.geometry import Geometry
+from gadgetron_qsm.mrd.images import map_to_image
+from gadgetron_qsm.mrd.messages import (
+    WAVEFORM_HEADER,
+    Close,
+    ConfigFile,
+    ConfigText,
+    Error,
+    Image,
+    Text,
+    Waveform,
+)
+from gadgetron_qsm.mrd.wire import read_message, write_message
+from tests.sphere_scan import HEADER, LARMOR_HZ
+
+SCAN = HEADER.format(larmor_hz=LARMOR_HZ)
+GEOMETRY = Geometry((2, 3, 4), (1, 1, 1), (0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1))
+
+
+def through(target, *messages, config="<configuration/>"):
+    """What Gadgetron gets from a target that it sends messages and CLOSE, and the exit status."""
+    ours, gadgetron = socket.socketpair()
+    raw = SimpleNamespace(config=config.encode(), header=SCAN.encode())
+    status = []
+
+    def run():
+        connection = SimpleNamespace(socket=SimpleNamespace(socket=ours), raw_bytes=raw)
+        try:
+            target(connection)
+        except SystemExit as end:
+            status.append(end.code)
+        connection.socket.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    with gadgetron, gadgetron.makefile("rwb") as stream:
+        for message in (*messages, Close()):
+            write_message(stream, message)
+        stream.flush()
+        answer = list(iter(lambda: read_message(stream), Close()))
+    thread.join(5)
+    return answer, *status
+
+
+def a_map(name, unit):
+    data = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    return map_to_image(Map(name, data, unit, GEOMETRY), None, 1)
+
+
+def test_deliver_passes_over_what_is_no_image():
+    waveform = Waveform(np.zeros((), WAVEFORM_HEADER)[()], np.zeros((0, 0), np.uint32))
+    answer = through(gadgets.deliver, waveform, a_map("chi", "ppb"), Text("hello"))
+    (messages,) = answer
+    assert [type(message) for message in messages] == [Image]
+
+
+def test_deliver_refuses_images_of_others():
+    image = a_map("chi", "ppb")
+    foreign = Image(image.head, image.data, "<ismrmrdMeta></ismrmrdMeta>")
+    messages, status = through(gadgets.deliver, foreign)
+    assert "no map of gadgetron-qsm" in messages[0].text
+    assert status == 1
+
+
+def test_a_fault_in_the_chain_is_told_in_one_line_and_fails(monkeypatch):
+    def broken(*_):
+        raise RuntimeError("a text\nof two lines\n")
+
+    monkeypatch.setattr(chain, "qsm", broken)
+    messages, status = through(gadgets.qsm)
+    (error,) = messages
+    assert isinstance(error, Error)
+    assert error.text == "the chain failed: RuntimeError: a text of two lines"
+    assert status == 1
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """A function that serves a scan with the chain stopped, and returns the settings it had."""
+    given = []
+    monkeypatch.setattr(chain, "qsm", lambda _, __, settings: given.append(settings) or [])
+
+    def run(config, properties):
+        gadgets.serve_scan(SimpleNamespace(config=config, properties=properties, header_text=SCAN))
+        return given.pop()
+
+    return run
+
+
+def test_a_configuration_by_name_is_read_for_its_settings(served, tmp_path, monkeypatch):
+    monkeypatch.setattr(configs, "FOLDER", tmp_path)
+    (tmp_path / "site.xml").write_text(
+        '<configuration><property name="inversion.iterations" value="9"/></configuration>'
+    )
+    assert served(ConfigFile("site"), {}).inversion.iterations == 9
+    assert served(ConfigFile("site.xml"), {}).inversion.iterations == 9
+    with pytest.raises(QsmError, match="no configuration is named 'other'; there are site"):
+        served(ConfigFile("other"), {})
+
+
+def test_a_configuration_as_text_is_read_for_its_settings(served):
+    settings = served(ConfigText("..."), {"mask.opening_mm": "3"})
+    assert settings.mask.opening_mm == 3
+
+
+def test_a_client_without_a_configuration_gets_the_defaults(served):
+    assert served(None, {}) == type(served(None, {}))()
