@@ -69,6 +69,8 @@ def test_gadgets_of_others_are_not_ours_to_check(configured):
         ([external(EXECUTE.format("qsm") + CONNECT)], "either <execute> or <connect>"),
         ([external("")], "either <execute> or <connect>"),
         (["<gadget/>"], "no external node"),
+        ([external(EXECUTE.format("qsm").replace("qsm.gadgets", "qsm.gadget"))],
+         "no external node connects or executes gadgetron_qsm.gadgets"),
         (["<gadget>"], "configuration"),
     ],
 )  # fmt: skip
@@ -160,4 +162,4 @@ def test_without_a_subject_the_installation_is_described():
     assert found["gadgetron-qsm"] == __version__
     assert found["numpy"] == np.__version__
     assert "qsm_split" in found["configurations"]
-    assert "inversion.iterations" in found["settings"]
+    assert found["inversion.iterations"].startswith("40; ")

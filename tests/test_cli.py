@@ -147,14 +147,15 @@ def test_the_maps_that_settings_choose_become_series(raw, tmp_path):
     assert found == ["Local_field", "QSM_chi"]
 
 
-def test_a_configuration_of_the_site_is_taken_from_its_file(raw, tmp_path):
+def test_a_configuration_of_the_site_is_taken_from_its_file_and_options_win(raw, tmp_path):
     site = tmp_path / "site.xml"
     site.write_text(
         '<configuration><property name="inversion.iterations" value="3"/></configuration>'
     )
-    assert call("replay", raw, "-o", tmp_path / "out", "--config", site) == 0
-    report = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert report["provenance"]["inversion"]["iterations"] == 3
+    for options, iterations in (([], 3), (FEW, 2)):
+        assert call("replay", raw, "-o", tmp_path / "out", "--config", site, *options) == 0
+        report = json.loads((tmp_path / "out" / "report.json").read_text())
+        assert report["provenance"]["inversion"]["iterations"] == iterations
 
 
 def cut(raw, path):
@@ -206,17 +207,17 @@ def assert_one_line(capsys, says):
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "status", "says"),
     [
-        ("--set inversion.iteration=5", "did you mean 'inversion.iterations'?"),
-        ("--set inversion.iterations=many", "setting 'inversion.iterations' = 'many'"),
-        ("--config nix", "there are qsm, qsm_connect, qsm_split"),
-        ("--config nix.xml", "there are qsm, qsm_connect, qsm_split"),
-        ("--server 127.0.0.1:1", "no MRD server answers at 127.0.0.1:1"),
+        ("--set inversion.iteration=5", 2, "did you mean 'inversion.iterations'?"),
+        ("--set inversion.iterations=many", 2, "setting 'inversion.iterations' = 'many'"),
+        ("--config nix", 2, "there are qsm, qsm_connect, qsm_split"),
+        ("--config nix.xml", 2, "there are qsm, qsm_connect, qsm_split"),
+        ("--server 127.0.0.1:1", 1, "no MRD server answers at 127.0.0.1:1"),
     ],
 )
-def test_what_cannot_be_done_fails_in_one_line(raw, tmp_path, capsys, options, says):
-    assert call("replay", raw, "-o", tmp_path / "out", *options.split()) == 1
+def test_what_cannot_be_done_fails_in_one_line(raw, tmp_path, capsys, options, status, says):
+    assert call("replay", raw, "-o", tmp_path / "out", *options.split()) == status
     assert_one_line(capsys, says)
     assert not (tmp_path / "out").exists()
 

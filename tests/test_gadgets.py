@@ -58,7 +58,7 @@ def through(target, *messages, config="<configuration/>"):
 
 def a_map(name, unit):
     data = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
-    return map_to_image(Map(name, data, unit, GEOMETRY), None, 1)
+    return map_to_image(Map(name, data, unit, GEOMETRY), 1)
 
 
 def test_deliver_passes_over_what_is_no_image():

@@ -137,11 +137,20 @@ def buffer(images):
     for line in lines_of(kspace):
         echo, kz, ky = at(line)
         headers[ky, kz, echo, 0, 0] = line.head
-    return ReconBuffer(np.asfortranarray(data), headers, None)
+    sampling = {"limits": [[0, n // 2, n - 1] for n in data.shape[:3]]}
+    return ReconBuffer(np.asfortranarray(data), headers, sampling)
 
 
 def test_buffered_data_is_the_readouts_in_it(images):
     assert_same(assembled([ReconData([(buffer(images), None)])]), images)
+
+
+def test_a_buffer_has_placed_the_samples_whatever_its_headers_say(images):
+    recon = buffer(images)
+    recon.headers["center_sample"] -= 2
+    recon.headers["number_of_samples"] -= 2
+    recon.headers["discard_pre"] = 1
+    assert_same(assembled([ReconData([(recon, None)])]), images)
 
 
 def test_what_was_not_acquired_is_empty_in_a_buffer_and_counts_as_missing(images):
@@ -193,3 +202,9 @@ def test_calibration_lines_of_a_scan_of_their_own_are_left_out(lines, images):
     calibration = [changed(x, 9 * x.data, flags=flag(20)) for x in lines]
     apart = header(imaging=EMBEDDED.format("separate"))
     assert_same(assembled(calibration + lines, apart), images)
+
+
+def test_echoes_that_were_undersampled_on_different_lines_are_refused(lines):
+    sampled = [x for x in lines if at(x)[2] % 2 == at(x)[0]]
+    with pytest.raises(QsmError, match="echoes were sampled on different lines"):
+        assembled(sampled, header(imaging=EMBEDDED.format("embedded")))

@@ -94,8 +94,12 @@ def test_an_unknown_key_is_refused_with_the_nearest_right_one(wrong, right):
     assert str(error.value) == expected
 
 
+def test_a_key_unlike_any_of_its_stage_is_refused_with_those_there_are():
+    assert "there are mask.opening_mm, mask.closing_mm" in refused(**{"mask.fractional": "0.5"})
+
+
 def test_a_key_like_no_other_is_refused_with_where_to_look():
-    assert refused(xyzzy="1").endswith("'gadgetron-qsm check' lists the settings")
+    assert refused(xyzzy="1").endswith("'gadgetron-qsm check' lists them")
 
 
 @pytest.mark.parametrize(

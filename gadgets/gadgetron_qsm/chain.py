@@ -20,6 +20,7 @@ from gadgetron_qsm.arrays import Array, array_module, to_numpy
 from gadgetron_qsm.coils.mcpc3ds import mcpc3ds
 from gadgetron_qsm.contrast.r2star import weighted_log_fit
 from gadgetron_qsm.data import CoilImages, Echoes, Map
+from gadgetron_qsm.dicom.identity import scan_name
 from gadgetron_qsm.dicom.kinds import MAPS, kind_of
 from gadgetron_qsm.dicom.series import write_series
 from gadgetron_qsm.errors import QsmError
@@ -186,8 +187,7 @@ def _reference(chi: Array, mask: Array, journal: Journal) -> Array:
     xp = array_module(chi)
     inside = chi[mask].astype(xp.float64)
     journal.quality["reference"] = {
-        "region": "whole brain",
-        "mean_ppb": 0.0,
+        "region": "brain mask",
         "sd_ppb": _round(inside.std() * 1000),
     }
     return xp.where(mask, chi - np.float32(inside.mean()), 0)
@@ -205,9 +205,12 @@ def deliver(maps: Iterable[Map], header: Header, settings: Settings) -> Iterator
             continue
         index = series.setdefault(volume.name, len(series) + 1)
         kind = kind_of(volume)
-        yield map_to_image(volume, None, index, description=kind.description, window=kind.window)
+        yield map_to_image(volume, index, description=kind.description, window=kind.window)
         if settings.deliver.dicom_folder:
-            write_series(volume, header, settings.deliver.dicom_folder)
+            folder = settings.deliver.dicom_folder / scan_name(volume, header)
+            write_series(volume, header, folder)
+    if not series:
+        raise QsmError(f"none of the maps {', '.join(settings.deliver.maps)} came to be delivered")
 
 
 def qsm(messages: Iterable[Message], header: Header, settings: Settings) -> Iterator[Image]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import platform
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 from gadgetron_qsm import __version__, configs, gadgets
@@ -20,7 +20,7 @@ from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.mrd.safe_xml import local_name, parse_xml
 from gadgetron_qsm.readouts import NOISE
-from gadgetron_qsm.settings import Settings, keys
+from gadgetron_qsm.settings import Settings
 
 PACKAGES = ("numpy", "scipy", "numba", "h5py", "ismrmrd", "gadgetron", "pydicom")
 TARGETS = ("qsm", "combine", "susceptibility", "deliver")
@@ -36,7 +36,7 @@ def check(subject: Path | None) -> Findings:
         return _installation()
     if subject.is_dir():
         return _series(subject)
-    if subject.suffix == ".h5":
+    if subject.is_file() and h5py.is_hdf5(subject):
         return _raw(subject)
     return _configuration(subject)
 
@@ -50,30 +50,37 @@ def _installation() -> Findings:
     yield "cupy", gpu
     yield "gadgetron server", shutil.which("gadgetron") or "not installed: serve and replay work"
     yield "configurations", ", ".join(configs.names())
-    yield "settings", ", ".join(keys())
+    yield "settings", "changed by --set KEY=VALUE or <property name= value=>:"
+    yield from Settings.described()
 
 
 def _configuration(subject: Path) -> Findings:
-    text = subject.read_text(encoding="utf-8") if subject.is_file() else configs.load(str(subject))
+    text = configs.read(str(subject))
     root = parse_xml(text, "the configuration")
     if local_name(root) != "configuration" or root.findtext("version", "").strip() != "2":
         raise QsmError("it is no Gadgetron configuration of version 2")
     externals = [e for e in root.iter() if local_name(e) == "external"]
     if not externals:
         raise QsmError("no external node: nothing in it calls gadgetron-qsm")
+    ours = False
     for external in externals:
         execute, connect = external.find("execute"), external.find("connect")
         if (execute is None) == (connect is None):
             raise QsmError("an external node needs either <execute> or <connect>")
         if connect is not None:
             yield "resident process", f"{connect.get('address', 'localhost')}:{connect.get('port')}"
+            ours = True
         elif execute is not None and execute.get("name") == gadgets.__name__:
+            ours = True
             target = execute.get("target")
             if target not in TARGETS:
                 raise QsmError(f"target '{target}' is unknown; there are {', '.join(TARGETS)}")
             yield "target", str(target)
+    if not ours:
+        raise QsmError(f"no external node connects or executes {gadgets.__name__}")
     settings = Settings.from_properties(read_properties(text))
-    yield "settings", re.sub(r"\s+", " ", str(settings.model_dump(exclude_defaults=True)))
+    changed = settings.model_dump(exclude_defaults=True)
+    yield "settings", str(changed) if changed else "all default"
 
 
 def _raw(subject: Path) -> Findings:
@@ -83,10 +90,10 @@ def _raw(subject: Path) -> Findings:
         first = next((r for r in everything if not int(r.head["flags"]) & NOISE), None)
     if first is None:
         raise QsmError(f"{subject.name} has no readout of an image")
-    geometry = header.geometry(first.head)
+    geometry = header.geometry(first.head, *header.native_volume)
     yield "echo times", ", ".join(f"{te * 1000:g}" for te in header.echo_times_s) + " ms"
     yield "field", f"{header.field_strength_t:.3f} T, {header.larmor_hz / 1e6:.6f} MHz"
-    yield "matrix", " x ".join(map(str, header.recon_matrix)) + " (slice, phase, read)"
+    yield "matrix", " x ".join(map(str, geometry.matrix)) + " (slice, phase, read)"
     yield "voxel", " x ".join(f"{size:.3g}" for size in geometry.voxel_size) + " mm"
     yield "B0", np.array2string(np.array(geometry.b0_direction), precision=3) + " in the image"
     yield "readouts", f"{readouts} of {first.data.shape[0]} coils x {first.data.shape[1]} samples"

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from gadgetron_qsm import __version__
-from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.errors import QsmError, UsageError
 
 app = typer.Typer(
     help="Quantitative susceptibility mapping, from raw k-space to a series in ppb.",
@@ -119,11 +119,11 @@ def serve(host: Host = "127.0.0.1", port: int = 9002) -> None:
 @app.command()
 def gadget(host: Host = "127.0.0.1", port: int = 18000) -> None:
     """Stay resident for a Gadgetron chain's <connect>, scan after scan."""
-    from gadgetron_qsm.gadgets import serve_scan
+    from gadgetron_qsm.gadgets import serve_resident
     from gadgetron_qsm.mrd.connection import Connection
     from gadgetron_qsm.mrd.server import serve as serve_mrd
 
-    serve_mrd(host, port, serve_scan, ready=_tell(host), fail=Connection.fail_inside_gadgetron)
+    serve_mrd(host, port, serve_resident, ready=_tell(host), fail=Connection.fail_inside_gadgetron)
 
 
 @app.command()
@@ -145,7 +145,7 @@ def main() -> None:
         app()
     except QsmError as error:
         print(f"gadgetron-qsm: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
 
 
 def _simulate(path: Path, scan: Any, labels: Path | None, values: Path | None) -> None:

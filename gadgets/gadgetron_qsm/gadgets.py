@@ -7,8 +7,11 @@ Each takes the connection that `python -m gadgetron` hands it, and ends with sta
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+
+import scipy.fft
 
 from gadgetron_qsm import chain, configs
 from gadgetron_qsm.data import Map
@@ -49,15 +52,26 @@ def deliver(connection: Any) -> None:
 def run(connection: Connection, target: Target, settings: Settings) -> None:
     """Run a target on a connection and send what it makes."""
     header = Header.parse(connection.header_text)
-    for image in target(connection, header, settings):
-        connection.send(image)
+    with scipy.fft.set_workers(os.cpu_count() or 1):
+        for image in target(connection, header, settings):
+            connection.send(image)
+
+
+def serve_resident(connection: Connection) -> None:
+    """Run the whole chain for a Gadgetron that connects to a resident process."""
+    run(connection, chain.qsm, Settings.from_properties(connection.properties))
 
 
 def serve_scan(connection: Connection) -> None:
-    """Run the whole chain for a client of our own server, configured by name or by XML."""
+    """Run the whole chain for a client of our own server, configured by name or by XML.
+
+    Raises QsmError for settings that would let a client write to the server's disk.
+    """
     properties = connection.properties
     if isinstance(connection.config, ConfigFile):
         properties = read_properties(configs.load(connection.config.name))
+    elif "deliver.dicom_folder" in properties:
+        raise QsmError("clients may not set deliver.dicom_folder; name it in a configuration here")
     run(connection, chain.qsm, Settings.from_properties(properties))
 
 
@@ -82,7 +96,7 @@ def _serve_gadgetron(gadgetron_connection: Any, target: Target) -> None:
 def _all_maps(messages: Iterable[Message], header: Header, settings: Settings) -> Iterator[Image]:
     maps = chain.susceptibility(chain.combine(messages, header, settings), settings)
     for index, volume in enumerate(maps, start=1):
-        yield map_to_image(volume, None, index)
+        yield map_to_image(volume, index)
 
 
 def _delivered(messages: Iterable[Message], header: Header, settings: Settings) -> Iterator[Image]:

@@ -66,7 +66,10 @@ def _readouts_of(message: Message) -> Iterator[Acquisition]:
 
 
 def _buffered_lines(recon: ReconData) -> Iterator[Acquisition]:
-    """Take the lines out of Gadgetron's buffers (E0, E1, E2, coil, N, S, LOC)."""
+    """Take the lines out of Gadgetron's buffers (E0, E1, E2, coil, N, S, LOC).
+
+    The buffer has placed each line's samples, whatever the line's own header says of them.
+    """
     if len(recon.bits) != 1:
         raise QsmError(f"ReconData has {len(recon.bits)} encoding spaces; only one is supported")
     data, reference = recon.bits[0]
@@ -77,8 +80,11 @@ def _buffered_lines(recon: ReconData) -> Iterator[Acquisition]:
 
 def _lines(buffer: ReconBuffer) -> Iterator[Acquisition]:
     for at in np.ndindex(buffer.headers.shape):
-        head = buffer.headers[at]
+        head = buffer.headers[at].copy()
         if head["number_of_samples"]:
+            head["number_of_samples"] = buffer.data.shape[0]
+            head["center_sample"] = buffer.sampling["limits"][0][1]
+            head["discard_pre"] = head["discard_post"] = 0
             e1, e2, *rest = at
             line = buffer.data[(slice(None), e1, e2, slice(None), *rest)]
             yield Acquisition(head, np.ascontiguousarray(line.T))

@@ -95,14 +95,19 @@ class Readouts:
         if self._assembly is None:
             raise QsmError("the stream ended without a readout or image of the scan")
         self._flush()
-        provenance: dict[str, Any] = {"method": "centred FFT", "noise_whitened": bool(self._noise)}
+        provenance: dict[str, Any] = {
+            "method": "centred FFT",
+            "noise_whitened": self._assembly.whitened,
+        }
         came = np.greater(self._assembly.count, 0)
         hybrid = self._assembly.finish()
         missing = self._announced() & ~came
         if missing.any():
             self._complete(hybrid, came, missing, provenance)
-        if not self._noise:
-            self._warnings.append("no noise readouts: all coils' noise was taken as equal, white")
+        if not self._assembly.whitened:
+            self._warnings.append(
+                "no noise readouts before the image: all coils' noise was taken as equal, white"
+            )
         matrix, fov_mm = self._header.native_volume
         data = np.empty((*hybrid.shape[:2], *matrix), np.complex64)
         for echo, volume in enumerate(hybrid):
@@ -198,7 +203,7 @@ class Readouts:
             provenance["parallel_imaging"] = f"GRAPPA {acceleration[1]} x {acceleration[0]}"
             kspace = centred_fft(hybrid, axes=[4])
             try:
-                grappa(kspace, came[0], acceleration)
+                grappa(kspace, came[0], missing[0], acceleration)
             except ValueError as error:
                 raise QsmError(f"parallel imaging: {error}") from error
             hybrid[:] = centred_ifft(kspace, axes=[4])

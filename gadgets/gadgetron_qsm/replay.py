@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -49,13 +50,15 @@ def replay(
 ) -> dict[str, Any] | None:
     """Send a raw file through the chain; write dicom/, images.h5, report.json and picture.png.
 
+    What an earlier replay left in `output` is replaced.
+
     `config` is the name of a configuration or the path of one; `overrides` are settings by key;
     without `server` the chain runs here, behind a socket on loopback all the same.
     Where the truth of a simulated scan lies beside the file, the map is compared with it; returns
     that comparison (see report.accuracy.compare), else None.
     Raises QsmError when the file, the settings or the chain fail, or no chi map comes back.
     """
-    text = configuration(config)
+    text = configs.read(config)
     properties = {**read_properties(text), **(overrides or {})}
     settings = Settings.from_properties(properties)
     if server and not overrides:
@@ -72,6 +75,7 @@ def replay(
     if chi is None:
         raise QsmError("the server sent no susceptibility map; see its log")
     accuracy = _accuracy(raw, maps, chi)
+    shutil.rmtree(output / "dicom", ignore_errors=True)  # of an earlier replay
     series = _write_dicom([m for m in maps if m.name in settings.deliver.maps], header, output)
     write_images(output / "images.h5", images, header.text)
     save_picture(output / "picture.png", _pictured(maps))
@@ -83,14 +87,6 @@ def replay(
         accuracy=accuracy,
     )
     return accuracy
-
-
-def configuration(config: str) -> str:
-    """Return the text of a configuration, from a path that ends in .xml or by name."""
-    path = Path(config)
-    if path.suffix == ".xml" and path.is_file():
-        return path.read_text(encoding="utf-8")
-    return configs.load(config)
 
 
 def _as_xml(properties: Mapping[str, str]) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.errors import UsageError
 
 MapName = Literal["chi", "r2star", "magnitude", "total_field", "local_field", "mask"]
 
@@ -95,12 +95,12 @@ class Settings(BaseModel):
     def from_properties(cls, properties: Mapping[str, str]) -> Settings:
         """Build from texts by key, as configurations and --set give them.
 
-        Raises QsmError that names the key, what is wrong with its value, or the nearest right key.
+        Raises UsageError that names the key, what is wrong with its value, or the nearest key.
         """
         sections: dict[str, object] = {}
         for key, text in properties.items():
             if key not in keys():
-                raise QsmError(f"unknown setting '{key}'{_nearest(key)}")
+                raise UsageError(f"unknown setting '{key}'{_nearest(key)}")
             stage, _, name = key.rpartition(".")
             value = _value(key, text)
             if stage:
@@ -110,19 +110,22 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(sections)
         except ValidationError as error:
-            raise QsmError(_first_problem(error)) from error
+            raise UsageError(_first_problem(error)) from error
+
+    @classmethod
+    def described(cls) -> Iterator[tuple[str, str]]:
+        """Give every key with its default and what it is."""
+        for name, section in cls.model_fields.items():
+            if isinstance(section.default, BaseModel):
+                for key, field in type(section.default).model_fields.items():
+                    yield f"{name}.{key}", f"{field.default}; {field.description or name}"
+            else:
+                yield name, f"{section.default}"
 
 
 def keys() -> list[str]:
     """Return every key, as in 'inversion.iterations'."""
-    named = []
-    for name, section in Settings.model_fields.items():
-        model = section.annotation
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            named += [f"{name}.{key}" for key in model.model_fields]
-        else:
-            named.append(name)
-    return named
+    return [key for key, _ in Settings.described()]
 
 
 def _value(key: str, text: str) -> object:
@@ -134,8 +137,15 @@ def _value(key: str, text: str) -> object:
 
 
 def _nearest(key: str) -> str:
-    near = difflib.get_close_matches(key, keys(), n=1, cutoff=0.5)
-    return f"; did you mean '{near[0]}'?" if near else "; 'gadgetron-qsm check' lists the settings"
+    near = [name for name in keys() if name.endswith(f".{key}")]
+    near = near or difflib.get_close_matches(key, keys(), n=1, cutoff=0.7)
+    if near:
+        return f"; did you mean '{near[0]}'?"
+    stage = key.partition(".")[0]
+    of_stage = [name for name in keys() if name.startswith(f"{stage}.")]
+    return (
+        f"; there are {', '.join(of_stage)}" if of_stage else "; 'gadgetron-qsm check' lists them"
+    )
 
 
 def _first_problem(error: ValidationError) -> str:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import h5py
 import pytest
 
 from tests.end_to_end.peers import COMMAND
@@ -47,3 +48,17 @@ def test_a_truncated_file_ends_replay_soon_with_status_1_and_one_line(raw_file, 
     assert time.monotonic() - start < SOON_S
     assert done.returncode == 1
     assert done.stderr == "gadgetron-qsm: cut.h5 is truncated; copy it again\n"
+
+
+def test_a_scan_that_was_cut_short_ends_replay_soon_with_status_1_and_one_line(raw_file, tmp_path):
+    short = tmp_path / "short.h5"
+    with h5py.File(raw_file) as whole, h5py.File(short, "w") as part:
+        group = part.create_group("dataset")
+        whole.copy("dataset/xml", group)
+        group["data"] = whole["dataset/data"][:-84]
+    start = time.monotonic()
+    done = replay(short, "-o", tmp_path / "out")
+    assert time.monotonic() - start < SOON_S
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "84 of 1848 lines are missing, the first in echo 1, partition 21, line 0" in line

@@ -48,7 +48,7 @@ def test_lines_left_out_are_filled_in_for_every_lattice(acceleration, shift, lef
     sampled = lattice(acceleration, shift, centre=14)
     kspace = full * sampled[:, :, None]
     empty = error_percent(kspace, full)
-    grappa(kspace, sampled, acceleration)
+    grappa(kspace, sampled, ~sampled, acceleration)
     assert error_percent(kspace, full) < left * empty
 
 
@@ -56,11 +56,22 @@ def test_what_was_sampled_stays_as_it_is():
     full = coil_kspace(coils=4)
     sampled = lattice((1, 2))
     kspace = full * sampled[:, :, None]
-    grappa(kspace, sampled, (1, 2))
+    grappa(kspace, sampled, ~sampled, (1, 2))
     np.testing.assert_array_equal(kspace[:, :, sampled], full[:, :, sampled])
 
 
 def test_a_centre_that_is_too_small_is_refused_with_the_size_that_is_needed():
-    kspace = coil_kspace(coils=4)
+    kspace, sampled = coil_kspace(coils=4), lattice((1, 2), centre=4)
     with pytest.raises(ValueError, match="3 x 7 are needed"):
-        grappa(kspace, lattice((1, 2), centre=4), (1, 2))
+        grappa(kspace, sampled, ~sampled, (1, 2))
+
+
+def test_lines_that_the_scan_does_not_have_stay_zero():
+    full = coil_kspace(coils=4)
+    sampled = lattice((1, 2))
+    missing = ~sampled
+    missing[:, 22:] = False
+    kspace = full * sampled[:, :, None]
+    grappa(kspace, sampled, missing, (1, 2))
+    assert not kspace[:, :, :, 23].any()
+    assert kspace[:, :, :, 21].all()

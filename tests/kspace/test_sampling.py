@@ -32,6 +32,8 @@ def test_a_lattice_is_whole_until_its_last_partitions_are_missing(acceleration, 
     came[:, :: acceleration[0], shift :: acceleration[1]] = True
     announced = np.ones((9, 13), bool)
     assert is_whole_lattice(came, announced, acceleration)
+    came[:, 3:6, 4:9] = True  # the calibration lines must not make up for those that are missing
+    assert is_whole_lattice(came, announced, acceleration)
     came[1, -3:] = False
     assert not is_whole_lattice(came, announced, acceleration)
 
@@ -53,3 +55,11 @@ def test_no_calibration_without_the_centre():
     sampled[3, 4] = False
     with pytest.raises(ValueError, match="centre of k-space was not sampled"):
         calibration_region(sampled)
+
+
+def test_lines_cut_off_at_the_end_of_every_partition_are_missed():
+    came = np.zeros((1, 9, 24), bool)
+    came[:, :, ::2] = True
+    came[:, 2:7, 6:18] = True
+    came[:, :, 20:] = False
+    assert not is_whole_lattice(came, np.ones((9, 24), bool), (1, 2))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 import types
 
@@ -10,6 +11,7 @@ import pytest
 from gadgetron_qsm.data import Echoes, Map
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.geometry import Geometry
+from gadgetron_qsm.mrd.header import fingerprint
 from gadgetron_qsm.mrd.images import echoes_to_images, image_to_map, map_to_image
 from gadgetron_qsm.mrd.volumes import images_to_coil_images
 from gadgetron_qsm.mrd.wire import read_message, write_message
@@ -42,7 +44,7 @@ def chi(geometry, rng):
 @pytest.mark.parametrize(("echo", "echo_time_s"), [(None, None), (0, 0.0045), (3, 1 / 30)])
 def test_a_map_comes_back_from_the_wire_as_it_was(chi, echo, echo_time_s):
     sent = Map(chi.name, chi.data, chi.unit, chi.geometry, echo, echo_time_s, chi.report)
-    back = image_to_map(over_the_wire(map_to_image(sent, None, 7)))
+    back = image_to_map(over_the_wire(map_to_image(sent, 7)))
     np.testing.assert_array_equal(back.data, sent.data)
     assert back.data.dtype == np.float32
     assert (back.name, back.unit, back.geometry) == (sent.name, sent.unit, sent.geometry)
@@ -54,11 +56,11 @@ def test_a_report_of_numpy_numbers_and_read_only_mappings_comes_back_in_python(c
         {"timing_s": types.MappingProxyType({"fit": np.float32(0.5)}), "n": np.int64(3)}
     )
     sent = Map(chi.name, chi.data, chi.unit, chi.geometry, report=report)
-    assert image_to_map(map_to_image(sent, None, 1)).report == {"timing_s": {"fit": 0.5}, "n": 3}
+    assert image_to_map(map_to_image(sent, 1)).report == {"timing_s": {"fit": 0.5}, "n": 3}
 
 
 def test_the_header_has_the_geometry_in_the_order_of_mrd(chi, geometry):
-    head = map_to_image(chi, None, 7).head
+    head = map_to_image(chi, 7).head
     assert head["matrix_size"].tolist() == [8, 6, 4]
     np.testing.assert_allclose(head["field_of_view"], [8 / 3, 4.2, 4.4], rtol=1e-6)
     np.testing.assert_allclose(head["position"], geometry.position, rtol=1e-6)
@@ -69,21 +71,26 @@ def test_the_header_has_the_geometry_in_the_order_of_mrd(chi, geometry):
 
 @pytest.mark.parametrize(("name", "image_type"), [("chi", 3), ("magnitude", 1), ("r2star", 3)])
 def test_only_magnitudes_are_of_type_magnitude(chi, name, image_type):
-    image = map_to_image(Map(name, chi.data, "", chi.geometry), None, 1)
+    image = map_to_image(Map(name, chi.data, "", chi.geometry), 1)
     assert image.head["image_type"] == image_type
 
 
-def test_the_scan_is_known_by_its_own_header(chi, make_acquisition):
+def test_the_scan_is_known_by_its_own_numbers(chi, make_acquisition):
     source = make_acquisition().head
-    head = map_to_image(chi, source, 1).head
-    for name in ("measurement_uid", "acquisition_time_stamp", "patient_table_position"):
-        np.testing.assert_array_equal(head[name], source[name])
+    report = {"provenance": {"scan": fingerprint(source, "readouts")}}
+    head = map_to_image(dataclasses.replace(chi, report=report), 1).head
+    for name in ("measurement_uid", "acquisition_time_stamp"):
+        assert head[name] == source[name]
+
+
+def test_images_of_one_series_are_counted(chi):
+    assert map_to_image(dataclasses.replace(chi, echo=2), 1).head["image_index"] == 3
 
 
 def test_consoles_find_what_they_read_in_the_meta(chi):
     image = map_to_image(
         Map("magnitude", chi.data, "a.u.", chi.geometry, 1, 0.0103),
-        None, 1, description="Magnitude echo 2", window=(0.0, 400.0),
+        1, description="Magnitude echo 2", window=(0.0, 400.0),
     )  # fmt: skip
     meta = ismrmrd.Meta.deserialize(image.meta)
     assert meta["DataRole"] == meta["GADGETRON_DataRole"] == ["Image", "Quantitative"]
@@ -101,13 +108,13 @@ def test_consoles_find_what_they_read_in_the_meta(chi):
 
 @pytest.mark.parametrize("window", [None, (0.5, 1)])
 def test_a_window_that_consoles_would_truncate_is_left_out(chi, window):
-    meta = ismrmrd.Meta.deserialize(map_to_image(chi, None, 1, window=window).meta)
+    meta = ismrmrd.Meta.deserialize(map_to_image(chi, 1, window=window).meta)
     assert "WindowCenter" not in meta
     assert "GADGETRON_WindowWidth" not in meta
 
 
 def test_a_geometry_that_was_changed_on_the_way_is_believed(chi):
-    image = map_to_image(chi, None, 1)
+    image = map_to_image(chi, 1)
     head = image.head.copy()
     head["position"][0] += 5
     back = image_to_map(type(image)(head, image.data, image.meta))

@@ -43,6 +43,12 @@ def series_uid(volume: Map, header: Header) -> str:
     return stable_uid("series", __version__, header.text, where, made, volume.name)
 
 
+def scan_name(volume: Map, header: Header) -> str:
+    """Name of a folder for one scan, without a word about the patient; another scan has another."""
+    scan = json.dumps(plain(volume.report.get("provenance", {}).get("scan", {})), sort_keys=True)
+    return hashlib.sha256(f"{header.text}\x1f{scan}".encode()).hexdigest()[:12]
+
+
 def series_number(volume: Map, header: Header) -> int:
     """Return 1000 * (10 + the scanner's initialSeriesNumber) + the offset of the map's kind.
 

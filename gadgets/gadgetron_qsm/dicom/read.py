@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from pydicom.errors import InvalidDicomError
 
 from gadgetron_qsm.errors import QsmError
 
@@ -18,14 +19,22 @@ def read_series(folder: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]
     """Read a folder written by `write_series`.
 
     Returns the map (z, y, x) in its unit and its affine (4 x 4): voxel indices (x, y, z) to LPS
-    in mm; z counts along row x column. Raises QsmError for a folder that is not one whole series.
+    in mm; z counts along row x column. Of several echoes it is the first.
+    Raises QsmError for a folder that is not one whole series.
     """
-    slices = [pydicom.dcmread(path) for path in sorted(folder.glob("*.dcm"))]
+    try:
+        slices = [pydicom.dcmread(path) for path in sorted(folder.glob("*.dcm"))]
+    except InvalidDicomError as error:
+        raise QsmError(f"a file of {folder} is no DICOM file") from error
     if not slices:
         raise QsmError(f"no .dcm file in {folder}; name the folder of one series")
-    slices.sort(key=lambda s: int(s.InstanceNumber))
+    if not all("RealWorldValueMappingSequence" in s for s in slices):
+        raise QsmError(f"{folder} is no series of gadgetron-qsm: it has no real world values")
     if len({s.SeriesInstanceUID for s in slices}) > 1:
         raise QsmError(f"{folder} holds files of several series; name the folder of one series")
+    slices.sort(key=lambda s: int(s.InstanceNumber))
+    first_echo = slices[0].get("EchoNumbers")
+    slices = [s for s in slices if s.get("EchoNumbers") == first_echo]
     return np.stack([_values(s) for s in slices]), _affine(slices, folder)
 
 

@@ -37,6 +37,11 @@ class Assembly:
         self.data = np.zeros((echoes, coils, nz, ny, readout), np.complex64)
         self.count = np.zeros((echoes, nz, ny), np.uint16)
 
+    @property
+    def whitened(self) -> bool:
+        """Whether the coils' noise is made white."""
+        return self._whitening is not None
+
     def add(
         self,
         readouts: Array,
@@ -48,7 +53,7 @@ class Assembly:
         """Place readouts (line, coil, sample) at `place`, their (echo, kz, ky), each (line,).
 
         k = 0 is at `center_sample` as received; `reverse` marks lines that were read backwards.
-        Raises ValueError when something lies outside the matrix or is not finite.
+        Raises ValueError when lines or samples lie outside the matrix, or are not finite.
         """
         self._check(readouts, place)
         samples = readouts.shape[-1]
@@ -81,5 +86,9 @@ class Assembly:
             if index.min() < 0 or index.max() >= size:
                 worst = index.min() if index.min() < 0 else index.max()
                 raise ValueError(f"a readout of {name} {worst} lies outside the {size} encoded")
+        if readouts.shape[-1] > self._samples:
+            raise ValueError(
+                f"a readout has {readouts.shape[-1]} samples, more than the {self._samples} encoded"
+            )
         if not np.isfinite(readouts).all():
             raise ValueError("a readout has samples that are not finite")

@@ -20,14 +20,15 @@ Reach = tuple[int, int]
 def grappa(
     kspace: KSpace,
     sampled: Lines,
+    missing: Lines,
     acceleration: tuple[int, int],
     *,
     regularisation: float = 1e-4,
 ) -> None:
-    """Fill the lines that were not sampled, in place.
+    """Fill the missing lines, in place.
 
-    kspace (echo, coil, kz, ky, kx) complex64, sampled (kz, ky) alike for all echoes, acceleration
-    along (kz, ky). A missing sample is a weighted sum of the sampled ones around it, within
+    kspace (echo, coil, kz, ky, kx) complex64; sampled and missing (kz, ky) alike for all echoes;
+    acceleration along (kz, ky). A missing sample is a weighted sum of the sampled ones within
     2 R - 1 lines (1 line along an axis that is not accelerated) and 2 samples, of all coils; the
     weights are those that predict the fully sampled centre best, one set for all echoes, with a
     Tikhonov term relative to the mean energy.
@@ -39,7 +40,7 @@ def grappa(
     ridge = regularisation * float(np.trace(gram).real) / len(gram)
     coils = kspace.shape[1]
     centre = _columns(np.array([_offsets(reach) // 2]), coils)[2 * coils : 3 * coils]
-    for pattern, lines in _patterns(sampled, reach):
+    for pattern, lines in _patterns(sampled, missing, reach):
         sources = _columns(np.flatnonzero(pattern), coils)
         normal = gram[np.ix_(sources, sources)] + ridge * np.eye(len(sources), dtype=gram.dtype)
         weights = np.linalg.solve(normal, gram[np.ix_(sources, centre)]).astype(np.complex64)
@@ -81,19 +82,21 @@ def _calibrate(kspace: KSpace, sampled: Lines, reach: Reach) -> NDArray[np.compl
     return gram
 
 
-def _patterns(sampled: Lines, reach: Reach) -> Iterator[tuple[Lines, NDArray[np.intp]]]:
+def _patterns(
+    sampled: Lines, missing: Lines, reach: Reach
+) -> Iterator[tuple[Lines, NDArray[np.intp]]]:
     """Give each neighbourhood (offset,) that occurs, and the missing lines (line, 2) that have it.
 
     Lines without any neighbour are left as they are: zero.
     """
     padded = np.pad(sampled, [(n, n) for n in reach])
     windows = sliding_window_view(padded, (2 * reach[0] + 1, 2 * reach[1] + 1))
-    missing = np.argwhere(~sampled)
-    around = windows[missing[:, 0], missing[:, 1]].reshape(len(missing), -1)
+    lines = np.argwhere(missing)
+    around = windows[lines[:, 0], lines[:, 1]].reshape(len(lines), -1)
     patterns, which = np.unique(around, axis=0, return_inverse=True)
     for index, pattern in enumerate(patterns):
         if pattern.any():
-            yield pattern, missing[which.ravel() == index]
+            yield pattern, lines[which.ravel() == index]
 
 
 def _fill(

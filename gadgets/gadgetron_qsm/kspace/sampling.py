@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 Lines = NDArray[Any]  # bool
@@ -28,15 +29,13 @@ def encoded_rectangle(shape: tuple[int, int], limits: tuple[tuple[int, int, int]
 def is_whole_lattice(came: Lines, announced: Lines, acceleration: tuple[int, int]) -> bool:
     """Tell whether the lines of an accelerated scan came to its end, for every echo.
 
-    came (echo, kz, ky); announced (kz, ky); acceleration along (kz, ky). Whatever the shifts of
-    the lattice, no encoded partition (without acceleration along kz), and no whole scan (with it),
-    has fewer lines than its share.
+    came (echo, kz, ky); announced (kz, ky); acceleration along (kz, ky). A lattice, shifted from
+    row to row or not, has a line in every window of as many rows and columns; a scan that was cut
+    short has not.
     """
-    along_z, along_y = acceleration
-    per_row = announced.sum(axis=1) // along_y
-    if along_z == 1:
-        return bool((came.sum(axis=2) >= per_row).all())
-    return bool((came.sum(axis=(1, 2)) >= per_row.sum() // along_z).all())
+    wanted = sliding_window_view(announced, acceleration).all(axis=(2, 3))
+    there = sliding_window_view(came, acceleration, axis=(1, 2)).any(axis=(3, 4))
+    return bool((there | ~wanted).all())
 
 
 def describe_missing(missing: Lines, total: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +47,9 @@ class Header:
         """Read an MRD header; raise QsmError for one that no susceptibility map can come from."""
         text = text.rstrip("\0\r\n ")
         try:
-            document = ismrmrd.xsd.CreateFromDocument(text.encode())
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # they quote values, of patients too
+                document = ismrmrd.xsd.CreateFromDocument(text.encode())
         except Exception as error:  # xsdata raises whatever the broken text leads it to
             raise QsmError(f"the MRD header is not valid XML of ISMRMRD: {_line(error)}") from error
         if not document.encoding:

@@ -22,17 +22,10 @@ MAGNITUDE, PHASE, REAL, IMAGINARY, COMPLEX = range(1, 6)  # image_type of ismrmr
 COMMENT = "Not for clinical use"
 OWN = "gadgetron_qsm_"  # in front of the meta keys that only we read
 FLOAT32_MM = 1e-4  # the header has float32: its last digit is 1e-5 mm at 100 mm
-_COPIED = (
-    "measurement_uid",
-    "patient_table_position",
-    "acquisition_time_stamp",
-    "physiology_time_stamp",
-)
 
 
 def map_to_image(
     volume: Map,
-    head: Record | None,
     series_index: int,
     *,
     description: str = "",
@@ -40,7 +33,7 @@ def map_to_image(
 ) -> Image:
     """One map as a float32 image in its own unit, with the meta that consoles read.
 
-    `head` is a header of the scan (acquisition or image) for its identity and time stamps.
+    The report's provenance of the scan gives the measurement's number and time stamp.
     `window` is (centre, width) in the map's unit; consoles take whole numbers, others are left out.
     Meta: Siemens' keys (ismrmrd's mrd_image_data.md) and Gadgetron's (mri_core_def.h).
     """
@@ -49,9 +42,8 @@ def map_to_image(
     values = _console_meta(description or volume.name, volume.echo_time_s, window)
     values |= _own_meta(volume.geometry, volume.report, own | {"echo": volume.echo})
     image_type = MAGNITUDE if volume.name == "magnitude" else REAL
-    contrast = volume.echo or 0
-    new = _head(volume.geometry, head, image_type, series_index, index=1, contrast=contrast)
-    return _image(new, data, values)
+    head = _head(volume.geometry, volume.report, image_type, series_index, volume.echo or 0)
+    return _image(head, data, values)
 
 
 def image_to_map(image: Image) -> Map:
@@ -70,11 +62,11 @@ def image_to_map(image: Image) -> Map:
     )
 
 
-def echoes_to_images(echoes: Echoes, head: Record | None = None) -> list[Image]:
+def echoes_to_images(echoes: Echoes) -> list[Image]:
     """The combined images, one complex64 image an echo, with the report so far."""
     values = _own_meta(echoes.geometry, echoes.report, {})
     return [
-        _image(_head(echoes.geometry, head, COMPLEX, 1, echo + 1, echo), volume, values)
+        _image(_head(echoes.geometry, echoes.report, COMPLEX, 1, echo), volume, values)
         for echo, volume in enumerate(to_numpy(echoes.data)[:, np.newaxis])
     ]
 
@@ -119,22 +111,21 @@ def _geometry(image: Image) -> Geometry:
 
 def _head(
     geometry: Geometry,
-    source: Record | None,
+    report: Mapping[str, Any],
     image_type: int,
     series_index: int,
-    index: int,
-    contrast: int,
+    echo: int,
 ) -> Record:
     head = np.zeros((), IMAGE_HEADER)
-    if source is not None:
-        for name in _COPIED:
-            head[name] = source[name]
+    scan = report.get("provenance", {}).get("scan", {})  # see header.fingerprint
+    head["measurement_uid"] = scan.get("measurement_uid", 0)
+    head["acquisition_time_stamp"] = scan.get("first_time_stamp", 0)
     head["version"] = 1
     head["field_of_view"] = np.multiply(geometry.voxel_size, geometry.matrix)[::-1]
     for name in ("position", "read_dir", "phase_dir", "slice_dir"):
         head[name] = getattr(geometry, name)
     head["image_type"], head["image_series_index"] = image_type, series_index
-    head["image_index"], head["contrast"] = index, contrast
+    head["image_index"], head["contrast"] = echo + 1, echo
     return head[()]
 
 
