@@ -76,6 +76,19 @@ def test_deliver_refuses_images_of_others():
     assert status == 1
 
 
+def test_deliver_without_a_map_to_deliver_fails():
+    messages, status = through(gadgets.deliver, a_map("mask", ""))
+    assert messages[0].text == "none of the maps chi, r2star, magnitude came to be delivered"
+    assert status == 1
+
+
+def test_a_client_may_not_have_the_server_write_to_its_disk(tmp_path):
+    asked = {"deliver.dicom_folder": str(tmp_path)}
+    client = SimpleNamespace(config=ConfigText("<configuration/>"), properties=asked)
+    with pytest.raises(QsmError, match=r"clients may not set deliver.dicom_folder"):
+        gadgets.serve_scan(client)
+
+
 def test_a_fault_in_the_chain_is_told_in_one_line_and_fails(monkeypatch):
     def broken(*_):
         raise RuntimeError("a text\nof two lines\n")

@@ -109,7 +109,7 @@ class Readouts:
                 "no noise readouts before the image: all coils' noise was taken as equal, white"
             )
         matrix, fov_mm = self._header.native_volume
-        data = np.empty((*hybrid.shape[:2], *matrix), np.complex64)
+        data = hybrid[:, :, : matrix[0], : matrix[1]]  # in place: there may be room for one only
         for echo, volume in enumerate(hybrid):
             image = centred_ifft(volume, axes=[1, 2])
             data[echo] = crop_centre(crop_centre(image, matrix[0], axis=1), matrix[1], axis=2)
@@ -201,12 +201,14 @@ class Readouts:
             if (came != came[0]).any():
                 raise QsmError("the echoes were sampled on different lines; that is not supported")
             provenance["parallel_imaging"] = f"GRAPPA {acceleration[1]} x {acceleration[0]}"
-            kspace = centred_fft(hybrid, axes=[4])
+            for echo, volume in enumerate(hybrid):
+                hybrid[echo] = centred_fft(volume, axes=[3])
             try:
-                grappa(kspace, came[0], missing[0], acceleration)
+                grappa(hybrid, came[0], missing[0], acceleration)
             except ValueError as error:
                 raise QsmError(f"parallel imaging: {error}") from error
-            hybrid[:] = centred_ifft(kspace, axes=[4])
+            for echo, volume in enumerate(hybrid):
+                hybrid[echo] = centred_ifft(volume, axes=[3])
             return
         text = describe_missing(missing, came.shape[0] * int(announced.sum()))
         if self._settings.incomplete == "refuse":

@@ -10,7 +10,7 @@ from pydicom import Dataset
 from pydicom.uid import UID
 
 from gadgetron_qsm.dicom import identity, values
-from gadgetron_qsm.dicom.identity import series_number, series_uid, stable_uid
+from gadgetron_qsm.dicom.identity import scan_name, series_number, series_uid, stable_uid
 from gadgetron_qsm.dicom.kinds import MAPS
 
 PROVENANCE = {"background": {"method": "vsharp", "threshold": 0.05}}
@@ -151,3 +151,13 @@ def test_series_numbers_lie_beyond_those_of_scanners(make_map, full_header, scan
 
 def test_a_scan_without_a_number_is_numbered_all_the_same(make_map, bare_header):
     assert series_number(make_map("chi"), bare_header) == 10_001
+
+
+def test_scans_get_folders_of_their_own_that_do_not_name_the_patient(make_map, full_header):
+    first, second = full_header(name="Doe^Jane"), full_header(name="Roe^John")
+    names = {scan_name(make_map(), header) for header in (first, second)}
+    again = make_map(report={"provenance": {"scan": {"measurement_uid": 2}}})
+    names.add(scan_name(again, first))
+    assert len(names) == 3
+    assert scan_name(make_map("r2star"), first) == scan_name(make_map(), first)
+    assert all(name.isalnum() for name in names)

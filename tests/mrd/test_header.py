@@ -94,3 +94,11 @@ def test_the_headers_of_real_peers_are_read(recorded, name):
     assert header.larmor_hz == 127732435
     assert (header.encoded_matrix, header.recon_matrix) == ((22, 28, 44), (22, 28, 22))
     assert header.limits["kspace_encode_step_2"] == Limit(0, 21, 11)
+
+
+def test_a_value_that_cannot_be_read_is_not_told_to_the_log(header_text):
+    subject = (
+        "<subjectInformation><patientBirthdate>3 May 61</patientBirthdate></subjectInformation>"
+    )
+    text = header_text().replace("<encoding>", f"{subject}<encoding>", 1)
+    assert Header.parse(text).echo_times_s  # a warning of the XML library would be an error here
