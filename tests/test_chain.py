@@ -124,6 +124,13 @@ def test_cut_in_two_the_chain_turns_the_phase_once(chi):
     assert cut.report["provenance"]["coils"]["coils"] == 2
 
 
+def test_what_was_warned_of_before_a_cut_is_told_with_the_maps():
+    quiet = [readout for readout in scan() if not readout.head["flags"]]
+    echoes = run(messages=quiet, target=chain.combined_images)
+    (warning,) = image_to_map(run(messages=echoes)[0]).report["warnings"]
+    assert "no noise readouts" in warning
+
+
 def test_the_report_of_the_first_map_names_every_stage_before_it():
     (chi_image,) = run({"deliver.maps": "chi", "inversion.iterations": "7"})
     report = image_to_map(chi_image).report

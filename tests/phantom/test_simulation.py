@@ -131,7 +131,7 @@ def test_truth_is_of_brain_alone(silent):
 def test_ismrmrd_reads_every_line_once_with_the_header_that_describes_it(tmp_path):
     scan = Scan(**{**SMALL, "matrix": (6, 9, 8), "noise_lines": 5})
     simulate(tmp_path / "raw.h5", scan)
-    with ismrmrd.Dataset(tmp_path / "raw.h5", mode="r") as dataset:
+    with ismrmrd.Dataset(tmp_path / "raw.h5", create_if_needed=False) as dataset:
         header = ismrmrd.xsd.CreateFromDocument(dataset.read_xml_header())
         lines = [dataset.read_acquisition(i) for i in range(dataset.number_of_acquisitions())]
     encoding = header.encoding[0]
