@@ -43,10 +43,12 @@ def through(target, *messages, config="<configuration/>"):
             target(connection)
         except SystemExit as end:
             status.append(end.code)
-        connection.socket.close()
+        finally:
+            connection.socket.close()
 
     thread = threading.Thread(target=run)
     thread.start()
+    gadgetron.settimeout(10)
     with gadgetron, gadgetron.makefile("rwb") as stream:
         for message in (*messages, Close()):
             write_message(stream, message)
