@@ -16,7 +16,7 @@ HEADER = """<ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD"><experimentalCon
 <H1resonanceFrequency_Hz>123200000</H1resonanceFrequency_Hz></experimentalConditions><encoding>
 <encodedSpace><matrixSize><x>{x2}</x><y>{y}</y><z>{z}</z></matrixSize>
 <fieldOfView_mm><x>{x4}</x><y>{y3}</y><z>{z5}</z></fieldOfView_mm></encodedSpace>
-<reconSpace><matrixSize><x>{x}</x><y>{kept}</y><z>{z}</z></matrixSize>
+<reconSpace><matrixSize><x>{shown}</x><y>{kept}</y><z>{z}</z></matrixSize>
 <fieldOfView_mm><x>{fov_x}</x><y>{fov_y}</y><z>{z5}</z></fieldOfView_mm></reconSpace>
 <encodingLimits>{limits}</encodingLimits><trajectory>cartesian</trajectory>{imaging}</encoding>
 <sequenceParameters><TE>5</TE><TE>10</TE></sequenceParameters></ismrmrdHeader>"""
@@ -27,16 +27,17 @@ LIMIT = (
 READ, PHASE, SLICE = np.eye(3)[[1, 2, 0]]
 
 
-def header(z=4, y=6, x=8, *, kept=None, lines=None, partitions=None, imaging=""):
+def header(z=4, y=6, x=8, *, kept=None, lines=None, partitions=None, imaging="", shown=None):
     """Voxels of 2 x 3 x 5 mm (x, y, z), twofold oversampling along x; `kept` of y voxels.
 
-    `lines` and `partitions` are (minimum, maximum, centre) of their counters.
+    `lines` and `partitions` are (minimum, maximum, centre) of their counters; `shown` are the
+    voxels along x that the console would interpolate to.
     """
     kept = kept or y
     limits = [
         LIMIT.format(*limit, step=step) for step, limit in ((1, lines), (2, partitions)) if limit
     ]
-    sizes = {"x": x, "x2": 2 * x, "y": y, "kept": kept, "z": z}
+    sizes = {"shown": shown or x, "x2": 2 * x, "y": y, "kept": kept, "z": z}
     fovs = {"x4": 4 * x, "fov_x": 2 * x, "y3": 3 * y, "fov_y": 3 * kept, "z5": 5 * z}
     return Header.parse(HEADER.format(limits="".join(limits), imaging=imaging, **sizes, **fovs))
 

@@ -156,3 +156,9 @@ def test_oversampling_along_phase_is_cut_off(images):
     result = assembled(lines_of(oversampled(images)), header(kept=4))
     assert_same(result, images[:, :, :, 1:5])
     assert (result.geometry.matrix, result.geometry.voxel_size) == ((4, 4, 8), (5, 3, 2))
+
+
+def test_voxels_stay_as_acquired_where_the_console_would_interpolate(lines, images):
+    result = assembled(lines, header(shown=16))
+    assert_same(result, images)
+    assert (result.geometry.matrix, result.geometry.voxel_size) == ((4, 6, 8), (5, 3, 2))

@@ -75,7 +75,7 @@ def combine(messages: Iterable[Message], header: Header, settings: Settings) -> 
     start = time.perf_counter()
     images = coil_images(messages, header, settings.kspace)
     journal = Journal(images.report)
-    journal.timing_s["ingest"] = round(time.perf_counter() - start, 3)
+    journal.timing_s.setdefault("ingest", round(time.perf_counter() - start, 3))
     data = images.data
     if "coils" not in journal.provenance:
         data = _combine_coils(images, header, settings, journal)

@@ -210,7 +210,13 @@ class Readouts:
             for echo, volume in enumerate(hybrid):
                 hybrid[echo] = centred_ifft(volume, axes=[3])
             return
-        text = describe_missing(missing, came.shape[0] * int(announced.sum()))
+        if acceleration == (1, 1):
+            text = describe_missing(missing, came.shape[0] * int(announced.sum()))
+        else:
+            factors = f"{acceleration[1]} x {acceleration[0]}"
+            text = (
+                f"the lattice of the {factors} undersampled scan has gaps: the scan was cut short"
+            )
         if self._settings.incomplete == "refuse":
             raise QsmError(f"{text}; send it again, or set kspace.incomplete=warn")
         self._warnings.append(text)

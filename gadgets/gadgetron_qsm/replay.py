@@ -19,7 +19,7 @@ from gadgetron_qsm import configs
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom.series import write_series
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.gadgets import serve_scan
+from gadgetron_qsm.gadgets import serve_resident
 from gadgetron_qsm.mrd.client import stream
 from gadgetron_qsm.mrd.files import RawFile, write_images
 from gadgetron_qsm.mrd.header import Header
@@ -107,7 +107,7 @@ def _served(server: Address | None) -> Iterator[Address]:
     stop, port = threading.Event(), Queue[int]()
     thread = threading.Thread(
         target=serve,
-        args=("127.0.0.1", 0, serve_scan),
+        args=("127.0.0.1", 0, serve_resident),
         kwargs={"ready": port.put, "stop": stop},
         daemon=True,
     )

@@ -102,3 +102,13 @@ def test_a_value_that_cannot_be_read_is_not_told_to_the_log(header_text):
     )
     text = header_text().replace("<encoding>", f"{subject}<encoding>", 1)
     assert Header.parse(text).echo_times_s  # a warning of the XML library would be an error here
+
+
+def test_a_frequency_that_was_not_written_as_a_whole_number_is_read(header_text):
+    assert Header.parse(header_text(larmor_hz="61600000.5")).larmor_hz == 61600000.5
+
+
+@pytest.mark.parametrize("changes", [{"larmor_hz": "abc"}, {"z": "four"}])
+def test_a_text_where_a_number_must_be_is_refused(header_text, changes):
+    with pytest.raises(QsmError, match="a text where a number must be"):
+        Header.parse(header_text(**changes))

@@ -149,7 +149,7 @@ def _line(error: Exception) -> str:
 
 def _zyx(triple: Any) -> tuple[Any, Any, Any]:
     values = (triple.z, triple.y, triple.x)
-    if not all(value > 0 for value in values):
+    if not all(_number(value) > 0 for value in values):
         raise QsmError(f"the MRD header has a matrix or field of view of {values} (z, y, x)")
     return values
 
@@ -185,12 +185,22 @@ def _echo_times_s(document: Any, contrast: Limit | None) -> tuple[float, ...]:
     return tuple(te / 1000 for te in times)
 
 
+def _number(value: Any) -> float:
+    """Return a value of the header, which is text when it is of another type than it should be."""
+    try:
+        return float(value or 0)
+    except ValueError as error:
+        raise QsmError("the MRD header has a text where a number must be") from error
+
+
 def _larmor_hz(document: Any) -> float:
     conditions, system = document.experimentalConditions, document.acquisitionSystemInformation
-    if conditions and conditions.H1resonanceFrequency_Hz > 0:
-        return float(conditions.H1resonanceFrequency_Hz)
-    if system and system.systemFieldStrength_T and system.systemFieldStrength_T > 0:
-        return float(system.systemFieldStrength_T) * LARMOR_HZ_PER_T
+    frequency_hz = _number(conditions and conditions.H1resonanceFrequency_Hz)
+    if frequency_hz > 0:
+        return frequency_hz
+    field_strength_t = _number(system and system.systemFieldStrength_T)
+    if field_strength_t > 0:
+        return field_strength_t * LARMOR_HZ_PER_T
     raise QsmError(
         "the MRD header has no field strength; fill in H1resonanceFrequency_Hz "
         "(or acquisitionSystemInformation.systemFieldStrength_T)"
