@@ -214,9 +214,7 @@ class Readouts:
             text = describe_missing(missing, came.shape[0] * int(announced.sum()))
         else:
             factors = f"{acceleration[1]} x {acceleration[0]}"
-            text = (
-                f"the lattice of the {factors} undersampled scan has gaps: the scan was cut short"
-            )
+            text = f"lines are missing from the {factors} lattice: the scan was cut short"
         if self._settings.incomplete == "refuse":
             raise QsmError(f"{text}; send it again, or set kspace.incomplete=warn")
         self._warnings.append(text)
