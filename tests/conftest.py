@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -38,3 +40,23 @@ def program() -> Callable[[str], str]:
         return str(path)
 
     return find
+
+
+@pytest.fixture(scope="session")
+def recorded(shared_data: Path) -> Callable[[str], bytes]:
+    """A function that returns the recorded stream of that name."""
+
+    @cache
+    def read(name: str) -> bytes:
+        return gzip.decompress((shared_data / "wire" / f"{name}.bin.gz").read_bytes())
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def raw_file(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """full.h5: 1880 readouts of 4 coils x 44 samples, the first 32 noise."""
+    path = tmp_path_factory.mktemp("raw") / "full.h5"
+    with gzip.open(shared_data / "wire" / "full.h5.gz") as packed, path.open("wb") as unpacked:
+        shutil.copyfileobj(packed, unpacked)
+    return path

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 from pathlib import Path
 
 import pytest
 
 import gadgetron_qsm
+from tests.imports import imports
 
 PACKAGE = Path(gadgetron_qsm.__file__).parent
 NUMERIC = ("grid.py", "arrays.py", "kspace", "coils", "field", "mask", "background", "inversion")
 ALLOWED = {part.removesuffix(".py") for part in NUMERIC}
-
-
-def imports(path: Path) -> set[str]:
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
 
 
 def files(part: str) -> list[Path]:

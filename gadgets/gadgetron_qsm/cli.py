@@ -6,7 +6,6 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -157,13 +156,14 @@ def _simulate(path: Path, scan: Any, labels: Path | None, values: Path | None) -
 
 def _replay(path: Path, output: Path, **options: Any) -> None:
     from gadgetron_qsm.replay import replay as replay_scan
+    from gadgetron_qsm.report.accuracy import accuracy_table
 
     with _bar(f"replaying {path.name}") as update:
         accuracy = replay_scan(
             path, output, progress=lambda sent, total: update(sent / total), **options
         )
     if accuracy:
-        screen.print(import_module("gadgetron_qsm.report.accuracy").accuracy_table(accuracy))
+        screen.print(accuracy_table(accuracy))
     screen.print(f"written to {output}/: dicom, images.h5, report.json, picture.png")
 
 

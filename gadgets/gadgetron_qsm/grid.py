@@ -31,6 +31,12 @@ def unpad_centre(x: Array, shape: Sequence[int]) -> Array:
     return array_module(x).ascontiguousarray(x[_window(shape, x.shape)])
 
 
+def spread(values: np.ndarray, axis: int, like: Array) -> Array:
+    """Return one value per index of `axis`, float32, in a shape that broadcasts over (z, y, x)."""
+    shape = [-1 if a == axis else 1 for a in range(3)]
+    return array_module(like).asarray(values, dtype=np.float32).reshape(shape)
+
+
 def dipole_kernel(
     shape: Sequence[int], voxel_size: Sequence[float], b0_direction: Sequence[float], like: Array
 ) -> Array:
@@ -45,8 +51,7 @@ def dipole_kernel(
     along = xp.zeros((1, 1, 1), xp.float32)
     for axis, (n, size, b) in enumerate(zip(shape, voxel_size, b0_direction, strict=True)):
         frequencies = np.fft.rfftfreq(n, size) if axis == 2 else np.fft.fftfreq(n, size)
-        k = xp.asarray(frequencies, dtype=xp.float32)
-        k = k.reshape([-1 if a == axis else 1 for a in range(3)])
+        k = spread(frequencies, axis, like)
         square = square + k**2
         along = along + k * np.float32(b)
     square[0, 0, 0] = 1

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
-import shutil
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -58,23 +55,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def resident(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A process that stays for a chain's <connect>."""
     yield from _server("gadget", tmp_path_factory)
-
-
-@pytest.fixture(scope="session")
-def recorded(shared_data: Path) -> Callable[[str], bytes]:
-    """A function that returns the recorded stream of that name."""
-    return cache(
-        lambda name: gzip.decompress((shared_data / "wire" / f"{name}.bin.gz").read_bytes())
-    )
-
-
-@pytest.fixture(scope="session")
-def raw_file(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """full.h5 of the recorded scan, fully sampled."""
-    path = tmp_path_factory.mktemp("raw") / "full.h5"
-    with gzip.open(shared_data / "wire" / "full.h5.gz") as packed, path.open("wb") as unpacked:
-        shutil.copyfileobj(packed, unpacked)
-    return path
 
 
 @pytest.fixture(scope="session")

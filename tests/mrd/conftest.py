@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
-import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from functools import cache
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
@@ -72,26 +68,6 @@ def header_text() -> Callable[..., str]:
 @pytest.fixture
 def header(header_text: Callable[..., str]) -> Header:
     return Header.parse(header_text())
-
-
-@pytest.fixture(scope="session")
-def recorded(shared_data: Path) -> Callable[[str], bytes]:
-    """A function that returns the recorded stream of that name."""
-
-    @cache
-    def read(name: str) -> bytes:
-        return gzip.decompress((shared_data / "wire" / f"{name}.bin.gz").read_bytes())
-
-    return read
-
-
-@pytest.fixture(scope="session")
-def raw_file(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """full.h5: 1880 readouts of 4 coils x 44 samples, the first 32 noise."""
-    path = tmp_path_factory.mktemp("raw") / "full.h5"
-    with gzip.open(shared_data / "wire" / "full.h5.gz") as packed, path.open("wb") as unpacked:
-        shutil.copyfileobj(packed, unpacked)
-    return path
 
 
 @pytest.fixture

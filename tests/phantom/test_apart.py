@@ -1,22 +1,16 @@
 from __future__ import annotations
 
-import ast
 from pathlib import Path
 
 import gadgetron_qsm
+from tests.imports import imports
 
 PACKAGE = Path(gadgetron_qsm.__file__).parent
 COMMANDS = {"cli", "commands"}  # they offer the phantom, and reconstruct nothing themselves
 
 
 def imported(path: Path) -> set[str]:
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name for name in names if name.startswith("gadgetron_qsm")}
+    return {name for name in imports(path) if name.startswith("gadgetron_qsm")}
 
 
 def test_phantom_imports_nothing_else_of_the_package_but_its_exception():

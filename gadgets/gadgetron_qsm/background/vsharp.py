@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gadgetron_qsm.arrays import Array, array_module, fft_module, ndimage_module
-from gadgetron_qsm.grid import good_size, pad_centre, unpad_centre
+from gadgetron_qsm.grid import good_size, pad_centre, spread, unpad_centre
 
 ROUNDING = 1 + 1e-5  # voxels at just a sphere's radius belong to it
 
@@ -52,7 +52,8 @@ def vsharp(
             continue
         kernel = 1 - fft.rfftn(sphere(padded, radius, voxel_size, like=field)).real
         if deconvolve is None:
-            deconvolve = xp.where(xp.abs(kernel) > threshold, 1 / _nonzero(kernel), 0)
+            passes = xp.abs(kernel) > threshold
+            deconvolve = xp.where(passes, 1 / xp.where(passes, kernel, 1), 0)
         high = fft.irfftn(spectrum * kernel, s=padded)
         sharp = xp.where(fits, high, sharp)
         left &= ~fits
@@ -69,8 +70,7 @@ def sphere(shape: Sequence[int], radius: float, voxel_size: Sequence[float], lik
     xp = array_module(like)
     square = xp.zeros(shape, xp.float32)
     for axis, (n, size) in enumerate(zip(shape, voxel_size, strict=True)):
-        at = xp.asarray(np.fft.fftfreq(n, 1 / n) * size, dtype=xp.float32) ** 2
-        square = square + at.reshape([-1 if a == axis else 1 for a in range(3)])
+        square = square + spread(np.fft.fftfreq(n, 1 / n) * size, axis, like) ** 2
     ball = (square <= (radius * ROUNDING) ** 2).astype(xp.float32)
     return ball / ball.sum()
 
@@ -80,8 +80,3 @@ def _radii(largest: float, smallest: float, step: float) -> list[float]:
         raise ValueError(f"smallest radius {smallest} mm exceeds the largest, {largest} mm")
     count = int((largest - smallest) / step)
     return [smallest + step * i for i in range(count, -1, -1)]
-
-
-def _nonzero(kernel: Array) -> Array:
-    xp = array_module(kernel)
-    return xp.where(kernel == 0, 1, kernel)

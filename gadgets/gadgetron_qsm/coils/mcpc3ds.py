@@ -24,10 +24,10 @@ def mcpc3ds(
 
     images (echo, coil, z, y, x) complex64, noise white; voxel_size (z, y, x) in mm.
     Steps: the field from the first two echoes, all coils together, its free multiple of 2 pi from
-    the third (0 when that cannot tell); the first echo freed of the
-    phase that this field made, which leaves each coil's phase offset; that, smoothed as a complex
-    image by a Gaussian of `smoothing_mm` (standard deviation) and normalised over the coils, is
-    the coil's sensitivity; all echoes are combined with it (Roemer), linear in the data.
+    the third (0 when that cannot tell); the first echo freed of the phase that this field made,
+    which leaves each coil's phase offset; that, smoothed as a complex image by a Gaussian of
+    `smoothing_mm` (standard deviation) and normalised over the coils, is the coil's sensitivity;
+    all echoes are combined with it (Roemer), linear in the data.
     Returns (echo, z, y, x) complex64, of the magnitude of the root sum of squares.
     Raises ValueError for fewer than two echoes.
     Eckstein et al. 2018, doi:10.1002/mrm.26963; Roemer et al. 1990, doi:10.1002/mrm.1910160203.

@@ -32,8 +32,7 @@ LARGEST_SCANNER_NUMBER = 2_000_000  # beyond, the product would leave the range 
 
 def stable_uid(*parts: str) -> str:
     """UID of root 2.25 (ITU-T X.667) from a hash of `parts`; the same parts give the same UID."""
-    digest = hashlib.sha256("\x1f".join(parts).encode()).digest()
-    return f"2.25.{uuid.UUID(bytes=digest[:16], version=5).int}"
+    return f"2.25.{uuid.UUID(bytes=_digest(*parts)[:16], version=5).int}"
 
 
 def series_uid(volume: Map, header: Header) -> str:
@@ -46,7 +45,7 @@ def series_uid(volume: Map, header: Header) -> str:
 def scan_name(volume: Map, header: Header) -> str:
     """Name of a folder for one scan, without a word about the patient; another scan has another."""
     scan = json.dumps(plain(volume.report.get("provenance", {}).get("scan", {})), sort_keys=True)
-    return hashlib.sha256(f"{header.text}\x1f{scan}".encode()).hexdigest()[:12]
+    return _digest(header.text, scan).hex()[:12]
 
 
 def series_number(volume: Map, header: Header) -> int:
@@ -107,6 +106,10 @@ def add_series(dataset: Dataset, volume: Map, header: Header) -> None:
     frame = measurement and measurement.frameOfReferenceUID
     dataset.FrameOfReferenceUID = _uid(frame, "frame of reference", header)
     dataset.PositionReferenceIndicator = ""
+
+
+def _digest(*parts: str) -> bytes:
+    return hashlib.sha256("\x1f".join(parts).encode()).digest()
 
 
 def _uid(given: Any, role: str, header: Header) -> str:

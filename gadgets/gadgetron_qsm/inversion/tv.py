@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gadgetron_qsm.arrays import Array, array_module, fft_module
-from gadgetron_qsm.grid import dipole_kernel, good_size, pad_centre, unpad_centre
+from gadgetron_qsm.grid import dipole_kernel, good_size, pad_centre, spread, unpad_centre
 
 
 def tv(
@@ -84,8 +84,7 @@ def _laplace_spectrum(shape: Sequence[int], steps: Sequence[float], like: Array)
     total = xp.zeros((1, 1, 1), xp.float32)
     for axis, (n, step) in enumerate(zip(shape, steps, strict=True)):
         frequency = np.fft.rfftfreq(n) if axis == 2 else np.fft.fftfreq(n)
-        term = xp.asarray(step**2 * (2 - 2 * np.cos(2 * np.pi * frequency)), dtype=xp.float32)
-        total = total + term.reshape([-1 if a == axis else 1 for a in range(3)])
+        total = total + spread(step**2 * (2 - 2 * np.cos(2 * np.pi * frequency)), axis, like)
     return total
 
 

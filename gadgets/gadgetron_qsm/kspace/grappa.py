@@ -39,7 +39,7 @@ def grappa(
     gram = _calibrate(kspace, sampled, reach)
     ridge = regularisation * float(np.trace(gram).real) / len(gram)
     coils = kspace.shape[1]
-    centre = _columns(np.array([_offsets(reach) // 2]), coils)[2 * coils : 3 * coils]
+    centre = _columns(np.array([_offsets(reach) // 2]), coils)[READOUT_REACH * coils :][:coils]
     for pattern, lines in _patterns(sampled, missing, reach):
         sources = _columns(np.flatnonzero(pattern), coils)
         normal = gram[np.ix_(sources, sources)] + ridge * np.eye(len(sources), dtype=gram.dtype)
