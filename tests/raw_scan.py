@@ -20,23 +20,23 @@ HEADER = """<ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD"><experimentalCon
 <fieldOfView_mm><x>{fov_x}</x><y>{fov_y}</y><z>{z5}</z></fieldOfView_mm></reconSpace>
 <encodingLimits>{limits}</encodingLimits><trajectory>cartesian</trajectory>{imaging}</encoding>
 <sequenceParameters><TE>5</TE><TE>10</TE></sequenceParameters></ismrmrdHeader>"""
-LIMIT = (
-    "<kspace_encoding_step_{step}><minimum>{0}</minimum><maximum>{1}</maximum>"
-    "<center>{2}</center></kspace_encoding_step_{step}>"
-)
+LIMIT = "<{name}><minimum>{0}</minimum><maximum>{1}</maximum><center>{2}</center></{name}>"
 READ, PHASE, SLICE = np.eye(3)[[1, 2, 0]]
 
 
-def header(z=4, y=6, x=8, *, kept=None, lines=None, partitions=None, imaging="", shown=None):
+def header(
+    z=4, y=6, x=8, *, kept=None, lines=None, partitions=None, imaging="", shown=None, **counted
+):
     """Voxels of 2 x 3 x 5 mm (x, y, z), twofold oversampling along x; `kept` of y voxels.
 
     `lines` and `partitions` are (minimum, maximum, centre) of their counters; `shown` are the
-    voxels along x that the console would interpolate to.
+    voxels along x that the console would interpolate to; `counted` how many there are of other
+    counters, such as slice=3.
     """
     kept = kept or y
-    limits = [
-        LIMIT.format(*limit, step=step) for step, limit in ((1, lines), (2, partitions)) if limit
-    ]
+    named = {"kspace_encoding_step_1": lines, "kspace_encoding_step_2": partitions}
+    named |= {name: (0, count - 1, 0) for name, count in counted.items()}
+    limits = [LIMIT.format(*limit, name=name) for name, limit in named.items() if limit]
     sizes = {"shown": shown or x, "x2": 2 * x, "y": y, "kept": kept, "z": z}
     fovs = {"x4": 4 * x, "fov_x": 2 * x, "y3": 3 * y, "fov_y": 3 * kept, "z5": 5 * z}
     return Header.parse(HEADER.format(limits="".join(limits), imaging=imaging, **sizes, **fovs))
@@ -94,9 +94,16 @@ def flag(*numbers):
     return sum(1 << (number - 1) for number in numbers)
 
 
-def assembled(messages, head=None, incomplete="refuse"):
-    """Coil images of a stream."""
-    return coil_images(messages, head or header(), KSpaceSettings(incomplete=incomplete))
+def assembled(messages, head=None, **settings):
+    """Coil images of a stream of one repetition, as received unless `settings` say otherwise."""
+    (images,) = repetitions(messages, head, **settings)
+    return images
+
+
+def repetitions(messages, head=None, **settings):
+    """Coil images of each repetition of a stream."""
+    settings = KSpaceSettings(**{"compression": "none", **settings})
+    return list(coil_images(messages, head or header(), settings))
 
 
 def assert_same(result, images):

@@ -31,8 +31,21 @@ HEADER = """<?xml version="1.0" encoding="UTF-8"?>
 <kspace_encoding_step_1><minimum>0</minimum><maximum>41</maximum><center>21</center>
 </kspace_encoding_step_1>
 <kspace_encoding_step_2><minimum>0</minimum><maximum>33</maximum><center>17</center>
-</kspace_encoding_step_2></encodingLimits><trajectory>cartesian</trajectory></encoding>
-<sequenceParameters><TE>5</TE><TE>10</TE><TE>15</TE></sequenceParameters></ismrmrdHeader>"""
+</kspace_encoding_step_2>{limits}</encodingLimits><trajectory>cartesian</trajectory>{imaging}</encoding>
+<sequenceParameters>{te}</sequenceParameters></ismrmrdHeader>"""
+
+
+HALF_THE_LINES = """<parallelImaging><accelerationFactor>
+<kspace_encoding_step_1>2</kspace_encoding_step_1><kspace_encoding_step_2>1</kspace_encoding_step_2>
+</accelerationFactor><calibrationMode>embedded</calibrationMode></parallelImaging>"""
+REPETITIONS = "<repetition><minimum>0</minimum><maximum>{}</maximum><center>0</center></repetition>"
+
+
+def header_text(larmor_hz=LARMOR_HZ, repetitions=1, echoes=None, imaging=""):
+    """The scan's MRD header; it says nothing of a single repetition."""
+    limits = REPETITIONS.format(repetitions - 1) if repetitions > 1 else ""
+    te = "".join(f"<TE>{1000 * te:g}</TE>" for te in TE_S[:echoes])
+    return HEADER.format(larmor_hz=larmor_hz, limits=limits, te=te, imaging=imaging)
 
 
 def turned(about_x_deg, about_y_deg):
@@ -86,7 +99,7 @@ def kspace():
     return (data + noise).astype(np.complex64), lines.astype(np.complex64)
 
 
-def scan(slab=SLAB):
+def scan(slab=SLAB, repetition=0):
     """The readouts as a scanner sends them: noise first, then echo after echo of each line."""
     head = np.zeros((), ACQUISITION_HEADER)
     head["number_of_samples"], head["center_sample"] = 2 * MATRIX[2], MATRIX[2]
@@ -96,7 +109,7 @@ def scan(slab=SLAB):
     for readout in noise:
         head["flags"] = NOISE_FLAG
         yield Acquisition(head.copy()[()], readout)
-    head["flags"] = 0
+    head["flags"], head["idx"]["repetition"] = 0, repetition
     for kz, ky, echo in np.ndindex(MATRIX[0], MATRIX[1], len(TE_S)):
         head["idx"]["kspace_encode_step_2"], head["idx"]["kspace_encode_step_1"] = kz, ky
         head["idx"]["contrast"] = echo

@@ -12,8 +12,11 @@ import scipy.ndimage
 from gadgetron_qsm.arrays import array_module, compiled, fft_module, ndimage_module, to_numpy
 
 NUMERIC = (
-    "arrays grid background coils.mcpc3ds contrast.r2star field.echo_fit field.romeo inversion "
-    "inversion.weight kspace.assemble kspace.fourier kspace.prewhiten mask.brain"
+    "arrays grid background coils coils.espirit coils.mcpc3ds coils.residues coils.roemer "
+    "coils.sensitivities coils.vrc contrast.r2star field.echo_fit field.romeo inversion "
+    "inversion.weight kspace.assemble kspace.bipolar kspace.coil_stream kspace.compress "
+    "kspace.fourier kspace.g_factor kspace.grappa kspace.lattice kspace.pocs kspace.prewhiten "
+    "kspace.readout kspace.sampling kspace.sense mask.brain"
 )
 
 

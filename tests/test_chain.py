@@ -16,7 +16,7 @@ from tests.sphere_scan import (
     BRAIN_MM,
     CENTRE_MM,
     CHI_PPM,
-    HEADER,
+    HALF_THE_LINES,
     LARMOR_HZ,
     MATRIX,
     RADIUS_MM,
@@ -24,21 +24,27 @@ from tests.sphere_scan import (
     TE_S,
     VOXEL_MM,
     distance,
+    header_text,
     norm,
     scan,
     turned,
 )
 
 
-def run(properties=None, *, header=HEADER, larmor_hz=LARMOR_HZ, messages=None, target=chain.qsm):
-    parsed = Header.parse(header.format(larmor_hz=larmor_hz))
+def run(properties=None, *, messages=None, target=chain.qsm, **header):
     settings = Settings.from_properties(properties or {})
-    return list(target(scan() if messages is None else messages, parsed, settings))
+    messages = scan() if messages is None else messages
+    return list(target(messages, Header.parse(header_text(**header)), settings))
 
 
 def chi_ppm(properties=None, **scanned):
     """The chi map alone, whatever the scan."""
     return image_to_map(run({"deliver.maps": "chi"} | (properties or {}), **scanned)[0]).data / 1000
+
+
+def first_echo():
+    """The scan as if it had a single echo."""
+    return (readout for readout in scan() if not readout.head["idx"]["contrast"])
 
 
 def contrast(chi):
@@ -199,17 +205,47 @@ def test_what_a_stage_refuses_is_told_with_its_name():
         run(messages=heard)
 
 
-def test_one_echo_is_refused_with_what_it_takes():
-    header = HEADER.replace("<TE>10</TE><TE>15</TE>", "")
-    first = (readout for readout in scan() if not readout.head["idx"]["contrast"])
-    with pytest.raises(QsmError, match="at least two echoes"):
-        run(header=header, messages=first)
+def test_a_single_echo_gives_the_map_of_the_sphere(chi):
+    single = chi_ppm(messages=first_echo(), echoes=1)
+    assert contrast(single) == pytest.approx(CHI_PPM, rel=0.3)
+    assert error(single) < 1.3 * error(chi)
 
 
-def test_combined_images_of_several_channels_are_refused():
-    doubled = [
-        dataclasses.replace(image, data=np.repeat(image.data, 2, axis=0))
-        for image in run(target=chain.combined_images)
-    ]
-    with pytest.raises(QsmError, match="more than one channel"):
-        run(messages=doubled)
+def test_a_single_echo_has_no_r2star_and_says_so(caplog):
+    images = run({"deliver.maps": "chi,r2star,mask"}, messages=first_echo(), echoes=1)
+    maps = {v.name: v for v in map(image_to_map, images)}
+    assert list(maps) == ["chi", "mask"]
+    report = maps["mask"].report
+    assert report["warnings"] == ["no R2* map: it needs at least two echoes, and the scan has one"]
+    assert report["warnings"][0] in caplog.text
+    assert "phase_residual_rad" not in report["quality"]
+    assert report["provenance"]["coils"]["method"] == "VRC"
+
+
+def test_a_combination_that_needs_more_echoes_is_refused_with_what_it_takes():
+    with pytest.raises(QsmError, match=r"^coils: .*at least two echoes"):
+        run({"coils.method": "mcpc3ds"}, messages=first_echo(), echoes=1)
+
+
+def half_the_lines():
+    """The scan without every second line, but for those at the centre."""
+    for readout in scan():
+        ky = int(readout.head["idx"]["kspace_encode_step_1"])
+        if readout.head["flags"] or ky % 2 == 1 or abs(ky - MATRIX[1] // 2) < 8:
+            yield readout
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_g_factor_is_made_on_request_and_survives_a_cut_of_the_chain(cut):
+    asked = {"deliver.maps": "g_factor,mask"}
+    messages = half_the_lines()
+    if cut:
+        accelerated = {"imaging": HALF_THE_LINES}
+        messages = run(asked, messages=messages, target=chain.combined_images, **accelerated)
+    maps = [image_to_map(i) for i in run(asked, messages=messages, imaging=HALF_THE_LINES)]
+    mask, gain = maps
+    assert (gain.name, gain.unit) == ("g_factor", "%")
+    inside = gain.data[mask.data > 0]
+    assert 100 <= np.median(inside) < 1000
+    assert gain.report["provenance"]["g_factor"]["method"].startswith("from the GRAPPA kernels")
+    assert "g_factor" not in mask.report["provenance"]

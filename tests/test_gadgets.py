@@ -25,9 +25,9 @@ from gadgetron_qsm.mrd.messages import (
     Waveform,
 )
 from gadgetron_qsm.mrd.wire import read_message, write_message
-from tests.sphere_scan import HEADER, LARMOR_HZ
+from tests.sphere_scan import header_text
 
-SCAN = HEADER.format(larmor_hz=LARMOR_HZ)
+SCAN = header_text()
 GEOMETRY = Geometry((2, 3, 4), (1, 1, 1), (0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1))
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from gadgetron_qsm.chain import susceptibility
 from gadgetron_qsm.coils.mcpc3ds import mcpc3ds
+from gadgetron_qsm.coils.roemer import roemer
 from gadgetron_qsm.data import Echoes
 from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.settings import Settings
@@ -33,7 +34,8 @@ def coil_images(chi_ppm):
 
 @lru_cache
 def chi_ppb(sign=1, directions=TILTED, larmor_hz=LARMOR_HZ):
-    combined = mcpc3ds(coil_images(sign * TRUE_PPB / 1000), ECHO_TIMES_S, VOXEL)
+    images = coil_images(sign * TRUE_PPB / 1000)
+    combined = roemer(images, mcpc3ds(images, ECHO_TIMES_S, VOXEL))
     geometry = Geometry(SHAPE, VOXEL, (0.0, 0.0, 0.0), *directions)
     echoes = Echoes(combined, ECHO_TIMES_S, larmor_hz, geometry)
     chi = next(susceptibility([echoes], Settings()))

@@ -15,11 +15,11 @@ import numpy as np
 from gadgetron_qsm import __version__, configs, gadgets
 from gadgetron_qsm.dicom.read import read_series
 from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.ingest.kinds import Kind, kind_of
 from gadgetron_qsm.mrd.files import RawFile
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.mrd.safe_xml import local_name, parse_xml
-from gadgetron_qsm.readouts import NOISE
 from gadgetron_qsm.settings import Settings
 
 PACKAGES = ("numpy", "scipy", "numba", "h5py", "ismrmrd", "gadgetron", "pydicom")
@@ -87,7 +87,7 @@ def _raw(subject: Path) -> Findings:
     with RawFile(subject) as file:
         header, readouts = Header.parse(file.header_text), len(file)
         everything = (readout for block in file.blocks() for readout in block)
-        first = next((r for r in everything if not int(r.head["flags"]) & NOISE), None)
+        first = next((r for r in everything if kind_of(r.head, header) is Kind.IMAGE), None)
     if first is None:
         raise QsmError(f"{subject.name} has no readout of an image")
     geometry = header.geometry(first.head, *header.native_volume)

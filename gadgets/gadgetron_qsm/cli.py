@@ -31,6 +31,15 @@ Set = Annotated[
 Host = Annotated[str, typer.Option(help="address to listen on; MRD has no passwords")]
 
 
+def _list_variants(wanted: bool) -> None:
+    if wanted:
+        from gadgetron_qsm.phantom.variants import VARIANTS
+
+        for name, variant in VARIANTS.items():
+            screen.print(f"[bold]{name:22}[/bold] {variant.text}", highlight=False)
+        raise typer.Exit
+
+
 @app.callback()
 def _main(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="log what happens")] = False,
@@ -69,10 +78,20 @@ def simulate(
     coils: int = 8,
     snr: Annotated[float, typer.Option(help="of white matter in the first echo")] = 60.0,
     tilt: Annotated[float, typer.Option(help="of the head about left-right, degrees")] = 20.0,
+    variant: Annotated[
+        list[str], typer.Option(help="unlike the plain scan, see --variants; repeatable")
+    ] = [],  # noqa: B006 - typer wants a list
+    variants: Annotated[  # noqa: ARG001 - its callback does it
+        bool,
+        typer.Option(
+            "--variants", help="list the variants", callback=_list_variants, is_eager=True
+        ),
+    ] = False,
     seed: int = 0,
 ) -> None:
     """Simulate the raw data of a head; the truth is saved beside it as OUT_truth.npz."""
     from gadgetron_qsm.phantom.scan import Scan
+    from gadgetron_qsm.phantom.variants import varied
 
     try:
         times = tuple(float(te) / 1000 for te in echo_times.split(","))
@@ -88,7 +107,7 @@ def simulate(
         tilt_deg=tilt,
         seed=seed,
     )
-    _simulate(path, scan, labels, values)
+    _simulate(path, varied(scan, variant), labels, values)
 
 
 @app.command()

@@ -55,8 +55,10 @@ def replay(
     `config` is the name of a configuration or the path of one; `overrides` are settings by key;
     without `server` the chain runs here, behind a socket on loopback all the same.
     Where the truth of a simulated scan lies beside the file, the map is compared with it; returns
-    that comparison (see report.accuracy.compare), else None.
-    Raises QsmError when the file, the settings or the chain fail, or no chi map comes back.
+    that comparison (see report.accuracy.compare), else None. Of several repetitions the first is
+    compared and pictured.
+    Raises QsmError when the file, the settings or the chain fail, or no chi map comes back. What
+    had come before the chain failed is written all the same when there is a chi map in it.
     """
     text = configs.read(config)
     properties = {**read_properties(text), **(overrides or {})}
@@ -64,29 +66,38 @@ def replay(
     if server and not overrides:
         message = ConfigText(text) if Path(config).is_file() else ConfigFile(config)
     else:
-        everything = {**properties, "deliver.maps": ",".join(get_args(MapName))}
-        message = ConfigText(_as_xml(everything))
+        message = ConfigText(_as_xml({**properties, "deliver.maps": _wanted(settings)}))
     with RawFile(raw) as file:
         header = Header.parse(file.header_text)
     with _served(server) as address:
-        images, latency_s = _stream(raw, address, message, progress)
+        images, latency_s, failure = _stream(raw, address, message, progress)
     maps = [image_to_map(image) for image in images]
     chi = next((volume for volume in maps if volume.name == "chi"), None)
     if chi is None:
-        raise QsmError("the server sent no susceptibility map; see its log")
+        raise failure or QsmError("the server sent no susceptibility map; see its log")
     accuracy = _accuracy(raw, maps, chi)
     shutil.rmtree(output / "dicom", ignore_errors=True)  # of an earlier replay
     series = _write_dicom([m for m in maps if m.name in settings.deliver.maps], header, output)
     write_images(output / "images.h5", images, header.text)
     save_picture(output / "picture.png", _pictured(maps))
+    first, later = _reports(maps, failure)
     write_report(
         output / "report.json",
-        maps[-1].report,
+        first,
         series=series,
         timing_s={"latency": round(latency_s, 3)},
         accuracy=accuracy,
+        later=later,
     )
+    if failure:
+        raise QsmError(f"{failure}; the maps before that are in {output}") from failure
     return accuracy
+
+
+def _wanted(settings: Settings) -> str:
+    """Name the maps to ask for: all, but those that cost time only when they are to be kept."""
+    names = [n for n in get_args(MapName) if n != "g_factor" or n in settings.deliver.maps]
+    return ",".join(names)
 
 
 def _as_xml(properties: Mapping[str, str]) -> str:
@@ -126,8 +137,10 @@ def _is_fault(record: logging.LogRecord) -> bool:
 
 def _stream(
     raw: Path, address: Address, config: ConfigFile | ConfigText, progress: Progress | None
-) -> tuple[list[Image], float]:
-    """Return what comes back, and the seconds from the last readout sent to the last image."""
+) -> tuple[list[Image], float, QsmError | None]:
+    """Return what comes back, the seconds from the last readout sent to the last image, and why
+    no more came when the chain failed in between.
+    """
     last_sent = time.perf_counter()
 
     def on_progress(sent: int, total: int) -> None:
@@ -136,30 +149,52 @@ def _stream(
         if progress:
             progress(sent, total)
 
-    messages = stream(raw, *address, config, on_progress)
-    images = [message for message in messages if isinstance(message, Image)]
-    return images, time.perf_counter() - last_sent
+    images, failure = [], None
+    try:
+        for message in stream(raw, *address, config, on_progress):
+            if isinstance(message, Image):
+                images.append(message)  # noqa: PERF401 - what came before a failure stays
+    except QsmError as error:
+        failure = error
+    return images, time.perf_counter() - last_sent, failure
 
 
 def _write_dicom(maps: list[Map], header: Header, output: Path) -> list[dict[str, Any]]:
     """Write the series and return their entries for the report; echoes of a map share one."""
-    files: dict[str, list[Path]] = {}
+    files: dict[tuple[str, int], list[Path]] = {}
     for volume in maps:
-        files.setdefault(volume.name, []).extend(write_series(volume, header, output / "dicom"))
-    first = {volume.name: volume for volume in reversed(maps)}
-    return [series_entry(first[name], written, output) for name, written in files.items()]
+        written = write_series(volume, header, output / "dicom")
+        files.setdefault((volume.name, volume.repetition), []).extend(written)
+    first = {(volume.name, volume.repetition): volume for volume in reversed(maps)}
+    return [series_entry(first[key], header, written, output) for key, written in files.items()]
+
+
+def _reports(
+    maps: list[Map], failure: QsmError | None
+) -> tuple[dict[str, Any], dict[int, Mapping[str, Any]]]:
+    """Return the first repetition's report with the warnings of all, and those of later ones."""
+    last = {volume.repetition: volume.report for volume in maps}
+    first, *later = sorted(last)
+    warnings = [text for number in sorted(last) for text in last[number].get("warnings", [])]
+    if failure:
+        warnings.append(f"the chain failed before all maps were made: {failure}")
+    report = {**last[first], "warnings": list(dict.fromkeys(warnings))}
+    return report, {number + 1: last[number] for number in later}
 
 
 def _accuracy(raw: Path, maps: list[Map], chi: Map) -> dict[str, Any] | None:
     truth = raw.with_name(f"{raw.stem}_truth.npz")
-    masks = [volume for volume in maps if volume.name == "mask"]
+    masks = [m for m in maps if m.name == "mask" and m.repetition == chi.repetition]
     if not truth.is_file() or not masks:
         return None
     with np.load(truth) as file:
-        return compare(chi.data, masks[0].data > 0, dict(file))
+        accuracy = compare(chi.data, masks[0].data > 0, dict(file))
+    if any(volume.repetition != chi.repetition for volume in maps):
+        accuracy["repetition"] = chi.repetition + 1
+    return accuracy
 
 
 def _pictured(maps: list[Map]) -> list[Map]:
-    """Pick the first map of each kind that the picture shows, chi last."""
+    """Pick the first map of each kind that the picture shows, of the first repetition; chi last."""
     first = {volume.name: volume for volume in reversed(maps)}
     return [first[name] for name in PICTURED if name in first]

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gadgetron_qsm.errors import UsageError
 
-MapName = Literal["chi", "r2star", "magnitude", "total_field", "local_field", "mask"]
+MapName = Literal["chi", "r2star", "magnitude", "total_field", "local_field", "mask", "g_factor"]
 
 
 class _Stage(BaseModel):
@@ -22,13 +22,44 @@ class KSpaceSettings(_Stage):
     """Readouts to coil images."""
 
     incomplete: Literal["refuse", "warn"] = Field(
-        "refuse", description="what to do when lines inside the sampled rectangle are missing"
+        "refuse", description="what to do when lines are missing that should have come"
+    )
+    compression: Literal["gcc", "svd", "none"] = Field(
+        "gcc",
+        description="virtual coils of 3D scans: geometric (a set each readout position), plain",
+    )
+    virtual_coils: int | None = Field(
+        None, ge=1, le=1024, description="number of virtual coils; default by kept_energy"
+    )
+    kept_energy: float = Field(
+        0.998, gt=0.5, le=1, description="part of the signal's energy that virtual coils keep"
+    )
+    parallel_imaging: Literal["auto", "grappa", "sense"] = Field(
+        "auto", description="auto: GRAPPA for lattices; sense takes irregular sampling too"
+    )
+    kernels: Literal["all_echoes", "each_echo"] = Field(
+        "all_echoes", description="GRAPPA kernels: one set, or one an echo"
+    )
+    partial_fourier: Literal["zero", "pocs"] = Field(
+        "zero", description="k-space that was not acquired: zeros, or POCS"
+    )
+    reversed_echoes: Literal["flagged", "even", "odd"] = Field(
+        "flagged", description="echoes read backwards: those flagged, or 2, 4 ..., or 1, 3 ..."
+    )
+    odd_even: Literal["correct", "leave"] = Field(
+        "correct", description="phase between odd and even echoes of bipolar readouts"
+    )
+    memory_gb: float | None = Field(
+        None, gt=0, description="most memory for a scan; default what is free"
     )
 
 
 class CoilsSettings(_Stage):
-    """Coil combination (mcpc3ds)."""
+    """Coil combination."""
 
+    method: Literal["auto", "mcpc3ds", "vrc"] = Field(
+        "auto", description="auto: mcpc3ds, or vrc (virtual reference coil) for a single echo"
+    )
     phase_sign: Literal[1, -1] = Field(
         1, description="-1 for data whose phase falls with time in a positive field (GE)"
     )

@@ -37,19 +37,22 @@ BARE = """<?xml version="1.0"?>
 <fieldOfView_mm><x>24</x><y>14</y><z>10</z></fieldOfView_mm></encodedSpace>
 <reconSpace><matrixSize><x>6</x><y>7</y><z>5</z></matrixSize>
 <fieldOfView_mm><x>12</x><y>14</y><z>10</z></fieldOfView_mm></reconSpace>
-<encodingLimits></encodingLimits><trajectory>cartesian</trajectory>{train}</encoding>
+<encodingLimits>{limits}</encodingLimits><trajectory>cartesian</trajectory>{train}</encoding>
 <sequenceParameters>{sequence}<TE>4.5</TE><TE>9.8</TE></sequenceParameters></ismrmrdHeader>
 """
+
+REPETITIONS = "<repetition><minimum>0</minimum><maximum>{}</maximum><center>0</center></repetition>"
 
 
 @pytest.fixture
 def full_header() -> Callable[..., Header]:
     """Return a function that makes a header with patient, study and protocol."""
 
-    def make(name: str = "Doe^Jane", number: int = 5) -> Header:
+    def make(name: str = "Doe^Jane", number: int = 5, repetitions: int = 1) -> Header:
         return Header.parse(
             BARE.format(
                 identity=IDENTITY.format(name=name, number=number),
+                limits=REPETITIONS.format(repetitions - 1) if repetitions > 1 else "",
                 train="<echoTrainLength>2</echoTrainLength>",
                 sequence="<TR>31.5</TR>",
             )
@@ -66,7 +69,14 @@ def header(full_header: Callable[..., Header]) -> Header:
 @pytest.fixture
 def bare_header() -> Header:
     """What a converter leaves that fills in nothing but the encoding."""
-    return Header.parse(BARE.format(identity="", train="", sequence=""))
+    return Header.parse(BARE.format(identity="", train="", sequence="", limits=""))
+
+
+@pytest.fixture
+def header_2d() -> Header:
+    """Slices of 2 mm, one by one; what lies between them their positions say."""
+    text = BARE.replace("<z>5</z>", "<z>1</z>").replace("<z>10</z>", "<z>2</z>")
+    return Header.parse(text.format(identity="", train="", sequence="", limits=""))
 
 
 @pytest.fixture

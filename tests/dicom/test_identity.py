@@ -10,7 +10,13 @@ from pydicom import Dataset
 from pydicom.uid import UID
 
 from gadgetron_qsm.dicom import identity, values
-from gadgetron_qsm.dicom.identity import scan_name, series_number, series_uid, stable_uid
+from gadgetron_qsm.dicom.identity import (
+    scan_name,
+    series_description,
+    series_number,
+    series_uid,
+    stable_uid,
+)
 from gadgetron_qsm.dicom.kinds import MAPS
 
 PROVENANCE = {"background": {"method": "vsharp", "threshold": 0.05}}
@@ -48,6 +54,19 @@ def test_another_map_setting_or_slab_gives_another_series(make_map, header, geom
     assert series_uid(make_map(**usual), header) != series_uid(
         make_map(**{**usual, **change}), header
     )
+
+
+def test_each_repetition_is_another_series(make_map, header):
+    uids = {series_uid(make_map(repetition=repetition), header) for repetition in range(3)}
+    assert len(uids) == 3
+
+
+def test_repetitions_are_named_where_there_are_several(make_map, full_header):
+    once, twice = full_header(), full_header(repetitions=2)
+    assert series_description(make_map(), once) == "QSM chi"
+    assert series_description(make_map(), twice) == "QSM chi rep1"
+    assert series_description(make_map(repetition=1), twice) == "QSM chi rep2"
+    assert series_description(make_map(repetition=1), once) == "QSM chi rep2"
 
 
 def test_another_scan_gives_another_series(make_map, full_header):
@@ -140,7 +159,13 @@ def test_series_numbers_of_one_scan_are_all_different(make_map, header):
 
 
 def test_series_numbers_of_neighbouring_scans_never_meet(make_map, full_header):
-    last = max(series_number(make_map(name), full_header(number=5)) for name in MAPS)
+    of_one = [
+        series_number(make_map(name, repetition=repetition), full_header(number=5))
+        for name in MAPS
+        for repetition in range(120)
+    ]
+    assert len(set(of_one)) == 50 * len(MAPS)  # the 51st repetition has the numbers of the first
+    last = max(of_one)
     assert last < min(series_number(make_map(name), full_header(number=6)) for name in MAPS)
 
 

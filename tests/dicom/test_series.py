@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import logging
 import subprocess
 
@@ -33,6 +34,52 @@ def test_the_echoes_of_a_magnitude_are_one_series(make_map, header, tmp_path):
     assert len({image.SOPInstanceUID for image in images}) == len(images)
     assert [image.InstanceNumber for image in images] == list(range(1, 11))
     assert [image.EchoNumbers for image in images] == [1] * 5 + [2] * 5
+
+
+def test_the_repetitions_of_a_map_are_folders_of_their_own_in_the_order_of_time(
+    make_map, full_header, tmp_path
+):
+    header = full_header(repetitions=2)
+    files = [write_series(make_map(repetition=r), header, tmp_path)[0] for r in (0, 1)]
+    folders = ["15001_QSM_chi_rep1", "15021_QSM_chi_rep2"]
+    assert [file.parent.name for file in files] == folders
+    images = [pydicom.dcmread(file) for file in files]
+    assert [image.SeriesDescription for image in images] == [
+        "QSM chi rep1 [ppb] RESEARCH",
+        "QSM chi rep2 [ppb] RESEARCH",
+    ]
+    assert [image.TemporalPositionIdentifier for image in images] == [1, 2]
+    assert [image.NumberOfTemporalPositions for image in images] == [2, 2]
+    assert len({image.SeriesInstanceUID for image in images}) == 2
+
+
+def test_a_scan_that_was_not_repeated_has_no_position_in_time(make_map, header, tmp_path):
+    dataset = first(write_series(make_map(), header, tmp_path))
+    assert "TemporalPositionIdentifier" not in dataset
+    assert dataset.SeriesDescription == "QSM chi [ppb] RESEARCH"
+
+
+def test_a_g_factor_is_stored_in_percent(make_map, header, tmp_path):
+    dataset = first(write_series(make_map("g_factor"), header, tmp_path))
+    unit = dataset.RealWorldValueMappingSequence[0].MeasurementUnitsCodeSequence[0]
+    assert (unit.CodeValue, unit.CodingSchemeDesignator) == ("%", "UCUM")
+
+
+def test_slices_of_a_2d_scan_have_their_own_thickness_and_the_distance_to_the_next(
+    make_map, header_2d, tmp_path
+):
+    dataset = first(write_series(make_map(), header_2d, tmp_path))
+    assert (dataset.SliceThickness, dataset.SpacingBetweenSlices) == (2, 2.5)
+    assert dataset.MRAcquisitionType == "2D"
+
+
+@pytest.mark.parametrize("slices", [1, 5])
+def test_a_2d_header_with_the_extent_of_all_slices_gives_no_thickness(
+    make_map, geometry, header_2d, tmp_path, slices
+):
+    stack = dataclasses.replace(geometry, matrix=(slices, 7, 6), voxel_size=(2 / slices, 1.25, 1.5))
+    dataset = first(write_series(make_map(geometry=stack), header_2d, tmp_path))
+    assert dataset.SliceThickness == dataset.SpacingBetweenSlices == 2 / slices
 
 
 @pytest.mark.parametrize(("ppb", "count"), [(137.4, 137), (-42.6, -43)])
@@ -163,6 +210,12 @@ def noisy_map(request, make_map):
 
 def test_dciodvfy_finds_neither_error_nor_warning(noisy_map, header, program, tmp_path):
     assert findings(noisy_map, header, tmp_path, program("dciodvfy")) == set()
+
+
+def test_dciodvfy_finds_nothing_in_a_repetition(make_map, full_header, program, tmp_path):
+    repeated = make_map(repetition=1)
+    header = full_header(repetitions=2)
+    assert findings(repeated, header, tmp_path, program("dciodvfy")) == set()
 
 
 def test_without_patient_and_study_dciodvfy_misses_only_those(

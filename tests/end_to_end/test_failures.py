@@ -59,7 +59,7 @@ def with_fewer_coils(number, readout):
     return dataclasses.replace(readout, head=head, data=readout.data[:3])
 
 
-def with_a_second_repetition(number, readout):
+def with_the_last_lines_in_a_second_repetition(number, readout):
     head = readout.head.copy()
     head["idx"]["repetition"] = number > 600
     return dataclasses.replace(readout, head=head)
@@ -75,7 +75,7 @@ BROKEN = [
     (without_last_partition, r"lines are missing"),
     (with_nan, "not finite"),
     (with_fewer_coils, "3 coils, the first one 4"),
-    (with_a_second_repetition, "repetition"),
+    (with_the_last_lines_in_a_second_repetition, "lines are missing"),
     (outside_the_matrix, "line .* lies outside the 28 encoded"),
 ]
 

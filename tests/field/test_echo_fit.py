@@ -59,8 +59,9 @@ def noisy_fit(size):
     magnitude = np.reshape(size, (-1, 1, 1, 1)) * np.ones(field_hz.shape)
     real, imag = rng.normal(scale=np.sqrt(0.5), size=(2, *magnitude.shape))
     signal = magnitude + real + 1j * imag
-    phase = line(field_hz) + np.angle(signal)
-    return weighted_echo_fit(phase, np.abs(signal), TIMES_S, LARMOR_HZ)
+    times_s = TIMES_S[: len(size)]
+    phase = line(field_hz, times_s) + np.angle(signal)
+    return weighted_echo_fit(phase, np.abs(signal), times_s, LARMOR_HZ)
 
 
 @pytest.mark.parametrize("size", [(60, 55, 50, 46), (100, 60, 36, 22)])
@@ -73,6 +74,25 @@ def test_a_noisy_field_is_unbiased():
     fit = noisy_fit((60, 55, 50, 46))
     error = fit.total_field.mean() - 30 / 123.25
     assert abs(error) < 4 * fit.total_field.std() / np.sqrt(fit.total_field.size)
+
+
+def test_one_echo_gives_its_phase_over_its_time_and_no_residual():
+    phase = np.linspace(-20, 20, 100).reshape(1, 1, 1, 100)
+    fit = weighted_echo_fit(phase, magnitudes(3), TIMES_S[:1], LARMOR_HZ)
+    expected = phase[0] / (2 * np.pi * TIMES_S[0]) / (LARMOR_HZ * 1e-6)
+    np.testing.assert_allclose(fit.total_field, expected, rtol=1e-5)
+    assert fit.residual.max() < 1e-4
+
+
+def test_the_predicted_noise_of_one_echo_is_that_of_repeated_scans():
+    fit = noisy_fit((60,))
+    assert fit.total_field.std() == pytest.approx(np.median(fit.noise), rel=0.03)
+
+
+def test_one_echo_without_signal_has_no_nan():
+    fit = weighted_echo_fit(line(np.ones((1, 1, 100)))[:1], magnitudes(0), TIMES_S[:1], LARMOR_HZ)
+    assert np.isfinite(fit.total_field).all()
+    np.testing.assert_array_equal(fit.residual, 0)
 
 
 def test_no_signal_is_an_unknown_field_but_no_warning_or_nan():

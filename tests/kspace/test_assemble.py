@@ -5,111 +5,37 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gadgetron_qsm.kspace.assemble import Assembly
+from gadgetron_qsm.kspace.assemble import KY, KZ, Assembly
 from gadgetron_qsm.kspace.fourier import centred_ifft
 
-NZ, NY, COILS = 3, 4, 2
+ECHOES, COILS, NX = 2, 2, 6
+SIZES = [(3, 4), (4, 3), (5, 7), (1, 6)]
 
 
-def every_line(echo=0):
-    """Place (echo, kz, ky) of each line, in the order of `flat`."""
-    kz, ky = np.divmod(np.arange(NZ * NY), NY)
-    return np.full(NZ * NY, echo), kz, ky
+def places(nz, ny):
+    """Echo, kz and ky of every line, each (line,)."""
+    return tuple(i.ravel() for i in np.indices((ECHOES, nz, ny)))
 
 
-def flat(readouts):
-    return readouts.reshape(NZ * NY, COILS, -1)
-
-
-def reconstruct(assembly):
-    return centred_ifft(assembly.finish(), axes=[2, 3])[0]
-
-
-@pytest.mark.parametrize(
-    ("matrix", "readout"), [(16, 8), (15, 7), (14, 7), (16, 7), (15, 8), (10, 10), (9, 9)]
-)
-def test_a_fully_sampled_object_comes_back_without_its_oversampling(
-    image, read_out, matrix, readout
-):
-    object_ = image(COILS, NZ, NY, readout)
-    assembly = Assembly(1, COILS, (NZ, NY, matrix), readout)
-    lines = flat(read_out(object_, matrix, matrix, matrix // 2))
-    assembly.add(lines, every_line(), center_sample=matrix // 2, reverse=False)
-    np.testing.assert_allclose(reconstruct(assembly), object_, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("samples", "center"),
-    [(16, 8), (16, 7), (16, 5), (13, 5), (12, 8)],
-)
-def test_k0_comes_from_the_centre_sample_and_what_was_not_read_is_zero(
-    image, read_out, samples, center
-):
-    object_, matrix = image(COILS, NZ, NY, 16), 16
-    assembly = Assembly(1, COILS, (NZ, NY, matrix), matrix)
-    lines = flat(read_out(object_, matrix, samples, center))
-    assembly.add(lines, every_line(), center_sample=center, reverse=False)
-    full = read_out(object_, matrix, matrix, matrix // 2)
-    k = np.arange(matrix) - matrix // 2
-    full[..., (k < -center) | (k >= samples - center)] = 0
-    expected = centred_ifft(full.transpose(2, 0, 1, 3), axes=[1, 2, 3])
-    np.testing.assert_allclose(reconstruct(assembly), expected, atol=1e-5)
-
-
-@pytest.mark.parametrize(("samples", "center"), [(16, 8), (15, 7), (16, 5), (15, 9)])
-def test_a_line_read_backwards_is_the_same_line(image, read_out, samples, center):
-    object_ = image(COILS, NZ, NY, 8)
-    forth = flat(read_out(object_, 16, samples, center))
-    assembly = Assembly(2, COILS, (NZ, NY, 16), 8)
-    assembly.add(forth, every_line(0), center_sample=center, reverse=False)
-    back = forth[..., ::-1]
-    assembly.add(back, every_line(1), center_sample=samples - 1 - center, reverse=True)
-    data = assembly.finish()
-    np.testing.assert_allclose(data[1], data[0], atol=1e-6)
-
-
-def test_receivers_are_whitened_before_they_are_placed(image, read_out):
-    object_, whitening = image(COILS, NZ, NY, 8), np.array([[2, 0], [1j, 3]], np.complex64)
-    assembly = Assembly(1, COILS, (NZ, NY, 16), 8, whitening=whitening)
-    lines = flat(read_out(object_, 16, 16, 8))
-    assembly.add(lines, every_line(), center_sample=8, reverse=False)
-    expected = np.einsum("cd,dzyx->czyx", whitening, object_)
-    np.testing.assert_allclose(reconstruct(assembly), expected, atol=1e-5)
-
-
-def test_whitened_noise_keeps_its_variance_through_the_readout_transform():
-    rng = np.random.default_rng(0)
-    noise = rng.normal(scale=np.sqrt(0.5), size=(2, 1200, 1, 64)).astype(np.float32)
-    assembly = Assembly(1, 1, (30, 40, 64), 32)
-    kz, ky = np.divmod(np.arange(1200), 40)
-    place = np.zeros(1200, int), kz, ky
-    assembly.add(noise[0] + 1j * noise[1], place, center_sample=32, reverse=False)
-    assert assembly.finish().std() == pytest.approx(1, rel=0.02)
+def test_every_line_lies_at_its_place(image):
+    lines = image(24, COILS, NX)
+    assembly = Assembly((ECHOES, COILS, 3, 4, NX))
+    assembly.add(lines, places(3, 4))
+    expected = lines.reshape(ECHOES, 3, 4, COILS, NX).transpose(0, 3, 1, 2, 4)
+    np.testing.assert_array_equal(assembly.hybrid(), expected)
+    assert (assembly.count == 1).all()
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["one batch", "batch by batch"])
 def test_lines_that_come_more_than_once_are_averaged(image, together):
-    first, again, once = image(3, COILS, 8)
-    zeros, ones = np.zeros(3, int), np.array([1, 1, 2])
-    assembly = Assembly(1, COILS, (NZ, NY, 8), 8)
-    batches = [slice(None)] if together else [slice(0, 1), slice(1, 3)]
-    for batch in batches:
-        place = zeros[batch], ones[batch], ones[batch]
-        lines = np.stack([first, again, once])[batch]
-        assembly.add(lines, place, center_sample=4, reverse=False)
-    data = assembly.finish()
-    mean = centred_ifft((first + again) / 2, axes=[1])
-    np.testing.assert_allclose(data[0, :, 1, 1], mean, atol=1e-6)
-    np.testing.assert_allclose(data[0, :, 2, 2], centred_ifft(once, axes=[1]), atol=1e-6)
-
-
-def test_the_count_says_which_lines_came_how_often(image):
-    assembly = Assembly(2, COILS, (NZ, NY, 8), 8)
-    place = np.array([0, 1, 1]), np.array([2, 0, 0]), np.array([3, 1, 1])
-    assembly.add(image(3, COILS, 8), place, center_sample=4, reverse=False)
-    expected = np.zeros((2, NZ, NY))
-    expected[0, 2, 3], expected[1, 0, 1] = 1, 2
-    np.testing.assert_array_equal(assembly.count, expected)
+    lines = image(4, COILS, NX)
+    at = np.array([1, 1, 2, 1])
+    assembly = Assembly((1, COILS, 3, 4, NX))
+    for batch in [slice(None)] if together else [slice(0, 1), slice(1, 3), slice(3, 4)]:
+        assembly.add(lines[batch], (0 * at[batch], at[batch], at[batch]))
+    np.testing.assert_allclose(assembly.hybrid()[0, :, 1, 1], lines[[0, 1, 3]].mean(0), atol=1e-6)
+    np.testing.assert_array_equal(assembly.hybrid()[0, :, 2, 2], lines[2])
+    assert (assembly.count[0, 1, 1], assembly.count[0, 2, 2]) == (3, 1)
 
 
 @pytest.mark.parametrize(
@@ -121,42 +47,79 @@ def test_the_count_says_which_lines_came_how_often(image):
     ],
 )
 def test_a_line_outside_the_matrix_is_refused_and_leaves_no_trace(image, place, said):
-    assembly = Assembly(2, COILS, (NZ, NY, 8), 8)
-    places = tuple(np.array([0, index]) for index in place)
+    assembly = Assembly((ECHOES, COILS, 3, 4, NX))
     with pytest.raises(ValueError, match=said):
-        assembly.add(image(2, COILS, 8), places, center_sample=4, reverse=False)
+        assembly.add(image(2, COILS, NX), tuple(np.array([0, index]) for index in place))
     assert not assembly.count.any()
     assert not assembly.data.any()
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, complex(0, np.nan)])
-def test_samples_that_are_not_finite_are_refused(image, bad):
-    lines = image(2, COILS, 8)
-    lines[1, 1, 3] = bad
-    assembly = Assembly(1, COILS, (NZ, NY, 8), 8)
-    with pytest.raises(ValueError, match="not finite"):
-        assembly.add(lines, (np.zeros(2, int),) * 3, center_sample=4, reverse=False)
-    assert not assembly.count.any()
+@pytest.mark.parametrize(("nz", "ny"), SIZES)
+@pytest.mark.parametrize("axes", [(KZ, KY), (KY,)])
+@pytest.mark.parametrize("streamed", [True, False])
+def test_images_are_the_centred_transform_of_all_lines(image, nz, ny, axes, streamed):
+    lines = image(ECHOES * nz * ny, COILS, NX)
+    awaited = np.ones((nz, ny), int) if streamed else None
+    assembly = Assembly((ECHOES, COILS, nz, ny, NX), axes=axes, awaited=awaited)
+    assembly.add(lines, places(nz, ny))
+    data = lines.reshape(ECHOES, nz, ny, COILS, NX).transpose(0, 3, 1, 2, 4)
+    expected = centred_ifft(data, axes=axes)
+    np.testing.assert_allclose(assembly.images((nz, ny)), expected, atol=1e-5)
+
+
+def test_voxels_beyond_the_matrix_are_left_out(image):
+    lines = image(ECHOES * 35, COILS, NX)
+    whole, cut = (Assembly((ECHOES, COILS, 5, 7, NX)) for _ in range(2))
+    for assembly in (whole, cut):
+        assembly.add(lines, places(5, 7))
+    expected = whole.images((5, 7))[:, :, 1:4, 1:5]
+    np.testing.assert_allclose(cut.images((3, 4)), expected, atol=1e-6)
+
+
+def test_partitions_are_transformed_as_soon_as_they_are_complete(image):
+    lines = image(12, COILS, NX)
+    assembly = Assembly((1, COILS, 3, 4, NX), awaited=np.ones((3, 4), int))
+    echo, kz, ky = (index[:12] for index in places(3, 4))
+    assembly.add(lines[:7], (echo[:7], kz[:7], ky[:7]))
+    first = centred_ifft(lines[:4].transpose(1, 0, 2), axes=[1])
+    np.testing.assert_allclose(assembly.data[0, :, 0], first, atol=1e-6)
+    np.testing.assert_array_equal(assembly.data[0, :, 1, :3], lines[4:7].transpose(1, 0, 2))
+
+
+def test_lines_of_all_partitions_are_transformed_where_those_are_complete_first(image):
+    lines = image(12, COILS, NX)
+    assembly = Assembly((1, COILS, 3, 4, NX), awaited=np.ones((3, 4), int))
+    ky, kz = np.divmod(np.arange(4), 3)
+    assembly.add(lines[:4], (0 * kz, kz, ky))
+    first = centred_ifft(lines[:3].transpose(1, 0, 2), axes=[1])
+    np.testing.assert_allclose(assembly.data[0, :, :, 0], first, atol=1e-6)
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(order=st.permutations(range(30)), cuts=st.sets(st.integers(1, 29), max_size=6))
-def test_any_order_and_any_batches_of_lines_give_the_same_array(image, order, cuts):
-    lines = image(30, COILS, 8)
-    place = np.unravel_index(np.arange(30) % 24, (2, NZ, NY))  # 6 lines come twice
-    whole, pieces = (Assembly(2, COILS, (NZ, NY, 8), 6) for _ in range(2))
-    whole.add(lines, place, center_sample=3, reverse=False)
-    for batch in np.split(np.array(order), sorted(cuts)):
-        places = tuple(index[batch] for index in place)
-        pieces.add(lines[batch], places, center_sample=3, reverse=False)
-    np.testing.assert_array_equal(pieces.count, whole.count)
-    np.testing.assert_allclose(pieces.finish(), whole.finish(), atol=1e-6)
-
-
-def test_readouts_longer_than_the_encoded_ones_are_refused():
-    assembly = Assembly(1, COILS, (NZ, NY, 8), 8)
-    lines = np.zeros((NZ * NY, COILS, 16), np.complex64)
-    with pytest.raises(ValueError, match="16 samples, more than the 8 encoded"):
-        assembly.add(lines, every_line(), center_sample=8, reverse=False)
+@given(
+    size=st.sampled_from(SIZES),
+    seed=st.integers(0, 2**32 - 1),
+    came=st.floats(0.5, 1.5),
+    cuts=st.lists(st.floats(0, 1), max_size=6),
+    streamed=st.booleans(),
+)
+def test_any_order_batches_and_repeats_of_lines_give_the_dense_transform(
+    image, size, seed, came, cuts, streamed
+):
+    rng = np.random.default_rng(seed)
+    lines = image(ECHOES * size[0] * size[1], COILS, NX)
+    number = round(came * len(lines))
+    order = rng.permutation(np.r_[np.arange(len(lines)), rng.integers(len(lines), size=len(lines))])
+    order = order[:number]
+    awaited = np.ones(size, int) if streamed else None
+    assembly = Assembly((ECHOES, COILS, *size, NX), awaited=awaited)
+    place = places(*size)
+    for batch in np.split(order, sorted(round(cut * number) for cut in cuts)):
+        assembly.add(lines[batch], tuple(index[batch] for index in place))
+    data = np.where(np.isin(np.arange(len(lines)), order)[:, None, None], lines, 0)
+    data = data.reshape(ECHOES, *size, COILS, NX).transpose(0, 3, 1, 2, 4)
+    np.testing.assert_array_equal(assembly.count.ravel(), np.bincount(order, minlength=len(lines)))
+    np.testing.assert_allclose(assembly.hybrid(), data, atol=1e-5)
+    np.testing.assert_allclose(assembly.images(size), centred_ifft(data, axes=[2, 3]), atol=1e-5)

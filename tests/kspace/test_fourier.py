@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from gadgetron_qsm.kspace import fourier
 from gadgetron_qsm.kspace.fourier import centred_fft, centred_ifft, crop_centre
 
 
@@ -39,6 +40,66 @@ def test_the_forward_transform_undoes_the_inverse(shape):
     kspace = noise(*shape)
     back = centred_fft(centred_ifft(kspace, axes=[0, 1]), axes=[0, 1])
     np.testing.assert_allclose(back, kspace, atol=1e-5)
+
+
+@pytest.mark.parametrize("transform", [centred_ifft, centred_fft])
+@pytest.mark.parametrize("slab_bytes", [1, 200, 1000, 1 << 20])
+@pytest.mark.parametrize("axes", [[1, 2], [2, 3], [1, 3], [-1], [0, 2], [3, 1, 2]])
+def test_slabs_of_any_size_and_axes_in_any_order_give_the_same(
+    monkeypatch, transform, slab_bytes, axes
+):
+    x = noise(3, 5, 4, 6)
+    monkeypatch.setattr(fourier, "SLAB_BYTES", slab_bytes)
+    expected = x
+    for axis in axes:
+        matrix = dense(x.shape[axis])
+        matrix = matrix if transform is centred_ifft else matrix.conj()
+        expected = np.moveaxis(np.tensordot(matrix, expected, (1, axis)), 0, axis)
+    np.testing.assert_allclose(transform(x, axes=axes), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("transform", [centred_ifft, centred_fft])
+@pytest.mark.parametrize("slab_bytes", [1, 1 << 20])
+def test_the_result_takes_the_place_of_the_input_only_when_asked(
+    monkeypatch, transform, slab_bytes
+):
+    monkeypatch.setattr(fourier, "SLAB_BYTES", slab_bytes)
+    kept, whole = noise(2, 4, 5), np.zeros((2, 4, 5, 2), np.complex64)
+    strided = whole[..., 0]
+    strided[...] = kept
+    expected = transform(kept, axes=[1, 2])
+    np.testing.assert_array_equal(kept, noise(2, 4, 5))
+    assert transform(strided, axes=[1, 2], overwrite=True) is strided
+    np.testing.assert_allclose(strided, expected, atol=1e-6)
+    np.testing.assert_array_equal(whole[..., 1], 0)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_real_image_has_a_complex_spectrum_and_stays(overwrite):
+    image = noise(5, 4).real.copy()
+    spectrum = centred_fft(image, axes=[0, 1], overwrite=overwrite)
+    assert spectrum.dtype == np.complex64
+    np.testing.assert_allclose(spectrum, dense(5).conj() @ image @ dense(4).conj().T, atol=1e-5)
+    np.testing.assert_array_equal(image, noise(5, 4).real)
+
+
+def test_double_precision_is_kept():
+    kspace = noise(9, 8).astype(np.complex128)
+    expected = dense(9) @ kspace @ dense(8).T
+    np.testing.assert_allclose(centred_ifft(kspace, axes=[0, 1]), expected, atol=1e-13)
+
+
+def test_phases_stay_exact_along_a_long_axis():
+    n = 4095
+    kspace = np.zeros(n, np.complex64)
+    kspace[-1] = 1  # the highest frequency
+    index = np.arange(n) - n // 2
+    expected = np.exp(2j * np.pi * (index * (n // 2) % n) / n) / np.sqrt(n)
+    np.testing.assert_allclose(centred_ifft(kspace, axes=[0]), expected, atol=1e-8)
+
+
+def test_no_lines_give_no_lines():
+    assert centred_ifft(np.zeros((0, 3, 8), np.complex64), axes=[2]).shape == (0, 3, 8)
 
 
 @pytest.mark.parametrize("n", [8, 9])

@@ -10,7 +10,7 @@ import pytest
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.messages import Close, ImageArray
-from gadgetron_qsm.mrd.volumes import image_array_to_coil_images, images_to_coil_images
+from gadgetron_qsm.mrd.volumes import images_of_array, images_to_coil_images
 from gadgetron_qsm.mrd.wire import read_message
 
 
@@ -26,7 +26,7 @@ def test_gadgetrons_image_array_and_images_are_the_same_echoes(recorded):
     _, text, *images = read_all(recorded("server_images_r2"))
     _, _, array = read_all(recorded("server_imagearray_r2"))
     header = Header.parse(text.text)
-    from_array = image_array_to_coil_images(array, header)
+    from_array = images_to_coil_images(images_of_array(array), header)
     from_images = images_to_coil_images(images, header)
     assert from_array.data.shape == (3, 1, 22, 28, 22)
     np.testing.assert_array_equal(from_array.data, from_images.data)
@@ -58,11 +58,11 @@ def test_an_image_array_with_averages_apart_is_refused(one_head, header):
     heads["contrast"] = np.arange(3)[:, np.newaxis, np.newaxis]
     array = ImageArray(np.zeros((8, 6, 4, 1, 3, 2, 1), np.complex64), heads, [])
     with pytest.raises(QsmError, match="2 complex images of echo 1 came"):
-        image_array_to_coil_images(array, header)
+        images_to_coil_images(images_of_array(array), header)
 
 
-def test_an_image_array_without_all_its_headers_is_refused(one_head, header):
+def test_an_image_array_without_all_its_headers_is_refused(one_head):
     heads = np.array([one_head]).reshape(1, 1, 1)
     array = ImageArray(np.zeros((8, 6, 4, 1, 3, 1, 1), np.complex64), heads, [])
     with pytest.raises(QsmError, match="not as many headers"):
-        image_array_to_coil_images(array, header)
+        images_of_array(array)

@@ -13,7 +13,7 @@ from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.mrd.header import fingerprint
 from gadgetron_qsm.mrd.images import echoes_to_images, image_to_map, map_to_image
-from gadgetron_qsm.mrd.volumes import images_to_coil_images
+from gadgetron_qsm.mrd.volumes import images_to_coil_images, repetitions_of_images
 from gadgetron_qsm.mrd.wire import read_message, write_message
 
 
@@ -145,6 +145,26 @@ def test_an_image_of_others_is_no_map(make_image, meta):
 def test_a_broken_meta_is_refused(make_image, meta, what):
     with pytest.raises(QsmError, match=what):
         image_to_map(make_image(np.zeros((1, 1, 2, 3), np.float32), meta))
+
+
+def test_a_map_keeps_its_repetition(chi):
+    image = over_the_wire(map_to_image(dataclasses.replace(chi, repetition=3), 1))
+    assert image.head["repetition"] == 3
+    assert image_to_map(image).repetition == 3
+
+
+@pytest.mark.parametrize("g_factor", [False, True])
+def test_repetition_and_g_factor_come_along_with_the_echoes(geometry, header, rng, g_factor):
+    data = rng.standard_normal((3, *geometry.matrix, 2), np.float32).view(np.complex64)[..., 0]
+    gain = rng.uniform(1, 2, geometry.matrix).astype(np.float32) if g_factor else None
+    sent = Echoes(
+        data, header.echo_times_s, header.larmor_hz, geometry, repetition=2, g_factor=gain
+    )
+    images = [over_the_wire(image) for image in echoes_to_images(sent)]
+    (back,) = repetitions_of_images(images, header)
+    assert back.repetition == 2
+    np.testing.assert_array_equal(back.data[:, 0], data)
+    np.testing.assert_array_equal(back.g_factor, gain)
 
 
 def test_echoes_come_back_from_the_wire_as_they_were(geometry, header, rng):

@@ -6,7 +6,7 @@ import pytest
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.messages import Image, ImageArray
-from gadgetron_qsm.mrd.volumes import image_array_to_coil_images, images_to_coil_images
+from gadgetron_qsm.mrd.volumes import images_of_array, images_to_coil_images
 
 ECHOES, SLICES = 3, 4
 
@@ -131,5 +131,5 @@ def test_slices_along_loc_of_an_image_array_are_stacked(slices, truth, header):
         data[..., echo, 0, z] = image.data.T
         headers[echo, 0, z] = image.head
     meta = [f"meta {i}" for i in range(headers.size)]
-    result = image_array_to_coil_images(ImageArray(data, headers, meta), header)
+    result = images_to_coil_images(images_of_array(ImageArray(data, headers, meta)), header)
     np.testing.assert_array_equal(result.data, truth)

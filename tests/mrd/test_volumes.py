@@ -7,7 +7,7 @@ from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.images import IMAGINARY, MAGNITUDE, PHASE, REAL
 from gadgetron_qsm.mrd.messages import Image
-from gadgetron_qsm.mrd.volumes import images_to_coil_images
+from gadgetron_qsm.mrd.volumes import images_to_coil_images, repetitions_of_images
 
 ECHOES = 3
 
@@ -129,7 +129,7 @@ def unsigned(volumes):
         (lambda v: v[:2], "names 3 echo times, but the complex images are of echoes 1, 2"),
         (lambda v: renumbered(v[:2]), "names 3 echo times, but"),
         (lambda v: [*v, *changed(v, 2, contrast=3)[2:]], "are of echoes 1, 2, 3, 4"),
-        (lambda v: [*v, v[1]], "2 complex images of echo 2 came; repetitions"),
+        (lambda v: [*v, v[1]], "2 complex images of echo 2 came; send one"),
         (lambda v: changed(v, 1, v[1].data[:, :, :5]), "different sizes"),
         (lambda v: changed(v, 1, v[1].data[:1]), "different sizes"),
         (lambda v: changed(v, 1, v[1].data * np.nan), "complex images of echo 2 .* not finite"),
@@ -170,3 +170,35 @@ def test_a_field_of_view_that_nobody_filled_in_is_that_of_the_header(volumes, he
 def test_thin_but_plausible_partitions_are_believed(volumes, header):
     images = [changed(volumes, i, field_of_view=(16, 18, 4))[i] for i in range(ECHOES)]
     assert images_to_coil_images(images, header).geometry.voxel_size == (1, 3, 2)
+
+
+@pytest.fixture
+def repeated(volumes):
+    """Two repetitions, the second twice as bright, acquired later."""
+    second = [
+        changed([image], 0, 2 * image.data, repetition=1, acquisition_time_stamp=500)[0]
+        for image in volumes
+    ]
+    return [*volumes, *second]
+
+
+def test_repetitions_in_any_order_are_told_apart_and_given_one_after_the_other(
+    repeated, truth, header, rng
+):
+    first, second = repetitions_of_images(shuffled(repeated, rng), header)
+    assert (first.repetition, second.repetition) == (0, 1)
+    np.testing.assert_array_equal(first.data, truth)
+    np.testing.assert_array_equal(second.data, 2 * truth)
+
+
+def test_repetitions_are_known_as_one_scan(repeated, header):
+    first, second = repetitions_of_images(repeated, header)
+    assert first.report["provenance"]["scan"]["first_time_stamp"] == 0
+    assert second.report["provenance"]["scan"] == first.report["provenance"]["scan"]
+
+
+def test_a_repetition_that_is_incomplete_is_named_behind_those_before_it(repeated, truth, header):
+    given = repetitions_of_images(repeated[:-1], header)
+    np.testing.assert_array_equal(next(given).data, truth)
+    with pytest.raises(QsmError, match=r"^repetition 2: .*the complex images are of echoes 1, 2$"):
+        next(given)

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import h5py
+import ismrmrd
 import nibabel
 import numpy as np
 import pytest
 
-from gadgetron_qsm.phantom import Scan, simulate
+from gadgetron_qsm.phantom import Scan, simulate, varied
 
 NOISE_FLAG = 1 << 18
+NOT_IMAGE = sum(1 << flag - 1 for flag in (19, 23, 24, 26, 27, 28, 29, 30, 31))
+SMALL = {
+    "voxel_size_mm": (6.0, 6.0, 10.0),
+    "matrix": (28, 30, 8),
+    "coils": 2,
+    "echo_times_s": (0.004, 0.008),
+    "noise_lines": 4,
+    "fine_per_voxel": 1,
+}
 TABLE = "label,name,chi_ppm,proton_density,r2star_hz\n"
 
 
@@ -32,6 +44,57 @@ class Recorded:
         images = np.fft.fftshift(np.fft.ifftn(images, axes=axes), axes=axes)
         n = self.truth["chi_ppm"].shape[-1]
         return images[..., n - n // 2 : n - n // 2 + n]
+
+
+@dataclass(frozen=True)
+class Readouts:
+    """All readouts of a file in the order they came, and its header as ismrmrd reads it."""
+
+    heads: np.ndarray
+    samples: list[np.ndarray]  # (channel, sample) each
+    header: Any
+    truth: dict[str, np.ndarray]
+    path: Path
+
+    def flagged(self, *flags: int) -> np.ndarray:
+        """Whether each readout has one of the flags."""
+        word = np.uint64(sum(1 << flag - 1 for flag in flags))
+        return self.heads["flags"] & word != 0
+
+    @property
+    def image(self) -> np.ndarray:
+        """Numbers of the readouts that are neither noise nor of another kind."""
+        return np.flatnonzero(self.heads["flags"] & np.uint64(NOT_IMAGE) == 0)
+
+    @property
+    def places(self) -> np.ndarray:
+        """Line (kz, ky) of the matrix that each readout is, k = 0 at n//2, by the header."""
+        encoding = self.header.encoding[0]
+        sizes, limits = encoding.encodedSpace.matrixSize, encoding.encodingLimits
+        idx = self.heads["idx"]
+        return np.stack(
+            [
+                idx["kspace_encode_step_2"].astype(int)
+                + (sizes.z // 2 - limits.kspace_encoding_step_2.center),
+                idx["kspace_encode_step_1"].astype(int)
+                + (sizes.y // 2 - limits.kspace_encoding_step_1.center),
+            ],
+            axis=1,
+        )
+
+
+def read_rows(path: Path) -> Readouts:
+    with h5py.File(path) as file:
+        rows = file["dataset/data"][:]
+        header = ismrmrd.xsd.CreateFromDocument(file["dataset/xml"][0])
+    with np.load(path.with_name(f"{path.stem}_truth.npz")) as archive:
+        truth = dict(archive)
+    heads = rows["head"]
+    samples = [
+        line.view(np.complex64).reshape(channels, -1)
+        for line, channels in zip(rows["data"], heads["active_channels"], strict=True)
+    ]
+    return Readouts(heads, samples, header, truth, path)
 
 
 def read_back(path: Path) -> Recorded:
@@ -67,6 +130,37 @@ def scanned(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Recorded]
         return read_back(path)
 
     return scan
+
+
+@pytest.fixture(scope="session")
+def read_out(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Readouts]:
+    """Simulate variants of a scan into a folder of its own and read all that was written."""
+
+    def scan(*variants: str, labels: Path | None = None, **protocol: Any) -> Readouts:
+        path = tmp_path_factory.mktemp("scan") / "raw.h5"
+        values = protocol.pop("values", None)
+        simulate(path, varied(Scan(**protocol), variants), labels, values)
+        return read_rows(path)
+
+    return scan
+
+
+@pytest.fixture(scope="session")
+def variant(read_out: Callable[..., Readouts]) -> Callable[[str], Readouts]:
+    """A small scan of each variant, simulated once."""
+    return cache(lambda name: read_out(name, **SMALL))
+
+
+@pytest.fixture(scope="session")
+def silent() -> dict[str, Any]:
+    """The protocol of `variant`, without noise."""
+    return {**SMALL, "snr": math.inf}
+
+
+@pytest.fixture(scope="session")
+def plain(scanned: Callable[..., Recorded], silent: dict[str, Any]) -> Recorded:
+    """The plain scan of `variant`, without noise."""
+    return scanned(**silent)
 
 
 @pytest.fixture

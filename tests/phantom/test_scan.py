@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.phantom import Scan
+from gadgetron_qsm.phantom import Extras, Readout, Sampling, Scan, Slices
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,47 @@ from gadgetron_qsm.phantom import Scan
 def test_a_protocol_that_cannot_be_is_refused(wrong, complaint):
     with pytest.raises(QsmError, match=complaint):
         Scan(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("part", "wrong", "complaint"),
+    [
+        (Sampling, {"acceleration": (4, 1)}, "acceleration"),
+        (Sampling, {"acceleration": (1, 5)}, "acceleration"),
+        (Sampling, {"acceleration": (1, 2), "caipi_shift": 2}, "CAIPI shift .* 0 to 1"),
+        (Sampling, {"acceleration": (3, 2), "caipi_shift": 3, "caipi_axis": "z"}, "0 to 2"),
+        (Sampling, {"caipi_axis": "x"}, "CAIPI axis"),
+        (Sampling, {"calibration": "both"}, "calibration"),
+        (Sampling, {"calibration_size": (0, 24)}, "calibration size"),
+        (Sampling, {"partial_fourier": (1.0, 0.5)}, "partial Fourier"),
+        (Sampling, {"oversampling": (0.9, 1.0)}, "oversampling"),
+        (Sampling, {"lost": 1.0}, "lost lines"),
+        (Sampling, {"order": "spiral"}, "order of lines"),
+        (Sampling, {"averages": 0}, "averages"),
+        (Sampling, {"duplicates": -1}, "duplicates"),
+        (Readout, {"echo_fraction": 0.5}, "fraction of the echo"),
+        (Readout, {"delay_us": math.nan}, "gradient delay"),
+        (Readout, {"discard": (-1, 0)}, "discard"),
+        (Slices, {"gap_mm": -1.0}, "gap"),
+        (Slices, {"order": "random"}, "slice order"),
+        (Slices, {"numbered": "time"}, "slice numbers"),
+        (Extras, {"kinds": ("noise",)}, "extra lines"),
+        (Extras, {"every": 0}, "extra lines"),
+        (Extras, {"idle_channels": -1}, "idle channels"),
+    ],
+)
+def test_a_part_of_the_protocol_that_cannot_be_is_refused(part, wrong, complaint):
+    with pytest.raises(QsmError, match=complaint):
+        part(**wrong)
+
+
+@pytest.mark.parametrize(
+    "along_z",
+    [{"acceleration": (2, 1)}, {"partial_fourier": (0.75, 1.0)}, {"oversampling": (1.5, 1.0)}],
+)
+def test_slices_are_not_encoded_along_z(along_z):
+    with pytest.raises(QsmError, match="along z"):
+        Scan(slices=Slices(), sampling=Sampling(**along_z))
 
 
 def test_an_untilted_head_lies_along_the_bore():

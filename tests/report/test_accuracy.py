@@ -136,13 +136,23 @@ def test_a_mask_beside_the_brain_is_refused(truth):
         compare(true_ppb(truth), ~truth["brain"], truth)
 
 
-def test_the_table_shows_each_nucleus_and_the_whole_map(truth):
-    found = compare(0.8 * true_ppb(truth), truth["brain"], truth)
+def as_printed(found):
     console = Console(file=io.StringIO(), width=100)
     console.print(accuracy_table(found))
-    printed = console.file.getvalue()
+    return console.file.getvalue()
+
+
+def test_the_table_shows_each_nucleus_and_the_whole_map(truth):
+    found = compare(0.8 * true_ppb(truth), truth["brain"], truth)
+    printed = as_printed(found)
     row = found["nuclei"][0]
     assert "pallidum" in printed
     assert f"{row['measured_ppb']:.1f}" in printed
     assert "NRMSE 20.0 %" in printed
     assert "slope 0.80" in printed
+
+
+def test_the_table_names_the_repetition_that_was_compared_of_several(truth):
+    found = compare(true_ppb(truth), truth["brain"], truth)
+    assert "repetition" not in as_printed(found)
+    assert "(repetition 1)" in as_printed(found | {"repetition": 1})

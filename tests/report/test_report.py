@@ -11,8 +11,10 @@ from gadgetron_qsm import __version__
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.geometry import Geometry
+from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.report.plain import plain
 from gadgetron_qsm.report.report import peak_memory_bytes, series_entry, write_report
+from tests.sphere_scan import header_text
 
 
 class Engine(enum.Enum):
@@ -48,6 +50,19 @@ def test_the_report_has_the_sections_that_tools_read(tmp_path):
     }
 
 
+def test_later_repetitions_are_told_with_their_times_and_quality(tmp_path):
+    later = {2: {**REPORT, "timing_s": {"background": 2.5}}}
+    write_report(tmp_path / "r.json", REPORT, series=[], timing_s={}, later=later)
+    report = read(tmp_path / "r.json")
+    (second,) = report["later_repetitions"]
+    assert second == {
+        "repetition": 2,
+        "timing_s": {"background": 2.5},
+        "quality": report["quality"],
+        "warnings": ["no noise scan"],
+    }
+
+
 def test_accuracy_is_there_only_when_it_was_measured(tmp_path):
     write_report(tmp_path / "a.json", {}, series=[], timing_s={}, accuracy={"slope": None})
     write_report(tmp_path / "b.json", {}, series=[], timing_s={})
@@ -76,13 +91,15 @@ def test_a_report_that_cannot_be_written_is_one_clear_line(tmp_path):
 
 
 def test_a_series_is_named_by_its_folder_from_the_output():
+    header = Header.parse(header_text())
     geometry = Geometry((1, 1, 1), (1, 1, 1), (0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1))
     volume = Map("magnitude", np.zeros((1, 1, 1)), "a.u.", geometry, echo=2)
     folder = Path("/out/dicom/10006_Magnitude")
-    entry = series_entry(volume, [folder / "0001.dcm"], Path("/out"))
+    entry = series_entry(volume, header, [folder / "0001.dcm"], Path("/out"))
     assert entry == {
         "name": "magnitude",
         "description": "Magnitude",
+        "repetition": 1,
         "unit": "a.u.",
         "folder": "dicom/10006_Magnitude",
         "images": 1,

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array, array_module, ndimage_module
+from gadgetron_qsm.arrays import Array, array_module
+from gadgetron_qsm.coils.sensitivities import relative_sensitivities
 from gadgetron_qsm.field.romeo import TWO_PI, free_turns, romeo
 
-FOUR_SIGMA = 4.0
+WHOLE = 0.01  # off a whole multiple: an unseen turn of the phase is an offset of 0.06 rad
+LARGEST_BLOCK_MM = 4.0  # in which the phase hardly turns between the first two echoes
+MOST_PLANES = 32  # that are looked at for one number
 TINY = float(np.finfo(np.float32).tiny)  # where there is no signal
 
 
@@ -20,61 +23,75 @@ def mcpc3ds(
     *,
     smoothing_mm: float = 6.0,
 ) -> Array:
-    """Combine coils with MCPC-3D-S: one complex image an echo whose phase is 0 at TE = 0.
+    """Estimate sensitivities whose phase is each coil's offset at TE = 0, with MCPC-3D-S.
 
     images (echo, coil, z, y, x) complex64, noise white; voxel_size (z, y, x) in mm.
-    Steps: the field from the first two echoes, all coils together, its free multiple of 2 pi from
-    the third (0 when that cannot tell); the first echo freed of the phase that this field made,
-    which leaves each coil's phase offset; that, smoothed as a complex image by a Gaussian of
-    `smoothing_mm` (standard deviation) and normalised over the coils, is the coil's sensitivity;
-    all echoes are combined with it (Roemer), linear in the data.
-    Returns (echo, z, y, x) complex64, of the magnitude of the root sum of squares.
-    Raises ValueError for fewer than two echoes.
-    Eckstein et al. 2018, doi:10.1002/mrm.26963; Roemer et al. 1990, doi:10.1002/mrm.1910160203.
+    Steps: the phase that the field makes between the first two echoes, all coils together; from
+    it the phase until the first; what each coil's first image has beyond that, smoothed as
+    `relative_sensitivities` does. Where the first echo time is a whole multiple of the spacing, as
+    in TE2 = 2 TE1, wraps of that phase make no difference (ASPIRE); otherwise it is unwrapped, its
+    free multiple of 2 pi taken from the third echo (0 when that cannot tell).
+    Returns (coil, z, y, x) complex64, of any norm. Raises ValueError for fewer than two echoes.
+    Eckstein et al. 2018, doi:10.1002/mrm.26963.
     """
     xp = array_module(images)
     if len(echo_times_s) < 2:
         raise ValueError("the coils' phase offsets need at least two echoes")
-    field = _phase_at_first_echo(images, echo_times_s)
-    turn = xp.exp(-1j * field).astype(xp.complex64)
-    combined = xp.zeros(images.shape[:1] + images.shape[2:], xp.complex64)
-    power = xp.zeros(images.shape[2:], xp.float32)
-    sigma = [smoothing_mm / size for size in voxel_size]
-    for coil in range(images.shape[1]):
-        sensitivity = _smooth(images[0, coil] * turn, sigma)
-        power += sensitivity.real**2 + sensitivity.imag**2
-        combined += sensitivity.conj() * images[:, coil]
-    return combined / xp.sqrt(xp.maximum(power, TINY))
-
-
-def _phase_at_first_echo(images: Array, echo_times_s: Sequence[float]) -> Array:
-    """Phase (rad) that the field alone makes until the first echo."""
-    xp = array_module(images)
-    first, *later = echo_times_s
     growth = _growth(images, 1)
-    spacing = later[0] - first
-    difference = romeo(xp.angle(growth)[None], xp.sqrt(xp.abs(growth))[None], [spacing])[0]
-    if len(later) > 1:
-        growth = _growth(images, 2)
-        longer = (later[1] - first) / spacing
-        weight = max(float(xp.abs(growth).sum()), TINY)
-        miss = complex((growth * xp.exp(-1j * longer * difference)).sum()) / weight
-        difference = difference - np.float32(TWO_PI * free_turns(miss, longer))
-    return difference * np.float32(first / spacing)
+    spacings = echo_times_s[0] / (echo_times_s[1] - echo_times_s[0])
+    phase = xp.angle(growth)
+    if not _is_whole(spacings):
+        phase = _unwrapped(phase, growth, voxel_size)
+        phase -= np.float32(TWO_PI * _turns_off(phase, images, echo_times_s))
+    reference = xp.sqrt(xp.abs(growth)) * xp.exp(np.complex64(1j * spacings) * phase)
+    return relative_sensitivities(images[0], reference, voxel_size, smoothing_mm=smoothing_mm)
 
 
-def _growth(images: Array, echo: int) -> Array:
-    """Magnitude squared and phase difference of an echo to the first, all coils together."""
-    product = array_module(images).zeros(images.shape[2:], images.dtype)
-    for coil in range(images.shape[1]):
-        product += images[0, coil].conj() * images[echo, coil]
-    return product
+def _is_whole(multiple: float) -> bool:
+    return abs(multiple - round(multiple)) < WHOLE
 
 
-def _smooth(image: Array, sigma: Sequence[float]) -> Array:
-    gaussian = ndimage_module(image).gaussian_filter
-    xp = array_module(image)
-    smooth = xp.empty_like(image)
-    smooth.real = gaussian(image.real, sigma, mode="nearest", truncate=FOUR_SIGMA)
-    smooth.imag = gaussian(image.imag, sigma, mode="nearest", truncate=FOUR_SIGMA)
-    return smooth
+def _growth(images: Array, echo: int, step: int = 1) -> Array:
+    """Magnitude squared and phase difference of an echo to the first, in every `step`-th plane."""
+    first, later = images[0, :, ::step], images[echo, :, ::step]
+    growth = array_module(images).zeros(first.shape[1:], images.dtype)
+    for z in range(len(growth)):
+        for coil in range(len(first)):
+            growth[z] += first[coil, z].conj() * later[coil, z]
+    return growth
+
+
+def _unwrapped(phase: Array, growth: Array, voxel_size: Sequence[float]) -> Array:
+    """Unwrap `phase`, that of `growth`, in blocks of two voxels along each axis."""
+    xp = array_module(phase)
+    blocks = growth
+    halved = [axis for axis in range(3) if 2 * voxel_size[axis] <= LARGEST_BLOCK_MM]
+    for axis in halved:
+        blocks = _halved(blocks, axis)
+    magnitude = xp.sqrt(xp.abs(blocks))
+    guide = romeo(xp.angle(blocks)[None], magnitude[None], [1.0])[0]
+    for axis in halved:
+        guide = xp.repeat(guide, 2, axis=axis)
+    guide = guide[tuple(slice(n) for n in phase.shape)]
+    return phase + np.float32(TWO_PI) * xp.round((guide - phase) / np.float32(TWO_PI))
+
+
+def _halved(volume: Array, axis: int) -> Array:
+    """Sum neighbours along an axis, which may be odd."""
+    volume = array_module(volume).moveaxis(volume, axis, 0)
+    half = volume[::2].copy()
+    half[: len(volume) // 2] += volume[1::2]
+    return array_module(volume).moveaxis(half, 0, axis)
+
+
+def _turns_off(phase: Array, images: Array, echo_times_s: Sequence[float]) -> float:
+    """Turns to take off the unwrapped phase between two echoes, so that the third agrees."""
+    if len(echo_times_s) < 3:
+        return 0
+    xp = array_module(phase)
+    step = -(-len(phase) // MOST_PLANES)
+    growth = _growth(images, 2, step)
+    first, second, third = echo_times_s[:3]
+    longer = (third - first) / (second - first)
+    miss = complex((growth * xp.exp(np.complex64(-1j * longer) * phase[::step])).sum())
+    return free_turns(miss / max(float(xp.abs(growth).sum()), TINY), longer)

@@ -26,6 +26,7 @@ from gadgetron_qsm.report.plain import plain
 log = logging.getLogger(__name__)
 
 SERIES_BLOCK = 1000  # numbers kept for the maps of one scan
+REPETITION_BLOCK = 20  # numbers kept for the maps of one of its repetitions
 SCANNER_BLOCKS = 10  # scanners count to below 10 000
 LARGEST_SCANNER_NUMBER = 2_000_000  # beyond, the product would leave the range of VR IS
 
@@ -39,7 +40,16 @@ def series_uid(volume: Map, header: Header) -> str:
     """SeriesInstanceUID of one map of one scan with one set of methods and parameters."""
     made = json.dumps(plain(volume.report.get("provenance", {})), sort_keys=True)
     where = repr(volume.geometry)
-    return stable_uid("series", __version__, header.text, where, made, volume.name)
+    repetition = [f"repetition {volume.repetition}"] if volume.repetition else []
+    return stable_uid("series", __version__, header.text, where, made, volume.name, *repetition)
+
+
+def series_description(volume: Map, header: Header) -> str:
+    """Name of a map's series, with the number (from 1) of the repetition when there are several."""
+    description = kind_of(volume).description
+    if volume.repetition or header.repetitions > 1:
+        description += f" rep{volume.repetition + 1}"
+    return description
 
 
 def scan_name(volume: Map, header: Header) -> str:
@@ -49,16 +59,18 @@ def scan_name(volume: Map, header: Header) -> str:
 
 
 def series_number(volume: Map, header: Header) -> int:
-    """Return 1000 * (10 + the scanner's initialSeriesNumber) + the offset of the map's kind.
+    """Return 1000 * (10 + initialSeriesNumber) + 20 * repetition + the offset of the map's kind.
 
     Never a number that the scanner gives (they stay below 10 000), never the same for the maps
-    of two scans with different numbers. Without initialSeriesNumber it counts as 0.
+    of two scans with different numbers. Without initialSeriesNumber it counts as 0. The numbers
+    last for 50 repetitions; later ones share them with the first.
     """
     measurement = header.document.measurementInformation
     scanner = (measurement and measurement.initialSeriesNumber) or 0
     if not 0 <= scanner <= LARGEST_SCANNER_NUMBER:
         scanner = 0
-    return SERIES_BLOCK * (SCANNER_BLOCKS + scanner) + kind_of(volume).number
+    within = REPETITION_BLOCK * volume.repetition % SERIES_BLOCK + kind_of(volume).number
+    return SERIES_BLOCK * (SCANNER_BLOCKS + scanner) + within
 
 
 def add_patient(dataset: Dataset, header: Header) -> None:
@@ -97,6 +109,8 @@ def add_series(dataset: Dataset, volume: Map, header: Header) -> None:
     measurement = header.document.measurementInformation
     dataset.SeriesInstanceUID = series_uid(volume, header)
     dataset.SeriesNumber = series_number(volume, header)
+    unit = f" [{volume.unit}]" if volume.unit else ""
+    dataset.SeriesDescription = f"{series_description(volume, header)}{unit} RESEARCH"
     position = measurement and measurement.patientPosition
     dataset.PatientPosition = position.value if position else ""
     if measurement and measurement.seriesDate:

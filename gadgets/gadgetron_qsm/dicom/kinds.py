@@ -19,7 +19,7 @@ PPB: Code = ("[ppb]", UCUM, "ppb")
 class Kind:
     """How one kind of map is written.
 
-    `number` is the offset of its series number (0 to 999, see identity.series_number);
+    `number` is the offset of its series number (1 to 19, see identity.series_number);
     `image_type` is value 4 of ImageType. A stored count is one `unit`, because most viewers show
     stored counts and know nothing of Real World Value Mapping.
     `window` is in stored counts, None: from the data.
@@ -92,6 +92,15 @@ MAPS = {
         meaning="Magnitude",
         unit="a.u.",
         unit_code=("[arb'U]", UCUM, "arbitrary unit"),
+    ),
+    "g_factor": Kind(
+        description="g-factor",
+        number=7,
+        image_type="G_FACTOR",
+        meaning="Noise gain of parallel imaging (g-factor)",
+        unit="%",
+        unit_code=("%", UCUM, "percent"),
+        window=(150, 100),
     ),
 }
 

@@ -6,6 +6,7 @@ from pydicom import Dataset
 
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom.values import decimal, text
+from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.mrd.header import Header
 
 
@@ -47,7 +48,21 @@ def add_sequence(dataset: Dataset, volume: Map, header: Header) -> None:
         dataset.EchoNumbers = volume.echo + 1
     if parameters.flipAngle_deg:
         dataset.FlipAngle = decimal(parameters.flipAngle_deg[0])
+    if header.repetitions > 1:
+        dataset.TemporalPositionIdentifier = volume.repetition + 1
+        dataset.NumberOfTemporalPositions = header.repetitions
     _add_names(dataset, header)
+
+
+def slice_thickness_mm(geometry: Geometry, header: Header) -> float:
+    """Thickness of a slice: its own in a 2D scan, whose slices may have gaps, else the spacing.
+
+    The field of view of a 2D scan is one slice's along z; one as thick as the whole stack is the
+    stack's.
+    """
+    spacing, thickness = geometry.voxel_size[0], header.recon_fov_mm[0]
+    of_one_slice = header.slices is not None and thickness < spacing * geometry.matrix[0]
+    return thickness if of_one_slice else spacing
 
 
 def _add_names(dataset: Dataset, header: Header) -> None:

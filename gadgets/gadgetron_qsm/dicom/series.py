@@ -33,7 +33,8 @@ def write_series(volume: Map, header: Header, folder: Path) -> list[Path]:
     """Write a map to `folder/<number>_<description>/<instance>.dcm`; return the files in order.
 
     Slices are numbered along row x column of the image plane, whichever way the map counts them,
-    those of a later echo behind those of the earlier ones: all echoes are one series.
+    those of a later echo behind those of the earlier ones: all echoes are one series, and each
+    repetition is another.
     Values beyond 16 bits are clipped and values that are not finite written as 0; both are
     counted in the log and in ImageComments.
     Raises ValueError for a map that is not in MAPS or not in its unit, QsmError when a file
@@ -42,7 +43,8 @@ def write_series(volume: Map, header: Header, folder: Path) -> list[Path]:
     stored = quantise(to_numpy(volume.data))
     _log_losses(volume, stored)
     dataset = _common(volume, header, stored)
-    target = folder / _folder_name(dataset.SeriesNumber, volume)
+    description = identity.series_description(volume, header)
+    target = folder / f"{dataset.SeriesNumber}_{re.sub('[^A-Za-z0-9]+', '_', description)}"
     files = []
     first = 1 + (volume.echo or 0) * volume.geometry.matrix[0]
     for instance, z in enumerate(slice_order(volume.geometry), start=first):
@@ -79,14 +81,12 @@ def _common(volume: Map, header: Header, stored: Counts) -> Dataset:
     protocol.add_sequence(dataset, volume, header)
     provenance.add_provenance(dataset, volume, stored)
     _add_image(dataset, volume, stored)
-    _add_plane(dataset, volume.geometry)
+    _add_plane(dataset, volume.geometry, header)
     return dataset
 
 
 def _add_image(dataset: Dataset, volume: Map, stored: Counts) -> None:
     kind = kind_of(volume)
-    unit = f" [{kind.unit}]" if kind.unit else ""
-    dataset.SeriesDescription = f"{kind.description}{unit} RESEARCH"
     dataset.ImageType = ["DERIVED", "PRIMARY", "OTHER", kind.image_type]
     dataset.BodyPartExamined = "BRAIN"
     dataset.BurnedInAnnotation = "NO"
@@ -101,11 +101,12 @@ def _add_image(dataset: Dataset, volume: Map, stored: Counts) -> None:
     dataset.RealWorldValueMappingSequence = real_world_values(kind)
 
 
-def _add_plane(dataset: Dataset, geometry: Geometry) -> None:
+def _add_plane(dataset: Dataset, geometry: Geometry, header: Header) -> None:
     dz, dy, dx = geometry.voxel_size
     _, dataset.Rows, dataset.Columns = geometry.matrix
     dataset.PixelSpacing = [decimal(dy), decimal(dx)]
-    dataset.SliceThickness = dataset.SpacingBetweenSlices = decimal(dz)
+    dataset.SliceThickness = decimal(protocol.slice_thickness_mm(geometry, header))
+    dataset.SpacingBetweenSlices = decimal(dz)
     dataset.ImageOrientationPatient = [decimal(c) for c in geometry.image_orientation]
 
 
@@ -116,10 +117,6 @@ def _set_slice(dataset: Dataset, geometry: Geometry, stored: Counts, instance: i
     dataset.ImagePositionPatient = [decimal(c) for c in position]
     dataset.SliceLocation = decimal(np.dot(_normal(geometry), position))
     dataset.PixelData = stored.counts[z].astype("<i2").tobytes()
-
-
-def _folder_name(number: int, volume: Map) -> str:
-    return f"{number}_{re.sub('[^A-Za-z0-9]+', '_', kind_of(volume).description)}"
 
 
 def _log_losses(volume: Map, stored: Counts) -> None:

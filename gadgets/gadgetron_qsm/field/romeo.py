@@ -13,6 +13,7 @@ BINS = 256
 TWO_PI = 2 * np.pi
 FREE_TURNS = 3  # a centre frequency off by more than 3 / TE1 does not occur
 EQUAL_AGREEMENT = 0.02  # mean cosine; less than this apart is noise
+BRIGHT, BRIGHTEST = 0.2, 99  # of the magnitude at this percentile: more is signal for sure
 
 
 def romeo(phase: Array, magnitude: Array, echo_times_s: Sequence[float]) -> Array:
@@ -22,7 +23,8 @@ def romeo(phase: Array, magnitude: Array, echo_times_s: Sequence[float]) -> Arra
     The first echo is unwrapped in space: from the best voxel on, always along the edge of the
     highest quality (coherence of the phase, of its growth to the second echo, of the magnitude).
     Later echoes follow in time from the echo before. The multiple of 2 pi that the first echo is
-    free to take is the one that predicts the second echo best, of equals the one nearest to 0.
+    free to take is the one that predicts the second echo best in the bright voxels, of equals, as
+    of a single echo, the one that brings their median nearest to 0.
     Returns float32. The growing is sequential: device arrays visit the host and come back.
     Dymerska et al. 2021, doi:10.1002/mrm.28563.
     """
@@ -55,13 +57,17 @@ def _free_offset(
     phase: NDArray[np.float32], magnitude: NDArray[np.float32], echo_times_s: Sequence[float]
 ) -> np.float32:
     """Multiple of 2 pi to take off the first echo, whose phase is unwrapped, the second's not."""
-    weight = magnitude[0].astype(np.float64)
-    weight /= max(weight.sum(), np.finfo(float).tiny)
-    nearest = np.round((phase[0] * weight).sum() / TWO_PI)
+    bright = magnitude[0] > BRIGHT * np.percentile(magnitude[0], BRIGHTEST)
+    if not bright.any():
+        return np.float32(0)
+    first = phase[0][bright]
+    nearest = np.round(np.median(first) / TWO_PI)
     if len(phase) == 1:
         return np.float32(TWO_PI * nearest)
     growth = echo_times_s[1] / echo_times_s[0]
-    miss = (weight * np.exp(1j * (phase[1] - phase[0] * growth))).sum()
+    weight = magnitude[0][bright]
+    weight /= weight.sum(dtype=float)
+    miss = (weight * np.exp(1j * (phase[1][bright] - first * growth))).sum(dtype=complex)
     return np.float32(TWO_PI * free_turns(miss, growth, nearest))
 
 

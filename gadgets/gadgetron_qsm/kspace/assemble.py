@@ -1,94 +1,135 @@
-"""Readouts to one array, as they arrive."""
+"""Lines to one array, as they arrive."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gadgetron_qsm.arrays import Array
-from gadgetron_qsm.kspace.fourier import centred_ifft, crop_centre
+from gadgetron_qsm.kspace.fourier import centred_fft, centred_ifft, crop_centre
 
 Indices = NDArray[np.intp]
+Place = tuple[Indices, Indices, Indices]
+KZ, KY = 2, 3  # axes of the data
 
 
 class Assembly:
-    """Hybrid space of one volume, filled by batches of readouts.
+    """Hybrid space of one volume, filled by batches of lines, in any order.
 
-    data (echo, coil, kz, ky, x) complex64: each readout is whitened, transformed to x, freed of
-    its oversampling and added at its place; k = 0 is sample n//2 of ky and kz. Lines that come
-    more than once are averaged. `count` (echo, kz, ky) says how often each line came.
+    data (echo, coil, kz, ky, x) complex64, k = 0 at n//2 of ky and kz; lines that come more than
+    once are averaged; `count` (echo, kz, ky) says how often each line came.
 
-    matrix (kz, ky, kx) is the encoded one, `readout` the samples along x that are kept,
-    `whitening` (coil, coil) or None.
+    shape is that of the data. `axes` are the axes of it that are encoded in k-space: (KY,) where
+    the other one counts slices. `awaited` (kz, ky) says how often each line will come: partitions
+    (or lines of all partitions, whichever is complete first) are then transformed along their
+    axis while the others are still to come. None waits for the end with all of it.
     """
 
     def __init__(
         self,
-        echoes: int,
-        coils: int,
-        matrix: tuple[int, int, int],
-        readout: int,
+        shape: tuple[int, int, int, int, int],
         *,
-        whitening: Array | None = None,
+        axes: tuple[int, ...] = (KZ, KY),
+        awaited: NDArray[np.integer] | None = None,
     ) -> None:
-        nz, ny, self._samples = matrix
-        self._readout = readout
-        self._whitening = whitening
-        self.data = np.zeros((echoes, coils, nz, ny, readout), np.complex64)
-        self.count = np.zeros((echoes, nz, ny), np.uint16)
+        self.data = np.zeros(shape, np.complex64)
+        self.count = np.zeros((shape[0], *shape[KZ : KY + 1]), np.uint16)
+        self._axes = axes
+        self._awaited = awaited
+        self._axis: int | None = None  # along which complete parts are transformed
+        self._done: set[tuple[int, int]] = set()  # these (echo, index along the other axis)
 
-    @property
-    def whitened(self) -> bool:
-        """Whether the coils' noise is made white."""
-        return self._whitening is not None
+    def add(self, lines: Array, place: Place) -> None:
+        """Place lines (line, coil, x) at their (echo, kz, ky), each (line,).
 
-    def add(
-        self,
-        readouts: Array,
-        place: tuple[Indices, Indices, Indices],
-        *,
-        center_sample: int,
-        reverse: bool,
-    ) -> None:
-        """Place readouts (line, coil, sample) at `place`, their (echo, kz, ky), each (line,).
-
-        k = 0 is at `center_sample` as received; `reverse` marks lines that were read backwards.
-        Raises ValueError when lines or samples lie outside the matrix, or are not finite.
+        Raises ValueError when one lies outside the matrix.
         """
-        self._check(readouts, place)
-        samples = readouts.shape[-1]
-        if reverse:
-            readouts, center_sample = readouts[..., ::-1], samples - 1 - center_sample
-        if self._whitening is not None:
-            readouts = self._whitening @ readouts
-        lines = np.zeros((*readouts.shape[:2], self._samples), np.complex64)
-        start = self._samples // 2 - center_sample
-        first, last = max(start, 0), min(start + samples, self._samples)
-        lines[..., first:last] = readouts[..., first - start : last - start]
-        images = crop_centre(centred_ifft(lines, axes=[2]), self._readout, axis=2)
+        self._check(place)
         echo, kz, ky = place
-        np.add.at(self.count, place, 1)
-        if self.count[place].max() == 1:
-            self.data[echo, :, kz, ky] = images
+        for part in self._done & self._parts(self._axis, place):
+            self._transform(part, centred_fft)
+            self._done.remove(part)
+        where = np.ravel_multi_index(place, self.count.shape)
+        if self.count[place].any() or len(np.unique(where)) < len(where):
+            for line, e, z, y in zip(lines, echo, kz, ky, strict=True):
+                self.count[e, z, y] += 1
+                mean = self.data[e, :, z, y]
+                mean += (line - mean) / np.float32(self.count[e, z, y])
         else:
-            for image, e, z, y in zip(images, echo, kz, ky, strict=True):
-                self.data[e, :, z, y] += image
+            self.data[echo, :, kz, ky] = lines
+            self.count[place] = 1
+        if self._awaited is not None:
+            self._transform_complete(place)
 
-    def finish(self) -> Array:
-        """Return the data, lines that came more than once averaged."""
-        if self.count.max(initial=0) > 1:
-            self.data /= np.maximum(self.count, 1)[:, None, :, :, None]
+    def hybrid(self) -> Array:
+        """Return the data (echo, coil, kz, ky, x), all of it in k-space along kz and ky."""
+        for part in self._done:
+            self._transform(part, centred_fft)
+        self._done.clear()
         return self.data
 
-    def _check(self, readouts: Array, place: tuple[Indices, Indices, Indices]) -> None:
+    def images(self, matrix: tuple[int, int]) -> Array:
+        """Transform what is left and return images (echo, coil, z, y, x), in place.
+
+        Voxels beyond the middle `matrix` (z, y) are oversampling and left out.
+        """
+        images = self.data[:, :, : matrix[0], : matrix[1]]
+        for echo in range(len(self.data)):
+            self._transform_rest(echo)
+            for coil, volume in enumerate(self.data[echo]):
+                axes = [axis - 2 for axis in self._axes if axis != self._axis]
+                if axes:
+                    centred_ifft(volume, axes=axes, overwrite=True)
+                middle = crop_centre(crop_centre(volume, matrix[0], 0), matrix[1], 1)
+                images[echo, coil] = middle  # numpy copies what overlaps
+        return images
+
+    def _parts(self, axis: int | None, place: Place) -> set[tuple[int, int]]:
+        if axis is None:
+            return set()
+        echo, kz, ky = place
+        return set(zip(echo.tolist(), (kz if axis == KY else ky).tolist(), strict=True))
+
+    def _transform_complete(self, place: Place) -> None:
+        for axis in self._axes if self._axis is None else (self._axis,):
+            for part in self._parts(axis, place):
+                if self._is_complete(axis, part):
+                    self._axis = axis
+                    self._transform(part, centred_ifft)
+                    self._done.add(part)
+            if self._axis is not None:
+                return
+
+    def _is_complete(self, axis: int, part: tuple[int, int]) -> bool:
+        assert self._awaited is not None  # noqa: S101 - asked only where it is known
+        echo, index = part
+        along = (index, slice(None)) if axis == KY else (slice(None), index)
+        awaited = self._awaited[along]
+        return awaited.size > 1 and bool((self.count[(echo, *along)] >= awaited).all())
+
+    def _transform(self, part: tuple[int, int], transform: Callable[..., Array]) -> None:
+        echo, index = part
+        where = (
+            (echo, slice(None), index)
+            if self._axis == KY
+            else (echo, slice(None), slice(None), index)
+        )
+        transform(self.data[where], axes=[1], overwrite=True)
+
+    def _transform_rest(self, echo: int) -> None:
+        """Transform what of an echo was not complete along the axis that complete parts were."""
+        if self._axis is None:
+            return
+        others = KZ + KY - self._axis
+        for index in range(self.data.shape[others]):
+            if (echo, index) not in self._done:
+                self._transform((echo, index), centred_ifft)
+
+    def _check(self, place: Place) -> None:
         names = ("echo", "partition", "line")
         for name, index, size in zip(names, place, self.count.shape, strict=True):
-            if index.min() < 0 or index.max() >= size:
+            if index.min(initial=0) < 0 or index.max(initial=0) >= size:
                 worst = index.min() if index.min() < 0 else index.max()
                 raise ValueError(f"a readout of {name} {worst} lies outside the {size} encoded")
-        if readouts.shape[-1] > self._samples:
-            raise ValueError(
-                f"a readout has {readouts.shape[-1]} samples, more than the {self._samples} encoded"
-            )
-        if not np.isfinite(readouts).all():
-            raise ValueError("a readout has samples that are not finite")

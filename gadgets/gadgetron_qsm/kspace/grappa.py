@@ -1,119 +1,182 @@
-"""GRAPPA for any pattern of lines: a kernel for each neighbourhood that occurs."""
+"""GRAPPA in hybrid space: lines left out are weighted sums of lattice lines, at each x."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from gadgetron_qsm.kspace.kernels import Kernels, Moments, measure
+from gadgetron_qsm.kspace.lattice import Lattice, Places, find_lattice
 from gadgetron_qsm.kspace.sampling import Lines, calibration_region
 
-READOUT_REACH = 2  # samples to either side along kx
-CHUNK = 128  # lines that are filled together
+DEPTH = 8  # samples along x that are filled together: a cache line
+BUFFER = 2**23  # samples of neighbours that are gathered together
+EDGE_NODES = 16  # along x at most for weights at the edge of k-space, which are many
+EXTRAPOLATION = 100.0  # more regularisation beyond the outermost lines: noise would blow up
 
 KSpace = NDArray[np.complex64]
-Reach = tuple[int, int]
 
 
 def grappa(
-    kspace: KSpace,
+    hybrid: KSpace,
     sampled: Lines,
-    missing: Lines,
+    wanted: Lines,
     acceleration: tuple[int, int],
     *,
-    regularisation: float = 1e-4,
-) -> None:
-    """Fill the missing lines, in place.
+    calibration: KSpace | None = None,
+    regularisation: float = 3e-4,
+    per_echo: bool = False,
+) -> list[Kernels]:
+    """Fill the lines that are wanted and were not sampled, in place; return the weights.
 
-    kspace (echo, coil, kz, ky, kx) complex64; sampled and missing (kz, ky) alike for all echoes;
-    acceleration along (kz, ky). A missing sample is a weighted sum of the sampled ones within
-    2 R - 1 lines (1 line along an axis that is not accelerated) and 2 samples, of all coils; the
-    weights are those that predict the fully sampled centre best, one set for all echoes, with a
-    Tikhonov term relative to the mean energy.
-    Raises ValueError when the fully sampled centre is smaller than the neighbourhood.
-    Griswold et al. 2002, doi:10.1002/mrm.10171; 2D: Blaimer et al. 2006, doi:10.1002/mrm.20924.
+    hybrid (echo, coil, kz, ky, x) complex64; sampled and wanted (kz, ky) alike for all echoes;
+    acceleration along (kz, ky). calibration (echo, coil, kz, ky, x): fully sampled lines about
+    k = 0, which is at n//2; None takes the centre of `hybrid`.
+
+    At each x a line is the sum over all coils of the lattice lines less than 2 cells from the
+    middle of its cell, 4 x 4 of them; weights that change slowly along x do what taps along kx do.
+    They predict the calibration lines best, of all echoes together or `per_echo`, with a Tikhonov
+    term relative to the mean energy at each x. Cells at the edge of k-space have weights of their
+    own for the sources they have. Lines without any source are left.
+
+    Returns one set of weights for all echoes or for each; none when no line was left out.
+    Raises ValueError when the lines lie on no lattice, or the calibration lines are too few.
+    Griswold et al. 2002, doi:10.1002/mrm.10171; 2D: Blaimer et al. 2006, doi:10.1002/mrm.20924;
+    in hybrid space: Brau et al. 2008, doi:10.1002/mrm.21481.
     """
-    reach = (_reach(acceleration[0], sampled.shape[0]), _reach(acceleration[1], sampled.shape[1]))
-    gram = _calibrate(kspace, sampled, reach)
-    ridge = regularisation * float(np.trace(gram).real) / len(gram)
-    coils = kspace.shape[1]
-    centre = _columns(np.array([_offsets(reach) // 2]), coils)[READOUT_REACH * coils :][:coils]
-    for pattern, lines in _patterns(sampled, missing, reach):
-        sources = _columns(np.flatnonzero(pattern), coils)
-        normal = gram[np.ix_(sources, sources)] + ridge * np.eye(len(sources), dtype=gram.dtype)
-        weights = np.linalg.solve(normal, gram[np.ix_(sources, centre)]).astype(np.complex64)
-        for start in range(0, len(lines), CHUNK):
-            _fill(kspace, lines[start : start + CHUNK], pattern, weights, reach)
+    missing = wanted & ~sampled
+    if not missing.any():
+        return []
+    lattice = find_lattice(sampled, wanted, acceleration)
+    if lattice is None:
+        factors = f"{acceleration[1]} x {acceleration[0]}"
+        raise ValueError(f"the lines that came lie on no lattice of {factors}")
+    if calibration is None:
+        calibration = hybrid[(slice(None), slice(None), *calibration_region(sampled))]
+    _check(hybrid, calibration, per_echo)
+    sources, targets = neighbours(lattice, sampled.shape)
+    groups = list(_groups(lattice, sources, sampled & lattice.lines(sampled.shape), missing))
+    used = []
+    for part in _parts(len(hybrid), per_echo):
+        moments = measure(calibration[part], sources, targets)
+        kernels = moments.kernels(sampled.shape, regularisation)
+        used.append(kernels)
+        own = _of_groups(groups, moments, kernels, regularisation)
+        for echo in hybrid[part]:
+            _fill(echo, groups, own)
+    return used
 
 
-def _reach(acceleration: int, size: int) -> int:
-    return min(2 * acceleration - 1, size - 1)
+def _parts(echoes: int, per_echo: bool) -> list[slice]:
+    return [slice(e, e + 1) for e in range(echoes)] if per_echo else [slice(None)]
 
 
-def _offsets(reach: Reach) -> int:
-    return (2 * reach[0] + 1) * (2 * reach[1] + 1)
-
-
-def _columns(offsets: NDArray[np.intp], coils: int) -> NDArray[np.intp]:
-    """Columns of the calibration matrix, whose order is (offset, kx, coil)."""
-    per_offset = (2 * READOUT_REACH + 1) * coils
-    return (offsets[:, None] * per_offset + np.arange(per_offset)).ravel()
-
-
-def _calibrate(kspace: KSpace, sampled: Lines, reach: Reach) -> NDArray[np.complex128]:
-    """Return the Gram matrix of all neighbourhoods of the fully sampled centre."""
-    region = calibration_region(sampled)
-    window = (2 * reach[0] + 1, 2 * reach[1] + 1, 2 * READOUT_REACH + 1)
-    centre = kspace[(slice(None), slice(None), *region)]
-    if any(n < w for n, w in zip(centre.shape[2:], window, strict=True)):
+def _check(hybrid: KSpace, calibration: KSpace, per_echo: bool) -> None:
+    if calibration.shape[1::3] != hybrid.shape[1::3]:
         raise ValueError(
-            f"the fully sampled centre of {centre.shape[2]} partitions x {centre.shape[3]} lines "
-            f"is too small to calibrate GRAPPA; {window[0]} x {window[1]} are needed"
+            f"calibration of {calibration.shape[1]} coils x {calibration.shape[4]} samples does "
+            f"not fit a scan of {hybrid.shape[1]} coils x {hybrid.shape[4]} samples"
         )
-    gram: NDArray[np.complex128] = np.zeros((1, 1), np.complex128)
-    for echo in centre:
-        views = sliding_window_view(echo, window, axis=(1, 2, 3))  # coil, z, y, x, dz, dy, dx
-        for plane in range(views.shape[1]):
-            rows = views[:, plane].transpose(1, 2, 3, 4, 5, 0)  # y, x, dz, dy, dx, coil
-            rows = rows.reshape(rows.shape[0] * rows.shape[1], -1)
-            gram = gram + rows.conj().T @ rows
-    return gram
+    if per_echo and len(calibration) != len(hybrid):
+        raise ValueError(f"{len(calibration)} echoes of calibration for {len(hybrid)} of the scan")
 
 
-def _patterns(
-    sampled: Lines, missing: Lines, reach: Reach
-) -> Iterator[tuple[Lines, NDArray[np.intp]]]:
-    """Give each neighbourhood (offset,) that occurs, and the missing lines (line, 2) that have it.
+def neighbours(lattice: Lattice, shape: tuple[int, int]) -> tuple[Places, Places]:
+    """Lines (n, 2) around a cell that weights are for, and lines of the cell, from its first."""
+    rows, columns = lattice.cell
+    offsets = np.indices((5 * rows, 5 * columns)).reshape(2, -1).T - (2 * rows - 1, 2 * columns - 1)
+    from_middle = np.abs(2 * offsets + 1 - lattice.cell)
+    near = (from_middle < (4 * rows, 4 * columns)).all(axis=1)
+    inside = (np.abs(offsets) < shape).all(axis=1)
+    kz, ky = (offsets + lattice.origin).T
+    on = np.equal(lattice.within_cell(kz, ky), 0).all(axis=0)
+    targets = np.indices(lattice.cell).reshape(2, -1).T
+    return offsets[near & inside & on], targets
 
-    Lines without any neighbour are left as they are: zero.
+
+@dataclass(frozen=True)
+class _Group:
+    """Cells with the same sources: those (source,) bool that came.
+
+    outermost: some of the sources at the corners of the cell did not. near: numbers (cell, source)
+    of the sources among all lines. Line `filled[:, i]` (kz, ky) is target `targets[i]` of cell
+    `cells[i]`.
     """
-    padded = np.pad(sampled, [(n, n) for n in reach])
-    windows = sliding_window_view(padded, (2 * reach[0] + 1, 2 * reach[1] + 1))
+
+    there: Lines
+    outermost: bool
+    near: Places
+    filled: Places
+    cells: Places
+    targets: Places
+
+
+def _groups(lattice: Lattice, sources: Places, sampled: Lines, missing: Lines) -> Iterator[_Group]:
+    """Sort the missing lines by the sources that their cells have; cells without are left out."""
+    shape = np.array(sampled.shape)
     lines = np.argwhere(missing)
-    around = windows[lines[:, 0], lines[:, 1]].reshape(len(lines), -1)
-    patterns, which = np.unique(around, axis=0, return_inverse=True)
-    for index, pattern in enumerate(patterns):
-        if pattern.any():
-            yield pattern, lines[which.ravel() == index]
+    in_cell = np.transpose(lattice.within_cell(*lines.T))
+    target = np.ravel_multi_index(tuple(in_cell.T), lattice.cell)
+    cells, cell = np.unique(lines - in_cell, axis=0, return_inverse=True)
+    near = cells[:, None] + sources
+    there = ((near >= 0) & (near < shape)).all(axis=-1)
+    near = np.clip(near, 0, shape - 1)
+    there &= sampled[near[..., 0], near[..., 1]]
+    numbers = np.ravel_multi_index((near[..., 0], near[..., 1]), sampled.shape)
+    from_middle = np.abs(2 * sources + 1 - lattice.cell)
+    corners = (from_middle < 2 * np.array(lattice.cell)).all(axis=1)
+    patterns, pattern = np.unique(there, axis=0, return_inverse=True)
+    pattern, cell = pattern.ravel(), cell.ravel()  # numpy 2.0 returned them otherwise
+    for index, kept in enumerate(patterns):
+        if kept.any():
+            members = np.flatnonzero(pattern == index)
+            own = np.flatnonzero(pattern[cell] == index)
+            rows = np.searchsorted(members, cell[own])
+            outermost = not kept[corners].all()
+            yield _Group(
+                kept, outermost, numbers[members][:, kept], lines[own].T, rows, target[own]
+            )
 
 
-def _fill(
-    kspace: KSpace,
-    lines: NDArray[np.intp],
-    pattern: Lines,
-    weights: KSpace,
-    reach: Reach,
-) -> None:
-    """Set lines (line, 2) of all echoes from their sampled neighbours."""
-    kz, ky = lines.T
-    dz, dy = np.divmod(np.flatnonzero(pattern), 2 * reach[1] + 1)
-    width = 2 * READOUT_REACH + 1
-    for echo in kspace:
-        near = echo[:, kz[:, None] + dz - reach[0], ky[:, None] + dy - reach[1]]
-        near = np.pad(near, [(0, 0)] * 3 + [(READOUT_REACH, READOUT_REACH)])
-        views = sliding_window_view(near, width, axis=3)  # coil, line, offset, kx, dx
-        rows = views.transpose(1, 3, 2, 4, 0).reshape(len(lines) * echo.shape[-1], -1)
-        filled = (rows @ weights).reshape(len(lines), echo.shape[-1], -1)
-        echo[:, kz, ky] = filled.transpose(2, 0, 1)
+def _of_groups(
+    groups: list[_Group], moments: Moments, whole: Kernels, regularisation: float
+) -> list[Kernels]:
+    """Weights of each group, from as many sources as it has."""
+    coarse = moments.merged(-(-len(moments.sums) // EDGE_NODES))
+    kernels = []
+    for group in groups:
+        more = EXTRAPOLATION if group.outermost else 1.0
+        if not group.there.all():
+            kernels.append(coarse.kernels(whole.matrix, more * regularisation, group.there))
+        else:
+            kernels.append(whole)
+    return kernels
+
+
+def _fill(echo: KSpace, groups: list[_Group], kernels: list[Kernels]) -> None:
+    """Set the lines of one echo (coil, kz, ky, x) from their sources."""
+    coils, samples = len(echo), echo.shape[-1]
+    for x in range(0, samples, DEPTH):
+        there = slice(x, min(x + DEPTH, samples))
+        lines = np.ascontiguousarray(echo[..., there].transpose(3, 1, 2, 0))
+        lines = lines.reshape(len(lines), -1, coils)
+        for group, kernel in zip(groups, kernels, strict=True):
+            values = _synthesise(lines, group.near, kernel.at(np.arange(there.start, there.stop)))
+            values = values.reshape(len(lines), len(group.near), -1, coils)
+            kz, ky = group.filled
+            echo[:, kz, ky, there] = values[:, group.cells, group.targets].transpose(2, 1, 0)
+
+
+def _synthesise(lines: KSpace, near: Places, weights: KSpace) -> KSpace:
+    """Targets (x, cell, target * coil) of cells with sources `near` in lines (x, line, coil)."""
+    depth, sources, targets = weights.shape
+    values = np.empty((depth, len(near), targets), np.complex64)
+    step = max(1, BUFFER // (depth * sources))
+    for first in range(0, len(near), step):
+        some = slice(first, first + step)
+        gathered = np.take(lines, near[some], axis=1).reshape(depth, -1, sources)
+        np.matmul(gathered, weights, out=values[:, some])
+    return values

@@ -78,13 +78,18 @@ class Header:
 
     @property
     def native_volume(self) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
-        """Matrix and field of view (z, y, x; mm) without oversampling, in voxels as encoded."""
+        """Matrix and field of view (z, y, x; mm) without oversampling, in voxels as encoded.
+
+        Slices of a 2D scan lie side by side in it, without the gaps that their positions tell.
+        """
         sizes, extents = [], []
         for n, encoded, recon in zip(
             self.encoded_matrix, self.encoded_fov_mm, self.recon_fov_mm, strict=True
         ):
             sizes.append(min(n, max(1, round(n * recon / encoded))))
             extents.append(encoded / n * sizes[-1])
+        if self.slices is not None:
+            sizes[0], extents[0] = self.slices, self.slices * extents[0]
         return (sizes[0], sizes[1], sizes[2]), (extents[0], extents[1], extents[2])
 
     @property
@@ -103,10 +108,49 @@ class Header:
         mode = imaging and imaging.calibrationMode
         return bool(mode) and mode.value in ("separate", "external")
 
+    @property
+    def slices(self) -> int | None:
+        """Number of slices of a 2D scan; None for a 3D scan."""
+        return self._counted("slice") if self.encoded_matrix[0] == 1 else None
+
+    @property
+    def slabs(self) -> int:
+        """Number of volumes of a 3D scan that are excited on their own."""
+        return 1 if self.encoded_matrix[0] == 1 else self._counted("slice")
+
+    @property
+    def repetitions(self) -> int:
+        """How many times the volume is scanned, to be seen one by one."""
+        return self._counted("repetition")
+
+    @property
+    def averages(self) -> int:
+        """How many times each line is scanned, to be averaged."""
+        return self._counted("average")
+
+    def _counted(self, counter: str) -> int:
+        return self.limits[counter].maximum + 1 if counter in self.limits else 1
+
     def limit(self, counter: str) -> Limit:
         """Range of kspace_encode_step_1 or _2; the whole matrix where the header has none."""
         size = self.encoded_matrix[1 if counter.endswith("1") else 0]
         return self.limits.get(counter, Limit(0, size - 1, size // 2))
+
+    def center(self, counter: str, space: int) -> int:
+        """Return k = 0 of kspace_encode_step_1 or _2 in an encoding space, 0 being the image's.
+
+        Raises QsmError for a space that the header does not have.
+        """
+        if space == 0:
+            return self.limit(counter).center
+        if space >= len(self.document.encoding):
+            raise QsmError(
+                f"a readout is of encoding space {space}, but the MRD header has "
+                f"{len(self.document.encoding)}"
+            )
+        encoding = self.document.encoding[space]
+        size = _zyx(encoding.encodedSpace.matrixSize)[1 if counter.endswith("1") else 0]
+        return _limits(encoding.encodingLimits).get(counter, Limit(0, 0, size // 2)).center
 
     def geometry(
         self,
@@ -163,7 +207,9 @@ def _limits(limits: Any) -> dict[str, Limit]:
     named = {
         "kspace_encode_step_1": limits and limits.kspace_encoding_step_1,
         "kspace_encode_step_2": limits and limits.kspace_encoding_step_2,
+        "average": limits and limits.average,
         "slice": limits and limits.slice,
+        "repetition": limits and limits.repetition,
         "contrast": limits and limits.contrast,
     }
     return {k: Limit(v.minimum, v.maximum, v.center) for k, v in named.items() if v}

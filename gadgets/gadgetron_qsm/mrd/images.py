@@ -21,6 +21,7 @@ from gadgetron_qsm.mrd.wire import image_head
 MAGNITUDE, PHASE, REAL, IMAGINARY, COMPLEX = range(1, 6)  # image_type of ismrmrd.h
 COMMENT = "Not for clinical use"
 OWN = "gadgetron_qsm_"  # in front of the meta keys that only we read
+G_FACTOR = "g_factor"  # its key there
 FLOAT32_MM = 1e-4  # the header has float32: its last digit is 1e-5 mm at 100 mm
 
 
@@ -42,7 +43,7 @@ def map_to_image(
     values = _console_meta(description or volume.name, volume.echo_time_s, window)
     values |= _own_meta(volume.geometry, volume.report, own | {"echo": volume.echo})
     image_type = MAGNITUDE if volume.name == "magnitude" else REAL
-    head = _head(volume.geometry, volume.report, image_type, series_index, volume.echo or 0)
+    head = _head(volume, image_type, series_index, volume.echo or 0)
     return _image(head, data, values)
 
 
@@ -59,16 +60,25 @@ def image_to_map(image: Image) -> Map:
         echo=own["echo"],
         echo_time_s=own["echo_time_s"],
         report=own["report"],
+        repetition=int(image.head["repetition"]),
     )
 
 
 def echoes_to_images(echoes: Echoes) -> list[Image]:
-    """The combined images, one complex64 image an echo, with the report so far."""
+    """The combined images, one complex64 image an echo, with the report so far.
+
+    The g-factor comes in front of them, as it is, when there is one.
+    """
     values = _own_meta(echoes.geometry, echoes.report, {})
-    return [
-        _image(_head(echoes.geometry, echoes.report, COMPLEX, 1, echo), volume, values)
+    images = [
+        _image(_head(echoes, COMPLEX, 1, echo), volume, values)
         for echo, volume in enumerate(to_numpy(echoes.data)[:, np.newaxis])
     ]
+    if echoes.g_factor is None:
+        return images
+    g_factor = to_numpy(echoes.g_factor).astype(np.float32, copy=False)[np.newaxis]
+    values = _own_meta(echoes.geometry, {}, {G_FACTOR: True})
+    return [_image(_head(echoes, REAL, 2, 0), g_factor, values), *images]
 
 
 def own_meta(image: Image) -> dict[str, Any]:
@@ -109,15 +119,9 @@ def _geometry(image: Image) -> Geometry:
     return Geometry(matrix, (z, y, x), *(tuple(head[name].tolist()) for name in vectors))
 
 
-def _head(
-    geometry: Geometry,
-    report: Mapping[str, Any],
-    image_type: int,
-    series_index: int,
-    echo: int,
-) -> Record:
-    head = np.zeros((), IMAGE_HEADER)
-    scan = report.get("provenance", {}).get("scan", {})  # see header.fingerprint
+def _head(volume: Map | Echoes, image_type: int, series_index: int, echo: int) -> Record:
+    head, geometry = np.zeros((), IMAGE_HEADER), volume.geometry
+    scan = volume.report.get("provenance", {}).get("scan", {})  # see header.fingerprint
     head["measurement_uid"] = scan.get("measurement_uid", 0)
     head["acquisition_time_stamp"] = scan.get("first_time_stamp", 0)
     head["version"] = 1
@@ -125,7 +129,7 @@ def _head(
     for name in ("position", "read_dir", "phase_dir", "slice_dir"):
         head[name] = getattr(geometry, name)
     head["image_type"], head["image_series_index"] = image_type, series_index
-    head["image_index"], head["contrast"] = echo + 1, echo
+    head["image_index"], head["contrast"], head["repetition"] = echo + 1, echo, volume.repetition
     return head[()]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.mrd.messages import Image
+from gadgetron_qsm.mrd.messages import Image, Record
 
 EVEN = 0.05  # of the spacing: how much the gaps between slices may differ
 TOGETHER_MM = 1e-3
@@ -30,9 +31,7 @@ def stack(images: list[Image], what: str, expected_slices: int) -> Stack:
     if len(images) == 1 and (images[0].data.shape[1] > 1 or expected_slices == 1):
         volume = Stack(images[0].data, images[0], None)
     elif images[0].data.shape[1] > 1:
-        raise QsmError(
-            f"{len(images)} {what} came; repetitions, averages and slabs are not supported"
-        )
+        raise QsmError(f"{len(images)} {what} came; send one average, set and slab")
     else:
         volume = _stack_slices(images, what, expected_slices)
     if not np.isfinite(volume.data).all():
@@ -43,24 +42,38 @@ def stack(images: list[Image], what: str, expected_slices: int) -> Stack:
 def _stack_slices(images: list[Image], what: str, expected: int) -> Stack:
     if len(images) < expected:
         raise QsmError(f"{expected - len(images)} of {expected} slices are missing: {what}")
-    heads = [image.head for image in images]
-    places = np.array([np.dot(head["position"], head["slice_dir"]) for head in heads])
-    spacing = None
-    if len(images) > 1 and np.ptp(places) < TOGETHER_MM:
-        places = np.array([float(head["slice"]) for head in heads])
-        spacing = float(heads[0]["field_of_view"][2])
-    order = np.argsort(places)
-    gap = _even_gap(places[order], what)
+    order, spacing_mm = slice_order([image.head for image in images], what)
     ordered = [images[i] for i in order]
     data = np.concatenate([image.data for image in ordered], axis=1)
-    return Stack(data, ordered[len(ordered) // 2], gap if spacing is None else spacing)
+    middle = ordered[len(ordered) // 2]
+    if spacing_mm is None:
+        spacing_mm = float(middle.head["field_of_view"][2])
+    return Stack(data, middle, spacing_mm)
+
+
+def slice_order(heads: Sequence[Record], what: str) -> tuple[np.ndarray, float | None]:
+    """Return the order of slices along slice_dir, and mm between them, None when nobody tells.
+
+    Slices are ordered by position, or by slice index when all have the same position.
+    Raises QsmError, with `what` they are, when some are missing, double or not evenly spaced.
+    """
+    if len(heads) == 1:
+        return np.zeros(1, int), None
+    places = np.array([np.dot(head["position"], head["slice_dir"]) for head in heads])
+    if np.ptp(places) < TOGETHER_MM:
+        places = np.array([float(head["slice"]) for head in heads])
+        order = np.argsort(places)
+        _even_gap(places[order], what)
+        return order, None
+    order = np.argsort(places)
+    return order, _even_gap(places[order], what)
 
 
 def _even_gap(places: np.ndarray, what: str) -> float:
     gaps = np.diff(places)
     gap = float(np.median(gaps))
     if gaps.min() < max(gap / 2, TOGETHER_MM):
-        raise QsmError(f"two slices are in one place; repetitions are not supported: {what}")
+        raise QsmError(f"two slices are in one place; send one average and set: {what}")
     missing = int(np.sum(np.round(gaps / gap) - 1))
     if missing:
         raise QsmError(f"{missing} slices are missing between the first and the last: {what}")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +14,15 @@ from gadgetron_qsm.data import CoilImages
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.geometry import ORTHONORMAL_TOLERANCE, Geometry
 from gadgetron_qsm.mrd.header import Header, fingerprint
-from gadgetron_qsm.mrd.images import IMAGINARY, MAGNITUDE, PHASE, REAL, exact_geometry, own_meta
+from gadgetron_qsm.mrd.images import (
+    G_FACTOR,
+    IMAGINARY,
+    MAGNITUDE,
+    PHASE,
+    REAL,
+    exact_geometry,
+    own_meta,
+)
 from gadgetron_qsm.mrd.messages import Image, ImageArray
 from gadgetron_qsm.mrd.phase import phase_to_radians
 from gadgetron_qsm.mrd.stacks import Stack, stack
@@ -23,14 +33,41 @@ SAME_PLACE_MM = 0.01
 _THINNEST = 0.1  # of the voxel in plane: a thinner partition is the spacing taken for the slab
 
 
-def images_to_coil_images(images: Sequence[Image], header: Header) -> CoilImages:
-    """Complex echo images from the images of one scan, volumes or slices, in any order.
+def repetitions_of_images(images: Iterable[Image], header: Header) -> Iterator[CoilImages]:
+    """Complex echo images of each repetition of one scan, in the order of their counter.
+
+    The images may come in any order, so that the last has come before the first repetition is
+    given. All have the scan's fingerprint, that of the first. Raises QsmError that names the
+    repetition too where there are several; otherwise as `images_to_coil_images`.
+    """
+    groups = defaultdict(list)
+    for image in images:
+        groups[int(image.head["repetition"])].append(image)
+    scan: dict[str, Any] | None = None
+    for repetition in sorted(groups):
+        try:
+            volume = images_to_coil_images(groups[repetition], header, scan)
+        except QsmError as error:
+            where = f"repetition {repetition + 1}: " if len(groups) > 1 else ""
+            raise QsmError(f"{where}{error}") from error
+        scan = scan or volume.report.get("provenance", {}).get("scan")
+        yield replace(volume, repetition=repetition)
+
+
+def images_to_coil_images(
+    images: Sequence[Image], header: Header, scan: dict[str, Any] | None = None
+) -> CoilImages:
+    """Complex echo images from the images of one repetition, volumes or slices, in any order.
 
     Complex pixels count as complex whatever their image type; else magnitude with phase, else real
     with imaginary images are put together. The echo is the contrast index, or, when that is 0
     throughout, the order in which images of one place came. Phase is scaled as `phase_to_radians`
-    says. Raises QsmError that names what is missing, twice there or does not fit.
+    says. `scan` is the fingerprint of the scan, by default that of the first image. The report and
+    g-factor of our own images come with them. Raises QsmError that names what is missing, twice
+    there or does not fit.
     """
+    g_factor = next((image.data[0] for image in images if _is_g_factor(image)), None)
+    images = [image for image in images if not _is_g_factor(image)]
     _require_alike(images)
     parts = defaultdict(list)
     for image in images:
@@ -46,23 +83,26 @@ def images_to_coil_images(images: Sequence[Image], header: Header) -> CoilImages
     data = _complex(way, {part: [echo.data for echo in stacks[part]] for part in way})
     first = stacks[way[0]][0]
     report = own_meta(first.image).get("report") or {
-        "provenance": {"scan": fingerprint(first.image.head, "images")}
+        "provenance": {"scan": scan or fingerprint(first.image.head, "images")}
     }
-    return CoilImages(data, _geometry(first, header), report)
+    return CoilImages(data, _geometry(first, header), report, g_factor=g_factor)
 
 
-def image_array_to_coil_images(array: ImageArray, header: Header) -> CoilImages:
-    """Complex echo images from Gadgetron's chain, which has the echoes along N."""
+def images_of_array(array: ImageArray) -> list[Image]:
+    """The images of an array of Gadgetron's chain, which has the echoes along N."""
     sets = array.data.shape[4:]
     if array.headers.shape != sets:
         raise QsmError("the image array has not as many headers as images")
     metas = array.meta if len(array.meta) == array.headers.size else [""] * array.headers.size
     places = product(*(range(size) for size in reversed(sets)))  # N varies fastest in `meta`
-    images = [
+    return [
         Image(array.headers[n, s, loc], array.data[..., n, s, loc].T, meta)
         for (loc, s, n), meta in zip(places, metas, strict=True)
     ]
-    return images_to_coil_images(images, header)
+
+
+def _is_g_factor(image: Image) -> bool:
+    return G_FACTOR in own_meta(image)
 
 
 def _require_alike(images: Sequence[Image]) -> None:

@@ -4,7 +4,18 @@ This package and the reconstruction never import one another, so that a mistake 
 share cannot hide: conventions are written out a second time here.
 """
 
+from gadgetron_qsm.phantom.protocol import Extras, Readout, Sampling, Slices
 from gadgetron_qsm.phantom.scan import Scan
 from gadgetron_qsm.phantom.simulation import simulate
+from gadgetron_qsm.phantom.variants import VARIANTS, varied
 
-__all__ = ["Scan", "simulate"]
+__all__ = [
+    "VARIANTS",
+    "Extras",
+    "Readout",
+    "Sampling",
+    "Scan",
+    "Slices",
+    "simulate",
+    "varied",
+]

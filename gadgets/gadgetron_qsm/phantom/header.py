@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import uuid
 
+from gadgetron_qsm.phantom.pattern import encoded_lines, first_lines
+from gadgetron_qsm.phantom.readout import full_samples
 from gadgetron_qsm.phantom.sampling import Grid
 from gadgetron_qsm.phantom.scan import READOUT_OVERSAMPLING, Scan
 
+OPTIONAL_LIMITS = ("average", "repetition")  # where there is one only
 HEADER = """<?xml version="1.0" encoding="UTF-8"?>
 <ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD"
     xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
@@ -30,7 +33,7 @@ HEADER = """<?xml version="1.0" encoding="UTF-8"?>
     <seriesTime>12:01:00</seriesTime>
     <patientPosition>HFS</patientPosition>
     <initialSeriesNumber>1</initialSeriesNumber>
-    <protocolName>gre3d_multiecho_simulated</protocolName>
+    <protocolName>gre{dimensions}d_multiecho_simulated</protocolName>
     <frameOfReferenceUID>{frame_uid}</frameOfReferenceUID>
   </measurementInformation>
   <acquisitionSystemInformation>
@@ -38,7 +41,7 @@ HEADER = """<?xml version="1.0" encoding="UTF-8"?>
     <systemModel>gadgetron-qsm phantom</systemModel>
     <systemFieldStrength_T>{field_strength_t:.6g}</systemFieldStrength_T>
     <relativeReceiverNoiseBandwidth>1.0</relativeReceiverNoiseBandwidth>
-    <receiverChannels>{coils}</receiverChannels>
+    <receiverChannels>{coils}</receiverChannels>{labels}
     <institutionName>nowhere</institutionName>
   </acquisitionSystemInformation>
   <experimentalConditions>
@@ -48,7 +51,7 @@ HEADER = """<?xml version="1.0" encoding="UTF-8"?>
     <encodedSpace>{encoded}</encodedSpace>
     <reconSpace>{recon}</reconSpace>
     <encodingLimits>{limits}</encodingLimits>
-    <trajectory>cartesian</trajectory>
+    <trajectory>cartesian</trajectory>{parallel}
     <echoTrainLength>1</echoTrainLength>
   </encoding>
   <sequenceParameters>
@@ -62,33 +65,83 @@ HEADER = """<?xml version="1.0" encoding="UTF-8"?>
 
 def header_xml(scan: Scan, grid: Grid) -> str:
     """Header of a scan: lengths in mm, times in ms, frequency in Hz."""
-    nz, ny, nx = grid.matrix
-    z, y, x = grid.fov_mm
-    counters = {
-        "kspace_encoding_step_1": (ny, ny // 2),
-        "kspace_encoding_step_2": (nz, nz // 2),
-        "slice": (1, 0),
-        "contrast": (len(scan.echo_times_s), 0),
-    }
+    encoded, shown = _spaces(scan, grid)
     return HEADER.format(
         seed=scan.seed,
         study_uid=_uid(scan, "study"),
         frame_uid=_uid(scan, "frame of reference"),
+        dimensions=2 if scan.slices else 3,
         field_strength_t=scan.field_strength_t,
         coils=scan.coils,
+        labels=_labels(scan),
         larmor_hz=scan.larmor_hz,
-        encoded=_space((READOUT_OVERSAMPLING * nx, ny, nz), (READOUT_OVERSAMPLING * x, y, z)),
-        recon=_space((nx, ny, nz), (x, y, z)),
-        limits="".join(_limit(name, *counter) for name, counter in counters.items()),
+        encoded=encoded,
+        recon=shown,
+        limits="".join(_limit(*limit) for limit in _limits(scan, grid)),
+        parallel=_parallel(scan),
         tr_ms=scan.tr_s * 1000,
         te="".join(f"<TE>{te * 1000:.6g}</TE>" for te in scan.echo_times_s),
         flip_angle_deg=scan.flip_angle_deg,
     )
 
 
+def _spaces(scan: Scan, grid: Grid) -> tuple[str, str]:
+    """Return the space that is encoded, and the part of it that is shown."""
+    (nz, ny, nx), (z, y, x) = grid.matrix, grid.fov_mm
+    if scan.slices:
+        nz, z = 1, scan.voxel_size_mm[0]
+    lines_z, lines_y = encoded_lines(scan.sampling, (nz, ny, nx))
+    encoded_mm = (READOUT_OVERSAMPLING * x, y * lines_y / ny, z * lines_z / nz)
+    encoded = _space((full_samples(nx), lines_y, lines_z), encoded_mm)
+    return encoded, _space((nx, ny, nz), (x, y, z))
+
+
+def _limits(scan: Scan, grid: Grid) -> list[tuple[str, int, int]]:
+    """Counters of readouts: name, how many values, which one is the centre."""
+    sampling, slices = scan.sampling, grid.matrix[0] if scan.slices else 1
+    lines_z, lines_y = encoded_lines(sampling, grid.matrix)
+    first_z, first_y = first_lines(sampling, (lines_z, lines_y))
+    along_z = (1, 0) if scan.slices else (lines_z - first_z, lines_z // 2 - first_z)
+    limits = [
+        ("kspace_encoding_step_1", lines_y - first_y, lines_y // 2 - first_y),
+        ("kspace_encoding_step_2", *along_z),
+        ("average", sampling.averages, 0),
+        ("slice", slices, 0),
+        ("contrast", len(scan.echo_times_s), 0),
+        ("repetition", sampling.repetitions, 0),
+    ]
+    return [limit for limit in limits if limit[1] > 1 or limit[0] not in OPTIONAL_LIMITS]
+
+
+def _parallel(scan: Scan) -> str:
+    """Return the section on parallel imaging of a scan that is accelerated or calibrated."""
+    factors, calibration = scan.sampling.acceleration, scan.sampling.calibration
+    if factors == (1, 1) and calibration == "none":
+        return ""
+    mode = "other" if calibration == "none" else calibration
+    steps = (("kspace_encoding_step_1", factors[1]), ("kspace_encoding_step_2", factors[0]))
+    values = "".join(f"<{name}>{factor}</{name}>" for name, factor in steps)
+    return f"""
+    <parallelImaging>
+      <accelerationFactor>{values}</accelerationFactor>
+      <calibrationMode>{mode}</calibrationMode>
+    </parallelImaging>"""
+
+
+def _labels(scan: Scan) -> str:
+    """Return names of the channels that see the image, where the noise scan has others."""
+    if not scan.extras.idle_channels:
+        return ""
+    return "".join(
+        f"\n    <coilLabel><coilNumber>{channel}</coilNumber><coilName>HC{channel + 1}</coilName>"
+        "</coilLabel>"
+        for channel in scan.channels.tolist()
+    )
+
+
 def _uid(scan: Scan, what: str) -> str:
     """DICOM identifier that the scan's parameters decide (PS3.5 B.2)."""
-    return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'{what} of {scan}').int}"
+    return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'{what} of {scan}{scan.variation}').int}"
 
 
 def _space(matrix: tuple[int, int, int], fov_mm: tuple[float, float, float]) -> str:

@@ -24,6 +24,10 @@ class Quadratic:
 
     coefficients: NDArray[np.float64]
 
+    def plus(self, other: Quadratic) -> Quadratic:
+        """Sum of two."""
+        return Quadratic(self.coefficients + other.coefficients)
+
     def on(self, matrix: tuple[int, int, int]) -> Volume:
         """Values (z, y, x) on a grid over the field of view."""
         return self.slab(matrix, slice(None))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import scipy.fft
@@ -19,6 +20,7 @@ ROUNDING = 1e-6
 
 Matrix = tuple[int, int, int]
 Volume = NDArray[np.float32]
+Signal = TypeVar("Signal", NDArray[np.float32], NDArray[np.complex64])
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,13 @@ class Grid:
     """Coarse voxels (z, y, x) and the number of fine ones along each side of them.
 
     Coarse voxel n//2 and fine voxel n//2 of each axis lie at the same place, the centre.
+    thickness: of the part of a voxel along z that signals; slices with gaps have less than 1.
     """
 
     matrix: Matrix
     factor: Matrix
     voxel_size: Triple
+    thickness: float = 1.0
 
     @property
     def fine_matrix(self) -> Matrix:
@@ -57,7 +61,7 @@ def plan_grid(scan: Scan, fov_mm: Triple, largest_fine_mm: Triple | None = None)
     Fine voxels are near isotropic, and no larger than `largest_fine_mm` where that is given.
     Raises QsmError when the grid would be absurdly small or large.
     """
-    voxels = scan.voxel_size_mm
+    voxels = scan.pitch_mm
     step = min(voxels) / scan.fine_per_voxel
     most = largest_fine_mm or (math.inf,) * 3
     fz, fy, fx = (
@@ -65,9 +69,11 @@ def plan_grid(scan: Scan, fov_mm: Triple, largest_fine_mm: Triple | None = None)
         for size, limit in zip(voxels, most, strict=True)
     )
     nz, ny, nx = (
-        2 * math.ceil(fov / size / 2 - ROUNDING) for fov, size in zip(fov_mm, voxels, strict=True)
+        2 * math.ceil(fov / size / 2 - ROUNDING) + scan.odd
+        for fov, size in zip(fov_mm, voxels, strict=True)
     )
-    grid = Grid(scan.matrix or (nz, ny, nx), (fz, fy, fx), voxels)
+    thickness = scan.voxel_size_mm[0] / voxels[0]
+    grid = Grid(scan.matrix or (nz, ny, nx), (fz, fy, fx), voxels, thickness)
     if not all(SMALLEST_MATRIX <= n <= LARGEST_MATRIX for n in grid.matrix):
         raise QsmError(f"voxels of {voxels} mm make a matrix of {grid.matrix}; use other sizes")
     if math.prod(grid.fine_matrix) > MOST_FINE_VOXELS:
@@ -84,25 +90,25 @@ def normalised_axes(matrix: Sequence[int]) -> list[Volume]:
 
 
 def voxel_mean(fine: NDArray[np.generic], grid: Grid) -> Volume:
-    """Average a fine map (z, y, x) over boxes of the coarse voxel size around coarse centres.
-
-    Where the factor is even, the outermost fine voxels lie half in the box and count half.
-    """
+    """Average a fine map (z, y, x) over boxes of the coarse voxel size around coarse centres."""
     mean = fine.astype(np.float32)
-    for axis, (n, factor) in enumerate(zip(grid.matrix, grid.factor, strict=True)):
-        mean = _mean_along(mean, axis, n, factor)
+    for axis in range(3):
+        mean = box_average(mean, axis, grid)
     return mean
 
 
-def _mean_along(fine: Volume, axis: int, n: int, factor: int) -> Volume:
+def box_average(fine: Signal, axis: int, grid: Grid) -> Signal:
+    """Average along one axis of the grid; fine voxels on the edge of a box count in part."""
+    n, factor = grid.matrix[axis], grid.factor[axis]
+    width = factor * (grid.thickness if axis == 0 else 1.0)
     centres = (np.arange(n) - n // 2) * factor + n * factor // 2
-    reach = factor // 2
+    reach = math.ceil((width - 1) / 2 - ROUNDING)
     shape = list(fine.shape)
     shape[axis] = n
-    mean = np.zeros(shape, np.float32)
+    mean = np.zeros(shape, fine.dtype)
     for tap in range(-reach, reach + 1):
         part = fine.take(centres + tap, axis=axis, mode="wrap")
-        part *= np.float32((0.5 if factor % 2 == 0 and abs(tap) == reach else 1.0) / factor)
+        part *= np.float32(min(1.0, width / 2 + 0.5 - abs(tap)) / width)
         mean += part
     return mean
 

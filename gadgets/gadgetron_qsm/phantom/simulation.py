@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.phantom import acquire, coils, head, labels, offsets, tissue, truth
 from gadgetron_qsm.phantom.field import head_field
-from gadgetron_qsm.phantom.raw import RawFile, noise_lines
+from gadgetron_qsm.phantom.raw import RawFile
+from gadgetron_qsm.phantom.receiver import Receiver
 from gadgetron_qsm.phantom.sampling import Grid, Volume, plan_grid
-from gadgetron_qsm.phantom.scan import READOUT_OVERSAMPLING, Scan
+from gadgetron_qsm.phantom.scan import Scan
 
 Progress = Callable[[float, str], None]
 
@@ -108,20 +109,17 @@ def _save(
 
 
 def _acquire(file: RawFile, scene: acquire.Scene, scan: Scan, report: Progress) -> None:
-    covariance = coils.noise_covariance(scan.coils, np.random.default_rng([scan.seed, 2]))
+    total = scan.coils + scan.extras.idle_channels
+    covariance = coils.noise_covariance(total, np.random.default_rng([scan.seed, 2]))
     covariance = acquire.kspace_noise_covariance(scene, scan, covariance)
-    rng = np.random.default_rng([scan.seed, 3])
-    nz, ny, nx = scene.grid.matrix
-    samples = READOUT_OVERSAMPLING * nx
-    file.write_noise(acquire.noise(covariance, (noise_lines(scan), samples), rng))
+    receiver = Receiver(file, scan, scene.grid, covariance)
+    receiver.read_noise()
     readouts = scan.coils * len(scan.echo_times_s)
-    for echo, echo_time_s in enumerate(scan.echo_times_s):
+    for echo in range(len(scan.echo_times_s)):
 
         def coil_done(coil: int, echo: int = echo) -> None:
             share = (echo * scan.coils + coil + 1) / readouts
             report(SCENE_SHARE + (1 - SCENE_SHARE) * share, f"scanning echo {echo + 1}")
 
-        kspace = acquire.echo_kspace(scene, scan, echo_time_s, coil_done)
-        for partition in range(nz):
-            lines = kspace[:, partition] + acquire.noise(covariance, (ny, samples), rng)
-            file.write_partition(echo, partition, lines)
+        receiver.read_echo(echo, acquire.echo_kspace(scene, scan, echo, coil_done))
+    receiver.read_extras()

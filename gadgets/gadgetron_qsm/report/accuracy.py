@@ -50,8 +50,12 @@ def compare(chi_ppb: Volume, mask: Mask, truth: Mapping[str, Any]) -> dict[str, 
 
 
 def accuracy_table(accuracy: Mapping[str, Any]) -> Table:
-    """Return the nuclei, measured against true, with the whole map's numbers below."""
-    table = Table(title="Susceptibility, measured against true", caption=_summary(accuracy))
+    """Return the nuclei, measured against true, with the whole map's numbers below.
+
+    The title names the repetition where `accuracy` does: there are several, and it is one's.
+    """
+    of = f" (repetition {accuracy['repetition']})" if "repetition" in accuracy else ""
+    table = Table(title=f"Susceptibility, measured against true{of}", caption=_summary(accuracy))
     table.add_column("nucleus")
     for heading in ("measured ppb", "true ppb", "difference", "voxels", "inside mask"):
         table.add_column(heading, justify="right")

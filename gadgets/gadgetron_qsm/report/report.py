@@ -11,9 +11,12 @@ from typing import Any
 
 from gadgetron_qsm import __version__
 from gadgetron_qsm.data import Map
-from gadgetron_qsm.dicom.kinds import kind_of
+from gadgetron_qsm.dicom.identity import series_description
+from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.report.files import replacing
 from gadgetron_qsm.report.plain import plain
+
+OF_A_REPETITION = ("timing_s", "quality", "warnings")
 
 
 def write_report(
@@ -23,12 +26,14 @@ def write_report(
     series: Sequence[Mapping[str, Any]],
     timing_s: Mapping[str, float],
     accuracy: Mapping[str, Any] | None = None,
+    later: Mapping[int, Mapping[str, Any]] | None = None,
 ) -> None:
     """Write report.json in one piece.
 
     `report` is that of the chi map: `provenance`, `quality`, `warnings`, and the time of each
     stage in `timing_s`; the argument `timing_s` adds `ingest` and `latency`. `series` are
-    entries of `series_entry`; `accuracy` is the answer of accuracy.compare.
+    entries of `series_entry`; `accuracy` is the answer of accuracy.compare. `later` are the reports
+    of the repetitions behind that of `report`, by their number (from 1).
     Raises QsmError when the file cannot be written, TypeError for a value without a form in JSON.
     """
     content = {
@@ -41,19 +46,25 @@ def write_report(
     }
     if accuracy is not None:
         content["accuracy"] = accuracy
+    if later:
+        content["later_repetitions"] = [
+            {"repetition": number, **{part: made.get(part, {}) for part in OF_A_REPETITION}}
+            for number, made in later.items()
+        ]
     text = json.dumps(plain(content), indent=2, allow_nan=False, ensure_ascii=False)
     with replacing(path) as part:
         part.write_text(text + "\n", encoding="utf-8")
 
 
-def series_entry(volume: Map, files: Sequence[Path], root: Path) -> dict[str, Any]:
+def series_entry(volume: Map, header: Header, files: Sequence[Path], root: Path) -> dict[str, Any]:
     """One entry of the report's `series`: no identifier of patient, study or series in it.
 
     `files` as write_series returns them; the folder is named relative to `root`.
     """
     return {
         "name": volume.name,
-        "description": kind_of(volume).description,
+        "description": series_description(volume, header),
+        "repetition": volume.repetition + 1,
         "unit": volume.unit,
         "folder": files[0].parent.relative_to(root).as_posix(),
         "images": len(files),

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import ismrmrd
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.ingest import coil_images
+from gadgetron_qsm.settings import KSpaceSettings
 from tests.raw_scan import (
     COILS,
     ECHOES,
@@ -21,6 +27,7 @@ from tests.raw_scan import (
     oversampled,
     random_complex,
     readout,
+    repetitions,
     to_kspace,
 )
 
@@ -162,3 +169,112 @@ def test_voxels_stay_as_acquired_where_the_console_would_interpolate(lines, imag
     result = assembled(lines, header(shown=16))
     assert_same(result, images)
     assert (result.geometry.matrix, result.geometry.voxel_size) == ((4, 6, 8), (5, 3, 2))
+
+
+def test_echoes_that_are_set_to_be_reversed_are(lines, images):
+    backwards = [
+        changed(line, line.data[:, ::-1], center_sample=7)
+        if line.head["idx"]["contrast"] == 1
+        else line
+        for line in lines
+    ]
+    assert_same(assembled(backwards, reversed_echoes="even", odd_even="leave"), images)
+
+
+def repeated(images):
+    """Lines of a scan with a repetition for each of images (repetition, echo, coil, z, y, x)."""
+    for repetition, volume in enumerate(images):
+        for line in lines_of(oversampled(volume)):
+            head = line.head.copy()
+            head["idx"]["repetition"] = repetition
+            yield dataclasses.replace(line, head=head)
+
+
+def test_each_repetition_is_a_volume_of_its_own():
+    images = random_complex(3, ECHOES, COILS, 4, 6, 8)
+    results = repetitions(repeated(images), header(repetition=3))
+    assert [result.repetition for result in results] == [0, 1, 2]
+    for result, volume in zip(results, images, strict=True):
+        assert_same(result, volume)
+
+
+def test_a_repetition_comes_as_soon_as_the_next_begins():
+    images = random_complex(2, ECHOES, COILS, 4, 6, 8)
+    taken = []
+
+    def counted():
+        for line in repeated(images):
+            taken.append(line)
+            yield line
+
+    next(coil_images(counted(), header(repetition=2), KSpaceSettings(compression="none")))
+    assert len(taken) == 49
+
+
+def test_repetitions_that_alternate_are_refused():
+    lines = list(repeated(random_complex(2, ECHOES, COILS, 4, 6, 8)))
+    with pytest.raises(QsmError, match="lines of repetition 1 came after those of another"):
+        repetitions([*lines, lines[0]], header(repetition=2))
+
+
+def test_a_cut_short_repetition_does_not_lose_those_before():
+    lines = list(repeated(random_complex(2, ECHOES, COILS, 4, 6, 8)))
+    results = coil_images(lines[:-1], header(repetition=2), KSpaceSettings(compression="none"))
+    assert next(results).repetition == 0
+    with pytest.raises(QsmError, match="1 of 48 lines are missing"):
+        next(results)
+
+
+def sliced(images, order, gap_mm=6.0):
+    """Lines of a 2D scan: slices in the order of acquisition, each at its place."""
+    shape = images.shape
+    flat = images.transpose(0, 2, 1, 3, 4).reshape(-1, shape[1], 1, *shape[3:])
+    kspace = oversampled(flat).reshape(shape[0], shape[2], shape[1], shape[3], -1)
+    for slot, z in enumerate(order):
+        for ky, echo in np.ndindex(shape[3], shape[0]):
+            place = {"slice": slot, "kspace_encode_step_1": ky, "contrast": echo}
+            line = readout(kspace[echo, z, :, ky], **place)
+            yield changed(line, position=np.array((1, 2, 3)) + gap_mm * z * SLICE)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 2, 1, 3), (3, 2, 1, 0)])
+def test_slices_make_a_volume_in_the_order_of_their_places(order):
+    images = random_complex(ECHOES, COILS, 4, 6, 8)
+    result = assembled(sliced(images, order), header(z=1, slice=4))
+    assert_same(result, images)
+    assert (result.geometry.matrix, result.geometry.voxel_size) == ((4, 6, 8), (6, 3, 2))
+    np.testing.assert_allclose(result.geometry.position, np.array((1, 2, 3)) + 12 * SLICE)
+
+
+def test_a_missing_slice_is_missed():
+    lines = sliced(random_complex(ECHOES, COILS, 4, 6, 8), (0, 1, 2))
+    with pytest.raises(QsmError, match="12 of 12 lines are missing"):
+        assembled(lines, header(z=1, slice=4))
+
+
+def test_virtual_coils_hold_the_signal_of_the_coils():
+    coils = np.array([1, 2j, 3, -1, 0.5, 1j]).reshape(-1, 1, 1, 1)
+    images = random_complex(ECHOES, 1, 4, 6, 8) * coils
+    result = assembled(lines_of(oversampled(images)), compression="gcc", virtual_coils=1)
+    rss = np.linalg.norm(images, axis=1)
+    np.testing.assert_allclose(np.abs(result.data[:, 0]), rss, rtol=1e-4)
+    assert result.report["provenance"]["kspace"]["virtual_coils"] == 1
+
+
+NOT_IMAGING = (23, 24, 26, 27, 28, 29, 30, 31)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 5), st.integers(2, 7), st.integers(2, 8)),
+    seed=st.integers(0, 2**32 - 1),
+    others=st.lists(st.sampled_from(NOT_IMAGING), max_size=8),
+    twice=st.integers(0, 9),
+)
+def test_any_order_with_any_other_lines_gives_the_dense_transform(shape, seed, others, twice):
+    rng = np.random.default_rng(seed)
+    images = random_complex(ECHOES, COILS, *shape)
+    lines = list(lines_of(oversampled(images)))
+    lines += [lines[i] for i in rng.integers(len(lines), size=twice)]
+    lines += [changed(lines[0], 100 * lines[0].data, flags=flag(number)) for number in others]
+    assert_same(assembled([lines[i] for i in rng.permutation(len(lines))], header(*shape)), images)

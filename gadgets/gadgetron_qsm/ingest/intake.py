@@ -1,0 +1,150 @@
+"""Readouts in batches: transformed along x, whitened, compressed, placed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from gadgetron_qsm.arrays import Array
+from gadgetron_qsm.data import CoilImages
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.ingest.calibration import Calibration
+from gadgetron_qsm.ingest.kinds import REVERSE, Kind
+from gadgetron_qsm.ingest.volume import Volume, counters
+from gadgetron_qsm.journal import Journal
+from gadgetron_qsm.kspace.coil_stream import CoilStream
+from gadgetron_qsm.kspace.readout import forward, transform_readouts
+from gadgetron_qsm.mrd.header import Header, fingerprint
+from gadgetron_qsm.mrd.messages import ACQUISITION_HEADER, Acquisition, Record
+from gadgetron_qsm.settings import KSpaceSettings
+
+BATCH_BYTES = 8_000_000  # of readouts that are transformed and placed together
+CENTRAL = 12  # lines from k = 0, along ky and kz, in which virtual coils are found
+
+
+class _Alike(NamedTuple):
+    """What readouts of one batch share."""
+
+    kind: Kind
+    samples: int
+    center: int
+    discard: tuple[int, int]
+    reverse: bool
+
+
+_Tag = tuple[_Alike, tuple[float, float], np.ndarray]
+
+
+class Intake:
+    """Readouts of the image and of its calibration, on their way into arrays."""
+
+    def __init__(
+        self, header: Header, settings: KSpaceSettings, coils: int, whitening: Array | None
+    ) -> None:
+        """`coils` is what readouts have; whitening (coil, coil). Raises QsmError for settings
+        that do not go with them.
+        """
+        self._header, self._settings = header, settings
+        self._calibration = Calibration()
+        self._batches: dict[_Alike, list[Acquisition]] = {}
+        self._volume: Volume | None = None
+        self._scan: dict[str, int | str] = {}
+        self._whitened = whitening is not None
+        try:
+            self._coils: CoilStream[_Tag] = CoilStream(
+                coils,
+                whitening=whitening,
+                method=settings.compression if header.slices is None else "none",
+                virtual_coils=settings.virtual_coils,
+                kept_energy=settings.kept_energy,
+            )
+        except ValueError as error:
+            raise QsmError(f"kspace.virtual_coils: {error}") from error
+
+    def add(self, kind: Kind, readout: Acquisition) -> None:
+        """Take one readout, of the image or of its calibration."""
+        if kind is Kind.IMAGE and not self._scan:
+            self._scan = fingerprint(readout.head, "readouts")
+        coils = len(readout.data)
+        if coils != self._coils.received:
+            raise QsmError(
+                f"a readout has {coils} coils, the first one {self._coils.received}; "
+                "send the scan with one coil selection"
+            )
+        alike = self._alike(kind, readout.head)
+        batch = self._batches.setdefault(alike, [])
+        batch.append(readout)
+        if len(batch) * readout.data.nbytes >= BATCH_BYTES:
+            self._flush(alike)
+
+    def finish(self) -> CoilImages:
+        """End a repetition, of which a readout came; raise QsmError when it is incomplete."""
+        for alike in list(self._batches):
+            self._flush(alike)
+        self._place(self._coils.end())
+        volume, self._volume = self._volume, None
+        if volume is None:
+            raise QsmError("the repetition has no readout of the image")
+        return volume.finish(self._calibration)
+
+    def _alike(self, kind: Kind, head: Record) -> _Alike:
+        reverse = bool(int(head["flags"]) & REVERSE)
+        if self._settings.reversed_echoes != "flagged":
+            second = head["idx"]["contrast"] % 2 == 1
+            reverse = bool(second == (self._settings.reversed_echoes == "even"))
+        return _Alike(
+            kind,
+            int(head["number_of_samples"]),
+            int(head["center_sample"]),
+            (int(head["discard_pre"]), int(head["discard_post"])),
+            reverse,
+        )
+
+    def _flush(self, alike: _Alike) -> None:
+        readouts = self._batches.pop(alike)
+        heads = np.empty(len(readouts), ACQUISITION_HEADER)
+        for index, readout in enumerate(readouts):  # np.array would promote 33 fields each time
+            heads[index] = readout.head
+        try:
+            lines, extent = self._transformed([readout.data for readout in readouts], alike)
+        except ValueError as error:
+            raise QsmError(f"the raw data does not fit its header: {error}") from error
+        _, kz, ky = counters(heads, self._header)
+        central = int(((np.abs(kz) < CENTRAL) & (np.abs(ky) < CENTRAL)).sum())
+        self._place(self._coils.add(lines, (alike, extent, heads), central))
+
+    def _transformed(
+        self, readouts: list[np.ndarray], alike: _Alike
+    ) -> tuple[Array, tuple[float, float]]:
+        """Return lines (line, coil, x), and the extent of their readouts (see Volume.add)."""
+        _, samples, center, discard, reverse = alike
+        encoded, kept = self._header.encoded_matrix[2], self._header.native_volume[0][2]
+        if max(center, samples - center) <= (kept + 1) // 2:
+            encoded = kept  # somebody before us has taken off the oversampling
+        lines = transform_readouts(
+            readouts, encoded, kept, center_sample=center, discard=discard, reverse=reverse
+        )
+        first, stop, center = forward(samples, center, discard, reverse)
+        return lines, ((first - center) / encoded, (stop - 1 - center) / encoded)
+
+    def _place(self, ready: Iterable[tuple[Array, _Tag]]) -> None:
+        for lines, (alike, extent, heads) in ready:
+            if alike.kind is Kind.CALIBRATION:
+                slices = heads["idx"]["slice"].astype(int)
+                self._calibration.add(lines, counters(heads, self._header), slices)
+            else:
+                if self._volume is None:  # not before: now the number of virtual coils is known
+                    self._volume = self._new_volume(lines.shape[1])
+                self._volume.add(lines, heads, extent=extent, reverse=alike.reverse)
+
+    def _new_volume(self, coils: int) -> Volume:
+        journal = Journal()
+        journal.provenance["scan"] = self._scan
+        journal.provenance["kspace"] = {
+            "method": "centred FFT",
+            "noise_whitened": self._whitened,
+            **self._coils.described(),
+        }
+        return Volume(self._header, self._settings, coils, journal)

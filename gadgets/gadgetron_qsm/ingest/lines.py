@@ -1,0 +1,94 @@
+"""Readouts of a scan, sorted by their flags and counters, to coil images of its repetitions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from gadgetron_qsm.data import CoilImages
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.ingest.intake import Intake
+from gadgetron_qsm.ingest.kinds import Kind, kind_of
+from gadgetron_qsm.ingest.noise import NO_NOISE, Noise
+from gadgetron_qsm.mrd.header import Header
+from gadgetron_qsm.mrd.messages import Acquisition, Record
+from gadgetron_qsm.settings import KSpaceSettings
+
+ONE_VOLUME = ("phase", "set")
+
+
+class Lines:
+    """Readouts on their way to coil images, one volume a repetition."""
+
+    def __init__(self, header: Header, settings: KSpaceSettings) -> None:
+        self._header, self._settings = header, settings
+        self._noise = Noise()
+        self._intake: Intake | None = None
+        self._repetition: int | None = None
+        self._ended: set[int] = set()
+        self._warnings: list[str] = []
+
+    @property
+    def started(self) -> bool:
+        """Whether a readout of the image has come."""
+        return self._repetition is not None
+
+    def add(self, readout: Acquisition) -> Iterator[CoilImages]:
+        """Take one readout; gives the repetition before, when this one is of the next.
+
+        Raises QsmError for a readout that does not belong to the scan.
+        """
+        kind = kind_of(readout.head, self._header)
+        if kind is Kind.NOISE:
+            self._noise.add(readout)
+        elif kind is Kind.ASIDE:
+            self._set_aside(readout.head)
+        else:
+            self._check(readout.head)
+            if kind is Kind.IMAGE and self._repetition != readout.head["idx"]["repetition"]:
+                if self.started:
+                    yield self.finish()
+                self._begin(int(readout.head["idx"]["repetition"]))
+            if self._intake is None:
+                self._intake = self._start(readout.head)
+            self._intake.add(kind, readout)
+
+    def finish(self) -> CoilImages:
+        """End the repetition under way; raise QsmError when there is none, or it is incomplete."""
+        if self._intake is None or self._repetition is None:
+            raise QsmError("the stream ended without a readout or image of the scan")
+        self._ended.add(self._repetition)
+        try:
+            images = self._intake.finish()
+        except QsmError as error:
+            which = f"repetition {self._repetition + 1}: " if self._repetition else ""
+            raise QsmError(f"{which}{error}") from error
+        warnings = [*self._warnings, *images.report["warnings"]]
+        return replace(images, report={**images.report, "warnings": warnings})
+
+    def _begin(self, repetition: int) -> None:
+        if repetition in self._ended:
+            raise QsmError(
+                f"lines of repetition {repetition + 1} came after those of another one; "
+                "send the repetitions one after the other"
+            )
+        self._repetition = repetition
+
+    def _set_aside(self, head: Record) -> None:
+        space = int(head["encoding_space_ref"])
+        text = f"readouts of encoding space {space} were set aside"
+        if space and text not in self._warnings:
+            self._warnings.append(text)
+
+    def _start(self, head: Record) -> Intake:
+        whitening = self._noise.whitening(head)
+        if whitening is None:
+            self._warnings.append(NO_NOISE)
+        return Intake(self._header, self._settings, int(head["active_channels"]), whitening)
+
+    def _check(self, head: Record) -> None:
+        for counter in ONE_VOLUME:
+            if head["idx"][counter]:
+                raise QsmError(f"the scan has several of {counter}; send a single one")
+        if self._header.slices is None and head["idx"]["slice"]:
+            raise QsmError("the 3D scan has several slabs; send one slab at a time")

@@ -1,0 +1,146 @@
+"""Weights of a parallel imaging kernel along x, from calibration lines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gadgetron_qsm.kspace.lattice import Places
+from gadgetron_qsm.kspace.sampling import Lines
+
+NODES = 48  # along x, at most, where weights are found
+SMOOTH = 10  # parts of the field of view, of which weights are means: a few taps along kx
+EQUATIONS = 3  # for each weight; where a node has fewer, its neighbours are taken along
+CENTRE = 48  # lines around k = 0 that are used, of larger calibration regions
+FLOOR = 1e-6  # of the largest energy along x, below which nothing signals
+
+KSpace = NDArray[np.complex64]
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """Weights of the lattice lines around a cell for the lines inside it.
+
+    weights (node, source, coil, target, coil) complex64 at `positions` (node,) along x, linear in
+    between; sources and targets (n, 2) are lines (kz, ky) from the line that begins the cell, of a
+    `matrix` (kz, ky).
+    """
+
+    weights: KSpace
+    positions: NDArray[np.float64]
+    sources: Places
+    targets: Places
+    matrix: tuple[int, ...]
+
+    def at(self, x: Places) -> KSpace:
+        """Return the weights (x, source * coil, target * coil) at some samples."""
+        nodes, sources, coils, targets, _ = self.weights.shape
+        flat = self.weights.reshape(nodes, sources * coils, targets * coils)
+        place = np.interp(x, self.positions, np.arange(nodes))
+        before = place.astype(int)
+        after = np.minimum(before + 1, nodes - 1)
+        part = (place - before).astype(np.float32)[:, None, None]
+        return (1 - part) * flat[before] + part * flat[after]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Second moments (node, source * coil, (source + target) * coil) of calibration lines.
+
+    Those of neighbouring samples along x, around `positions`, are added up; each node is a sum
+    over `equations` cells.
+    """
+
+    sums: KSpace
+    positions: NDArray[np.float64]
+    sources: Places
+    targets: Places
+    equations: float
+
+    def merged(self, step: int) -> Moments:
+        """Return the moments of as many nodes together."""
+        starts = np.arange(0, len(self.sums), step)
+        counts = np.diff(np.append(starts, len(self.sums)))
+        return replace(
+            self,
+            sums=np.add.reduceat(self.sums, starts),
+            positions=np.add.reduceat(self.positions, starts) / counts,
+            equations=self.equations * step,
+        )
+
+    def kernels(
+        self, matrix: tuple[int, ...], regularisation: float, there: Lines | None = None
+    ) -> Kernels:
+        """Find the weights that predict the targets best, from the sources that are `there`."""
+        there = np.ones(len(self.sources), bool) if there is None else there
+        unknowns = self.sums.shape[1]
+        coils = unknowns // len(self.sources)
+        used = np.flatnonzero(np.repeat(there, coils))
+        nodes = len(self.sums)
+        sums = self.sums
+        wider = min(int(np.ceil(EQUATIONS * len(used) / self.equations)), nodes // 4)
+        if wider > 1:
+            sums = np.tensordot(_window(nodes, wider), sums, 1).astype(np.complex64, copy=False)
+        energy = np.trace(sums, axis1=1, axis2=2).real / unknowns
+        ridge = regularisation * energy + FLOOR * energy.max()
+        weights = np.empty((nodes, len(used), sums.shape[2] - unknowns), np.complex64)
+        for node, moments in enumerate(sums):
+            normal = moments[np.ix_(used, used)] + ridge[node] * np.eye(len(used))
+            weights[node] = np.linalg.solve(normal, moments[used, unknowns:])
+        smooth = _window(nodes, max(1, nodes // SMOOTH))
+        smooth /= smooth.sum(axis=1, keepdims=True)
+        shape = (nodes, int(there.sum()), coils, len(self.targets), coils)
+        weights = np.tensordot(smooth, weights, 1).reshape(shape)
+        return Kernels(weights, self.positions, self.sources[there], self.targets, matrix)
+
+
+def measure(calibration: KSpace, sources: Places, targets: Places) -> Moments:
+    """Add up products of lines of the calibration region (echo, coil, kz, ky, x).
+
+    Raises ValueError when the region is smaller than the sources' extent, or empty.
+    """
+    offsets = np.concatenate([sources, targets])
+    before, after = -offsets.min(axis=0), offsets.max(axis=0)
+    calibration = _central(calibration)
+    _, coils, nz, ny, samples = calibration.shape
+    needed = before + after + 1
+    if nz < needed[0] or ny < needed[1]:
+        raise ValueError(
+            f"the fully sampled centre of {nz} partitions x {ny} lines is too small to calibrate "
+            f"GRAPPA; {needed[0]} x {needed[1]} are needed"
+        )
+    first = np.indices((nz, ny) - needed + 1).reshape(2, -1).T + before
+    lines = (first[:, None] + offsets) @ (ny, 1)
+    parts = np.array_split(np.arange(samples), min(NODES, samples))
+    unknowns = len(sources) * coils
+    sums = np.zeros((len(parts), unknowns, len(offsets) * coils), np.complex64)
+    for node, x in enumerate(parts):
+        for echo in calibration[..., x[0] : x[-1] + 1]:
+            flat = np.ascontiguousarray(echo.transpose(3, 1, 2, 0)).reshape(len(x), -1, coils)
+            rows = np.take(flat, lines, axis=1).reshape(len(x) * len(lines), -1)
+            sums[node] += rows[:, :unknowns].conj().T @ rows
+    if not sums.any():
+        raise ValueError("the calibration lines are empty")
+    positions = np.array([x.mean() for x in parts])
+    equations = len(calibration) * len(lines) * samples / len(parts)
+    return Moments(sums, positions, sources, targets, equations)
+
+
+def _central(calibration: KSpace) -> KSpace:
+    """Keep the lines around the middle."""
+    for axis in (2, 3):
+        size = calibration.shape[axis]
+        if size > CENTRE:
+            middle = [slice(None)] * 5
+            middle[axis] = slice((size - CENTRE) // 2, (size - CENTRE) // 2 + CENTRE)
+            calibration = calibration[tuple(middle)]
+    return calibration
+
+
+def _window(nodes: int, half: int) -> NDArray[np.float32]:
+    """Weights (node, node) that fall to 0 at a distance of `half` nodes."""
+    node = np.arange(nodes)
+    distance = np.abs(node[:, None] - node) / half
+    return np.where(distance < 1, np.cos(np.pi / 2 * distance) ** 2, 0).astype(np.float32)
