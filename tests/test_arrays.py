@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from types import ModuleType
@@ -8,8 +9,16 @@ import numpy as np
 import pytest
 import scipy.fft
 import scipy.ndimage
+from threadpoolctl import threadpool_info
 
-from gadgetron_qsm.arrays import array_module, compiled, fft_module, ndimage_module, to_numpy
+from gadgetron_qsm.arrays import (
+    array_module,
+    compiled,
+    fft_module,
+    ndimage_module,
+    processors,
+    to_numpy,
+)
 
 NUMERIC = (
     "arrays grid background coils coils.espirit coils.mcpc3ds coils.residues coils.roemer "
@@ -97,3 +106,14 @@ def test_compiling_does_without_a_folder_for_machine_code(monkeypatch):
 
     monkeypatch.setattr("numba.njit", njit)
     assert compiled(abs) is abs
+
+
+def test_processors_gives_fourier_transforms_all_and_matrix_products_one():
+    def threads():
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    before, workers = threads(), scipy.fft.get_workers()
+    with processors():
+        assert threads() == {1}
+        assert scipy.fft.get_workers() == os.cpu_count()
+    assert (threads(), scipy.fft.get_workers()) == (before, workers)

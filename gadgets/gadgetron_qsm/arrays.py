@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -11,6 +13,7 @@ import numba
 import numpy as np
 import scipy.fft
 import scipy.ndimage
+from threadpoolctl import ThreadpoolController
 
 Array = Any  # numpy.ndarray or cupy.ndarray; cupy has no usable static types
 
@@ -53,6 +56,18 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         return numba.njit(cache=True)(function)
     except RuntimeError:
         return numba.njit(function)
+
+
+@contextmanager
+def processors() -> Iterator[None]:
+    """Within this, Fourier transforms run on all processors, and matrix products on one.
+
+    The products of a scan are many and small: BLAS's threads wait for each other far longer than
+    they compute as soon as another program wants a processor.
+    """
+    one_thread = ThreadpoolController().limit(limits=1, user_api="blas")
+    with scipy.fft.set_workers(os.cpu_count() or 1), one_thread:
+        yield
 
 
 def to_numpy(x: Array) -> np.ndarray:

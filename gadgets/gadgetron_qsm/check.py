@@ -96,7 +96,21 @@ def _raw(subject: Path) -> Findings:
     yield "matrix", " x ".join(map(str, geometry.matrix)) + " (slice, phase, read)"
     yield "voxel", " x ".join(f"{size:.3g}" for size in geometry.voxel_size) + " mm"
     yield "B0", np.array2string(np.array(geometry.b0_direction), precision=3) + " in the image"
+    yield "sampling", _sampling(header)
     yield "readouts", f"{readouts} of {first.data.shape[0]} coils x {first.data.shape[1]} samples"
+
+
+def _sampling(header: Header) -> str:
+    z, y = header.acceleration
+    apart = "separate" if header.calibration_apart else "embedded"
+    counted = {
+        "slices (2D)": header.slices or 1,
+        "averages": header.averages,
+        "repetitions": header.repetitions,
+    }
+    several = [f"{number} {name}" for name, number in counted.items() if number > 1]
+    accelerated = [f"{y} x {z} accelerated, calibration {apart}"] if (z, y) != (1, 1) else []
+    return ", ".join(accelerated + several) or "every line once"
 
 
 def _series(subject: Path) -> Findings:

@@ -7,13 +7,11 @@ Each takes the connection that `python -m gadgetron` hands it, and ends with sta
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import scipy.fft
-
 from gadgetron_qsm import chain, configs
+from gadgetron_qsm.arrays import processors
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.connection import Connection
@@ -52,7 +50,7 @@ def deliver(connection: Any) -> None:
 def run(connection: Connection, target: Target, settings: Settings) -> None:
     """Run a target on a connection and send what it makes."""
     header = Header.parse(connection.header_text)
-    with scipy.fft.set_workers(os.cpu_count() or 1):
+    with processors():
         for image in target(connection, header, settings):
             connection.send(image)
 

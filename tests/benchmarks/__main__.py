@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gadgetron_qsm import chain
+from gadgetron_qsm.arrays import processors
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.grid import good_size
 from gadgetron_qsm.mrd.files import RawFile
@@ -49,7 +50,7 @@ def main() -> None:
 def run_chain(raw: Path) -> list[Map]:
     """Run the stages on a raw file, without sockets."""
     settings = Settings()
-    with RawFile(raw) as file:
+    with RawFile(raw) as file, processors():
         header = Header.parse(file.header_text)
         readouts = (readout for block in file.blocks() for readout in block)
         scans = chain.combine(readouts, header, settings)

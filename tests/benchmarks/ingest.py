@@ -14,6 +14,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from gadgetron_qsm.arrays import processors
 from gadgetron_qsm.ingest.lines import Lines
 from gadgetron_qsm.ingest.memory import WORKING_BYTES
 from gadgetron_qsm.mrd.header import Header
@@ -61,8 +62,9 @@ def measure(coils: int) -> tuple[float, ...]:
     lines = Lines(Header.parse(HEADER), settings)
     before = peak_bytes()
     start = time.perf_counter()
-    for readout in readouts:
-        list(lines.add(readout))
+    with processors():
+        for readout in readouts:
+            list(lines.add(readout))
     taken_s = time.perf_counter() - start
     size = sum(readout.data.nbytes for readout in readouts)
     planned = 8 * ECHOES * VIRTUAL_COILS * PARTITIONS * PHASE_ENCODES * SAMPLES // 2 + WORKING_BYTES

@@ -67,3 +67,18 @@ def test_clients_send_what_the_server_sends(echoes, bright, form):
     off, factor = difference(echoes("server_acquisitions_r2"), echoes(form), bright)
     assert off < 1e-5
     assert abs(factor - 1) < 1e-5
+
+
+def test_half_of_the_lines_give_what_all_of_them_do(echoes, bright):
+    """Noise: 1.3 in 90 of the full scan, and 2 of every second line, whose g is 1.17."""
+    off, factor = difference(echoes("server_recondata_r2"), echoes("server_recondata_full"), bright)
+    assert off < 0.04
+    assert abs(factor - 1) < 0.01
+
+
+def test_gadgetrons_own_images_are_ours_but_for_noise_and_scale(echoes, bright):
+    full, theirs = echoes("server_recondata_full"), echoes("server_imagearray_r2")
+    off, factor = difference(theirs, full, bright)
+    assert off < 0.06  # more than ours: the chain of Gadgetron has coarser weights
+    assert abs(np.angle(factor)) < 0.01
+    np.testing.assert_array_equal(theirs, echoes("server_images_r2"))
