@@ -1,4 +1,8 @@
-"""Time GRAPPA on a large multi-echo scan: python -m tests.benchmarks.grappa."""
+"""Time GRAPPA on a large multi-echo scan: python -m tests.benchmarks.grappa.
+
+With OPENBLAS_NUM_THREADS=1 where others work too: threads of BLAS that wait for each other on a
+busy machine cost more than they save.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import time
 
 import numpy as np
 
+from gadgetron_qsm.arrays import processors
 from gadgetron_qsm.kspace.fourier import centred_fft
 from gadgetron_qsm.kspace.g_factor import g_factor
 from gadgetron_qsm.kspace.grappa import grappa
@@ -77,4 +82,5 @@ def noisy_scan(seen: np.ndarray) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    main()
+    with processors():
+        main()

@@ -9,6 +9,7 @@ import pytest
 
 from gadgetron_qsm.kspace.fourier import centred_fft
 from gadgetron_qsm.kspace.grappa import grappa
+from gadgetron_qsm.kspace.kernels import Kernels
 from gadgetron_qsm.kspace.lattice import Lattice
 from gadgetron_qsm.kspace.sampling import calibration_region
 
@@ -187,6 +188,14 @@ def test_weights_come_once_or_for_each_echo(per_echo, sets):
     hybrid = full * sampled[:, :, None]
     kernels = grappa(hybrid, sampled, np.ones_like(sampled), (1, 2), per_echo=per_echo)
     assert len(kernels) == sets
+
+
+def test_weights_between_nodes_are_linear_and_beyond_them_constant():
+    line = np.zeros((1, 2), int)
+    weights = np.array([1, 3j], np.complex64).reshape(2, 1, 1, 1, 1)
+    kernels = Kernels(weights, np.array([1.0, 5.0]), line, line, (8, 8))
+    values = kernels.at(np.array([0, 1, 2, 3, 5, 7])).ravel()
+    np.testing.assert_allclose(values, [1, 1, 0.75 + 0.75j, 0.5 + 1.5j, 3j, 3j], atol=1e-6)
 
 
 def test_a_phase_of_an_echo_is_kept():

@@ -69,6 +69,7 @@ def test_a_lattice_that_the_factors_describe_in_other_words_is_found():
     sampled = (kz + 2 * (ky % 2)) % 4 == 0  # 4 x 1 with a shift of 2 for every line
     lattice = find_lattice(sampled, EVERY, (4, 1))
     np.testing.assert_array_equal(lattice.lines(SHAPE), sampled)
+    assert lattice.cell == (2, 2)  # the squarest: its neighbours are the nearest
 
 
 @pytest.mark.parametrize("acceleration", [(1, 1), (1, 2), (2, 1), (2, 2), (3, 2)])

@@ -7,7 +7,6 @@ from gadgetron_qsm.kspace.sampling import (
     calibration_region,
     describe_missing,
     encoded_rectangle,
-    is_whole_lattice,
 )
 
 
@@ -22,20 +21,6 @@ def test_the_first_missing_line_is_named():
     missing[1, 2, 1:3] = True
     text = describe_missing(missing, 24)
     assert text.startswith("2 of 24 lines are missing, the first in echo 2, partition 2, line 1")
-
-
-@pytest.mark.parametrize(
-    ("acceleration", "shift"), [((1, 2), 0), ((1, 2), 1), ((1, 3), 2), ((2, 2), 0), ((2, 2), 1)]
-)
-def test_a_lattice_is_whole_until_its_last_partitions_are_missing(acceleration, shift):
-    came = np.zeros((2, 9, 13), bool)
-    came[:, :: acceleration[0], shift :: acceleration[1]] = True
-    announced = np.ones((9, 13), bool)
-    assert is_whole_lattice(came, announced, acceleration)
-    came[:, 3:6, 4:9] = True  # the calibration lines must not make up for those that are missing
-    assert is_whole_lattice(came, announced, acceleration)
-    came[1, -3:] = False
-    assert not is_whole_lattice(came, announced, acceleration)
 
 
 def test_the_calibration_region_is_the_largest_full_rectangle_at_the_centre():
@@ -55,11 +40,3 @@ def test_no_calibration_without_the_centre():
     sampled[3, 4] = False
     with pytest.raises(ValueError, match="centre of k-space was not sampled"):
         calibration_region(sampled)
-
-
-def test_lines_cut_off_at_the_end_of_every_partition_are_missed():
-    came = np.zeros((1, 9, 24), bool)
-    came[:, :, ::2] = True
-    came[:, 2:7, 6:18] = True
-    came[:, :, 20:] = False
-    assert not is_whole_lattice(came, np.ones((9, 24), bool), (1, 2))

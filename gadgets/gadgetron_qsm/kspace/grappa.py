@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
 
 from gadgetron_qsm.kspace.kernels import Kernels, Moments, measure
@@ -13,7 +16,7 @@ from gadgetron_qsm.kspace.lattice import Lattice, Places, find_lattice
 from gadgetron_qsm.kspace.sampling import Lines, calibration_region
 
 DEPTH = 8  # samples along x that are filled together: a cache line
-BUFFER = 2**23  # samples of neighbours that are gathered together
+BUFFER = 2**23  # samples of neighbours that are gathered together, by all threads
 EDGE_NODES = 16  # along x at most for weights at the edge of k-space, which are many
 EXTRAPOLATION = 100.0  # more regularisation beyond the outermost lines: noise would blow up
 
@@ -58,15 +61,14 @@ def grappa(
         calibration = hybrid[(slice(None), slice(None), *calibration_region(sampled))]
     _check(hybrid, calibration, per_echo)
     sources, targets = neighbours(lattice, sampled.shape)
-    groups = list(_groups(lattice, sources, sampled & lattice.lines(sampled.shape), missing))
+    groups = list(_groups(lattice, sources, sampled, missing))
     used = []
     for part in _parts(len(hybrid), per_echo):
         moments = measure(calibration[part], sources, targets)
         kernels = moments.kernels(sampled.shape, regularisation)
         used.append(kernels)
         own = _of_groups(groups, moments, kernels, regularisation)
-        for echo in hybrid[part]:
-            _fill(echo, groups, own)
+        _fill(hybrid[part], groups, own)
     return used
 
 
@@ -156,25 +158,37 @@ def _of_groups(
     return kernels
 
 
-def _fill(echo: KSpace, groups: list[_Group], kernels: list[Kernels]) -> None:
-    """Set the lines of one echo (coil, kz, ky, x) from their sources."""
-    coils, samples = len(echo), echo.shape[-1]
-    for x in range(0, samples, DEPTH):
-        there = slice(x, min(x + DEPTH, samples))
-        lines = np.ascontiguousarray(echo[..., there].transpose(3, 1, 2, 0))
-        lines = lines.reshape(len(lines), -1, coils)
-        for group, kernel in zip(groups, kernels, strict=True):
-            values = _synthesise(lines, group.near, kernel.at(np.arange(there.start, there.stop)))
-            values = values.reshape(len(lines), len(group.near), -1, coils)
-            kz, ky = group.filled
+def _fill(data: KSpace, groups: list[_Group], kernels: list[Kernels]) -> None:
+    """Set the lines of data (echo, coil, kz, ky, x) from their sources."""
+    samples = data.shape[-1]
+    slabs = [slice(x, min(x + DEPTH, samples)) for x in range(0, samples, DEPTH)]
+    workers = scipy.fft.get_workers()
+    with ThreadPoolExecutor(workers) as pool:
+        work = partial(_fill_slab, data, groups, kernels, BUFFER // workers)
+        for _ in pool.map(work, slabs):
+            pass
+
+
+def _fill_slab(
+    data: KSpace, groups: list[_Group], kernels: list[Kernels], buffer: int, there: slice
+) -> None:
+    """Set the lines in some samples along x."""
+    sampled = np.ascontiguousarray(data[..., there].transpose(0, 4, 2, 3, 1))
+    sampled = sampled.reshape(*sampled.shape[:2], -1, data.shape[1])
+    for group, kernel in zip(groups, kernels, strict=True):
+        weights = kernel.at(np.arange(there.start, there.stop))
+        kz, ky = group.filled
+        for echo, lines in zip(data, sampled, strict=True):
+            values = _synthesise(lines, group.near, weights, buffer)
+            values = values.reshape(len(lines), len(group.near), -1, len(echo))
             echo[:, kz, ky, there] = values[:, group.cells, group.targets].transpose(2, 1, 0)
 
 
-def _synthesise(lines: KSpace, near: Places, weights: KSpace) -> KSpace:
+def _synthesise(lines: KSpace, near: Places, weights: KSpace, buffer: int) -> KSpace:
     """Targets (x, cell, target * coil) of cells with sources `near` in lines (x, line, coil)."""
     depth, sources, targets = weights.shape
     values = np.empty((depth, len(near), targets), np.complex64)
-    step = max(1, BUFFER // (depth * sources))
+    step = max(1, buffer // (depth * sources))
     for first in range(0, len(near), step):
         some = slice(first, first + step)
         gathered = np.take(lines, near[some], axis=1).reshape(depth, -1, sources)

@@ -34,9 +34,9 @@ class Lattice:
         """Place of lines in the cell, as large as `cell`, that begins at a line of the lattice."""
         z, y = kz - self.origin[0], ky - self.origin[1]
         rows, columns = self.cell
-        return (z - self.shift[0] * (y // columns)) % rows, (
-            y - self.shift[1] * (z // rows)
-        ) % columns
+        row = (z - self.shift[0] * (y // columns)) % rows
+        column = (y - self.shift[1] * (z // rows)) % columns
+        return row, column
 
     def lines(self, shape: tuple[int, int]) -> Lines:
         """Return the lines (kz, ky) of it in a matrix."""
@@ -111,7 +111,7 @@ def _lattices(acceleration: tuple[int, int]) -> Iterator[Lattice]:
     """Give every lattice with one line in as many as the acceleration tells."""
     lines = math.prod(acceleration)
     cells = [(rows, lines // rows) for rows in range(1, lines + 1) if lines % rows == 0]
-    cells.sort(key=lambda cell: (cell != acceleration, max(cell)))
+    cells.sort(key=lambda cell: (max(cell), cell != acceleration))
     yield Lattice(acceleration)
     for rows, columns in cells:
         yield from (Lattice((rows, columns), (0, s)) for s in range(columns))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 Lines = NDArray[Any]  # bool
@@ -24,18 +23,6 @@ def encoded_rectangle(shape: tuple[int, int], limits: tuple[tuple[int, int, int]
         window.append(slice(max(start, 0), start + maximum - minimum + 1))
     announced[tuple(window)] = True
     return announced
-
-
-def is_whole_lattice(came: Lines, announced: Lines, acceleration: tuple[int, int]) -> bool:
-    """Tell whether the lines of an accelerated scan came to its end, for every echo.
-
-    came (echo, kz, ky); announced (kz, ky); acceleration along (kz, ky). A lattice, shifted from
-    row to row or not, has a line in every window of as many rows and columns; a scan that was cut
-    short has not.
-    """
-    wanted = sliding_window_view(announced, acceleration).all(axis=(2, 3))
-    there = sliding_window_view(came, acceleration, axis=(1, 2)).any(axis=(3, 4))
-    return bool((there | ~wanted).all())
 
 
 def describe_missing(missing: Lines, total: int) -> str:
