@@ -20,6 +20,8 @@ lint: $(VENV)/installed-test
 
 bench: $(VENV)/installed-test
 	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.benchmarks.ingest
+	$(BIN)/python -m tests.benchmarks.grappa
 
 test-oldest:
 	$(MAKE) VENV=.venv-oldest PYTHON=$(OLDEST_PYTHON) PIP_CONSTRAINT=$(CURDIR)/tests/oldest.txt \

@@ -14,7 +14,7 @@ from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.mrd.files import RawFile
 from gadgetron_qsm.mrd.header import Header
-from gadgetron_qsm.phantom import Scan, simulate
+from gadgetron_qsm.phantom import Scan, simulate, varied
 
 CONFIGURATION = """<configuration><version>{version}</version><stream>{nodes}</stream>
 </configuration>"""
@@ -110,7 +110,30 @@ def test_a_raw_file_is_described(raw):
     with RawFile(raw) as file:
         z, y, x = Header.parse(file.header_text).recon_matrix
         assert found["matrix"].startswith(f"{z} x {y} x {x} ")
-        assert found["readouts"] == f"{len(file)} of 2 coils x {2 * x} samples"
+        assert found["readouts"] == f"{len(file)} of 2 coils x {2 * x} samples, k = 0 at {x}"
+    assert found["header says"] == "every line once"
+
+
+@pytest.mark.parametrize(
+    ("variants", "says"),
+    [
+        (["r4x3"], "4 x 3 accelerated, calibration embedded"),
+        (["r2-separate"], "2 x 1 accelerated, calibration separate"),
+        (["r2-uncalibrated"], "2 x 1 accelerated, calibration other"),
+        (["partial-fourier-both"], "7 of 8 partitions, 9 of 12 lines"),
+        (["slices", "averages", "repetitions"], "8 slices (2D), 2 averages, 3 repetitions"),
+    ],
+)
+def test_what_the_header_announces_is_said(tmp_path, variants, says):
+    scan = Scan((20, 20, 20), (8, 12, 8), coils=1, echo_times_s=(0.005,), fine_per_voxel=1)
+    simulate(tmp_path / "raw.h5", varied(scan, variants))
+    assert dict(check(tmp_path / "raw.h5"))["header says"] == says
+
+
+def test_an_asymmetric_echo_shows_where_k_0_is(tmp_path):
+    scan = Scan((20, 20, 20), (8, 8, 8), coils=1, echo_times_s=(0.005,), fine_per_voxel=1)
+    simulate(tmp_path / "raw.h5", varied(scan, ["asymmetric"]))
+    assert dict(check(tmp_path / "raw.h5"))["readouts"].endswith("x 12 samples, k = 0 at 4")
 
 
 def test_a_raw_file_without_echo_times_is_refused(raw, tmp_path):

@@ -224,8 +224,9 @@ def test_what_cannot_be_done_fails_in_one_line(raw, tmp_path, capsys, options, s
 
 @pytest.mark.parametrize(
     "arguments",
-    ["replay", "replay a.h5", "replay a.h5 -o b --set x", "replay a.h5 -o b --server here",
-     "serve --port many", "nonsense", "simulate a.h5 --echo-times soon"],
+    ["replay", "replay a.h5", "replay a.h5 c/a.h5 -o b", "replay a.h5 -o b --set x",
+     "replay a.h5 -o b --server here", "serve --port many", "nonsense",
+     "simulate a.h5 --echo-times soon"],
 )  # fmt: skip
 def test_wrong_use_is_told_from_failure(arguments, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

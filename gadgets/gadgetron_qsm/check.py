@@ -8,6 +8,7 @@ import platform
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree.ElementTree import Element
 
 import h5py
 import numpy as np
@@ -23,6 +24,7 @@ from gadgetron_qsm.mrd.safe_xml import local_name, parse_xml
 from gadgetron_qsm.settings import Settings
 
 PACKAGES = ("numpy", "scipy", "numba", "h5py", "ismrmrd", "gadgetron", "pydicom")
+LINES = (("partitions", "kspace_encode_step_2"), ("lines", "kspace_encode_step_1"))  # z, y
 TARGETS = ("qsm", "combine", "susceptibility", "deliver")
 
 Findings = Iterator[tuple[str, str]]  # what, and what was found
@@ -50,7 +52,7 @@ def _installation() -> Findings:
     yield "cupy", gpu
     yield "gadgetron server", shutil.which("gadgetron") or "not installed: serve and replay work"
     yield "configurations", ", ".join(configs.names())
-    yield "settings", "changed by --set KEY=VALUE or <property name= value=>:"
+    yield "settings", "changed by --set STAGE.KEY=VALUE or <property name= value=>:"
     yield from Settings.described()
 
 
@@ -62,25 +64,28 @@ def _configuration(subject: Path) -> Findings:
     externals = [e for e in root.iter() if local_name(e) == "external"]
     if not externals:
         raise QsmError("no external node: nothing in it calls gadgetron-qsm")
-    ours = False
-    for external in externals:
-        execute, connect = external.find("execute"), external.find("connect")
-        if (execute is None) == (connect is None):
-            raise QsmError("an external node needs either <execute> or <connect>")
-        if connect is not None:
-            yield "resident process", f"{connect.get('address', 'localhost')}:{connect.get('port')}"
-            ours = True
-        elif execute is not None and execute.get("name") == gadgets.__name__:
-            ours = True
-            target = execute.get("target")
-            if target not in TARGETS:
-                raise QsmError(f"target '{target}' is unknown; there are {', '.join(TARGETS)}")
-            yield "target", str(target)
+    ours = [found for external in externals if (found := _external(external))]
     if not ours:
         raise QsmError(f"no external node connects or executes {gadgets.__name__}")
+    yield from ours
     settings = Settings.from_properties(read_properties(text))
     changed = settings.model_dump(exclude_defaults=True)
     yield "settings", str(changed) if changed else "all default"
+
+
+def _external(external: Element) -> tuple[str, str] | None:
+    """What a node of the chain calls; None for somebody else's."""
+    execute, connect = external.find("execute"), external.find("connect")
+    if (execute is None) == (connect is None):
+        raise QsmError("an external node needs either <execute> or <connect>")
+    if connect is not None:
+        return "resident process", f"{connect.get('address', 'localhost')}:{connect.get('port')}"
+    if execute is None or execute.get("name") != gadgets.__name__:
+        return None
+    target = execute.get("target", "")
+    if target not in TARGETS:
+        raise QsmError(f"target '{target}' is unknown; there are {', '.join(TARGETS)}")
+    return "target", target
 
 
 def _raw(subject: Path) -> Findings:
@@ -96,21 +101,29 @@ def _raw(subject: Path) -> Findings:
     yield "matrix", " x ".join(map(str, geometry.matrix)) + " (slice, phase, read)"
     yield "voxel", " x ".join(f"{size:.3g}" for size in geometry.voxel_size) + " mm"
     yield "B0", np.array2string(np.array(geometry.b0_direction), precision=3) + " in the image"
-    yield "sampling", _sampling(header)
-    yield "readouts", f"{readouts} of {first.data.shape[0]} coils x {first.data.shape[1]} samples"
+    yield "header says", ", ".join(_announced(header)) or "every line once"
+    coils, samples = first.data.shape
+    shape = f"{coils} coils x {samples} samples, k = 0 at {first.head['center_sample']}"
+    yield "readouts", f"{readouts} of {shape}"
 
 
-def _sampling(header: Header) -> str:
+def _announced(header: Header) -> Iterator[str]:
+    """What of a plain scan is otherwise; whether all lines came, the header does not tell."""
     z, y = header.acceleration
-    apart = "separate" if header.calibration_apart else "embedded"
-    counted = {
-        "slices (2D)": header.slices or 1,
-        "averages": header.averages,
-        "repetitions": header.repetitions,
-    }
-    several = [f"{number} {name}" for name, number in counted.items() if number > 1]
-    accelerated = [f"{y} x {z} accelerated, calibration {apart}"] if (z, y) != (1, 1) else []
-    return ", ".join(accelerated + several) or "every line once"
+    if (z, y) != (1, 1):
+        mode = header.document.encoding[0].parallelImaging.calibrationMode
+        yield f"{y} x {z} accelerated, calibration {mode.value if mode else 'unknown'}"
+    for axis, (name, counter) in enumerate(LINES):
+        limit, lines = header.limit(counter), header.encoded_matrix[axis]
+        if (came := limit.maximum - limit.minimum + 1) < lines:
+            yield f"{came} of {lines} {name}"
+    for name, number in (
+        ("slices (2D)", header.slices or 1),
+        ("averages", header.averages),
+        ("repetitions", header.repetitions),
+    ):
+        if number > 1:
+            yield f"{number} {name}"
 
 
 def _series(subject: Path) -> Findings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +12,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
 
 from gadgetron_qsm import __version__
 from gadgetron_qsm.errors import QsmError, UsageError
@@ -35,8 +37,7 @@ def _list_variants(wanted: bool) -> None:
     if wanted:
         from gadgetron_qsm.phantom.variants import VARIANTS
 
-        for name, variant in VARIANTS.items():
-            screen.print(f"[bold]{name:22}[/bold] {variant.text}", highlight=False)
+        _print_pairs((name, variant.text) for name, variant in VARIANTS.items())
         raise typer.Exit
 
 
@@ -120,6 +121,8 @@ def replay(
 ) -> None:
     """Send raw files through the chain; several files get a folder each."""
     overrides = _overrides(settings)
+    if len({path.stem for path in raw}) < len(raw):
+        raise typer.BadParameter("files of one name would get one folder; replay them one by one")
     for path in raw:
         folder = output if len(raw) == 1 else output / path.stem
         _replay(path, folder, config=config, overrides=overrides, server=_address(server))
@@ -153,8 +156,7 @@ def check(
     """Tell whether a configuration, a raw file, a series or the installation is usable."""
     from gadgetron_qsm.check import check as check_subject
 
-    for what, found in check_subject(subject):
-        screen.print(f"[bold]{what:16}[/bold] {found}", highlight=False)
+    _print_pairs(check_subject(subject))
 
 
 def main() -> None:
@@ -170,7 +172,8 @@ def _simulate(path: Path, scan: Any, labels: Path | None, values: Path | None) -
     from gadgetron_qsm.phantom.simulation import simulate as simulate_scan
 
     with _bar(f"simulating {path.name}") as update:
-        simulate_scan(path, scan, labels, values, lambda fraction, _text: update(fraction))
+        truth = simulate_scan(path, scan, labels, values, lambda part, _text: update(part))
+    _print_line(f"written: {path}, {truth}")
 
 
 def _replay(path: Path, output: Path, **options: Any) -> None:
@@ -183,7 +186,20 @@ def _replay(path: Path, output: Path, **options: Any) -> None:
         )
     if accuracy:
         screen.print(accuracy_table(accuracy))
-    screen.print(f"written to {output}/: dicom, images.h5, report.json, picture.png")
+    _print_line(f"written to {output}/: dicom, images.h5, report.json, picture.png")
+
+
+def _print_line(text: str) -> None:
+    """Print as it is, and in one line, which a program may read."""
+    screen.print(text, markup=False, soft_wrap=True)
+
+
+def _print_pairs(pairs: Iterable[tuple[str, str]]) -> None:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    for what, text in pairs:
+        table.add_row(Text(what), Text(text))
+    screen.print(table)
 
 
 @contextmanager
@@ -211,4 +227,4 @@ def _address(server: str | None) -> tuple[str, int] | None:
 
 
 def _tell(host: str) -> Callable[[int], None]:
-    return lambda port: screen.print(f"gadgetron-qsm {__version__} listens on {host}:{port}")
+    return lambda port: _print_line(f"gadgetron-qsm {__version__} listens on {host}:{port}")

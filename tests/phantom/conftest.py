@@ -17,7 +17,6 @@ import pytest
 
 from gadgetron_qsm.phantom import Scan, simulate, varied
 
-NOISE_FLAG = 1 << 18
 NOT_IMAGE = sum(1 << flag - 1 for flag in (19, 23, 24, 26, 27, 28, 29, 30, 31))
 SMALL = {
     "voxel_size_mm": (6.0, 6.0, 10.0),
@@ -98,24 +97,17 @@ def read_rows(path: Path) -> Readouts:
 
 
 def read_back(path: Path) -> Recorded:
-    with h5py.File(path) as file:
-        rows = file["dataset/data"][:]
-    with np.load(path.with_name(f"{path.stem}_truth.npz")) as archive:
-        truth = dict(archive)
-    heads = rows["head"]
-    is_noise = heads["flags"] & np.uint64(NOISE_FLAG) != 0
-    coils = int(heads["active_channels"][0])
-    lines = np.array(
-        [line.view(np.complex64).reshape(coils, -1) for line in rows["data"]]
-    )  # (line, coil, sample)
-    idx = heads["idx"][~is_noise]
-    shape = (len(truth["echo_times_s"]), *truth["chi_ppm"].shape[:2], coils, lines.shape[-1])
+    rows = read_rows(path)
+    is_noise = rows.flagged(ismrmrd.ACQ_IS_NOISE_MEASUREMENT)
+    lines = np.array(rows.samples)  # (line, coil, sample)
+    heads, truth = rows.heads[~is_noise], rows.truth
+    idx = heads["idx"]
+    shape = (len(truth["echo_times_s"]), *truth["chi_ppm"].shape[:2], *lines.shape[1:])
     kspace = np.full(shape, np.nan, np.complex64)
-    kspace[idx["contrast"], idx["kspace_encode_step_2"], idx["kspace_encode_step_1"]] = lines[
-        ~is_noise
-    ]
+    places = idx["contrast"], idx["kspace_encode_step_2"], idx["kspace_encode_step_1"]
+    kspace[places] = lines[~is_noise]
     noise = lines[is_noise].swapaxes(0, 1)
-    return Recorded(heads[~is_noise], np.moveaxis(kspace, 3, 1), noise, truth)
+    return Recorded(heads, np.moveaxis(kspace, 3, 1), noise, truth)
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,13 @@ def test_the_command_takes_variants_that_combine(monkeypatch, tmp_path):
     assert header.sequenceParameters.TE == [20]
 
 
+def test_the_files_are_named_in_one_line_however_long(monkeypatch, tmp_path, capsys):
+    path = tmp_path / ("long" * 30) / "[a].h5"
+    assert not call(monkeypatch, path, "--coils", 1, "--voxel-size", 20, 20, 20)
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == f"written: {path}, {path.with_name('[a]_truth.npz')}"
+
+
 def test_the_command_refuses_a_wrong_name_in_one_line(monkeypatch, tmp_path, capsys):
     assert call(monkeypatch, tmp_path / "a.h5", "--variant", "nonsense") == 2
     error = capsys.readouterr().err

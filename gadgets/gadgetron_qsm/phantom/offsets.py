@@ -10,11 +10,7 @@ from numpy.typing import NDArray
 from gadgetron_qsm.phantom.sampling import Volume, normalised_axes
 
 TRANSMIT_RAD = 0.8
-SHIM_OFFSET_HZ, SHIM_LINEAR_HZ, SHIM_SQUARE_HZ = (
-    25.0,
-    20.0,
-    10.0,
-)  # at the edge of the field of view
+SHIM_HZ = (25.0, 20.0, 10.0)  # constant, linear, square, at the edge of the field of view
 MOST_FITTED = 200_000
 
 
@@ -57,7 +53,7 @@ def shim(field_hz: Volume, brain: NDArray[np.bool_], rng: np.random.Generator) -
     The residual has a few tens of Hz, centre-frequency offset included. An object without brain
     gets the residual alone.
     """
-    spread = np.repeat([SHIM_OFFSET_HZ, SHIM_LINEAR_HZ, SHIM_SQUARE_HZ], [1, 3, 6])
+    spread = np.repeat(SHIM_HZ, [1, 3, 6])
     residual = rng.uniform(-spread, spread)
     where = np.flatnonzero(brain)
     where = where[:: max(1, len(where) // MOST_FITTED)]
