@@ -7,8 +7,7 @@ from typing import Literal, get_args, get_origin
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from gadgetron_qsm import background, inversion
-from gadgetron_qsm.coils.mcpc3ds import mcpc3ds
+from gadgetron_qsm import background, coils, inversion
 from gadgetron_qsm.dicom.kinds import MAPS
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mask.brain import brain_mask
@@ -25,9 +24,13 @@ FIELDS = {
     for name, section in SECTIONS.items()
     for key, field in section.model_fields.items()
 }
-METHODS = {"background": background.METHODS, "inversion": inversion.METHODS}
+METHODS = {
+    "coils": {"auto": None, **coils.METHODS},
+    "background": background.METHODS,
+    "inversion": inversion.METHODS,
+}
 FED = [
-    ("coils", mcpc3ds),
+    *(("coils", method) for method in coils.METHODS.values()),
     ("mask", brain_mask),
     *(("background", method) for method in background.METHODS.values()),
     *(("inversion", method) for method in inversion.METHODS.values()),

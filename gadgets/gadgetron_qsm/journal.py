@@ -31,13 +31,14 @@ class Journal:
 
     @contextmanager
     def stage(self, name: str, **provenance: Any) -> Iterator[None]:
-        """Time a stage; what it refuses is told with the stage's name."""
+        """Time a stage, all its slices together; what it refuses is told with the stage's name."""
         start = time.perf_counter()
         try:
             yield
         except ValueError as error:
             raise QsmError(f"{name}: {error}") from error
-        self.timing_s[name] = round(time.perf_counter() - start, 3)
+        before = self.timing_s.get(name, 0.0)
+        self.timing_s[name] = round(before + time.perf_counter() - start, 3)
         if provenance:
             self.provenance[name] = provenance
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -58,10 +60,22 @@ def test_maps_are_the_sensitivities_up_to_a_phase_that_all_coils_share(nz, ny, l
     assert likeness(estimated, maps, ball(nz, ny)).min() > 0.995
 
 
-def test_maps_are_the_sensitivities_when_the_receivers_are_noisy():
+@pytest.mark.parametrize("told", [1.0, 0.0], ids=["known", "unknown"])
+def test_maps_are_the_sensitivities_when_the_receivers_are_noisy(told):
     centre, maps = calibration(32, 40, 16, noise=1.0)
-    estimated = espirit(centre, (32, 40), noise=1.0)
+    estimated = espirit(centre, (32, 40), noise=told)
     assert likeness(estimated, maps, ball(32, 40, 0.6)).min() > 0.98
+
+
+@pytest.mark.parametrize("shape", [(32, 40), (1, 40)], ids=["volume", "slice"])
+def test_noise_that_nobody_told_is_found_though_a_coil_is_not_connected(shape):
+    centre, _ = calibration(*shape, 16, noise=2.0)
+    centre = np.insert(centre, 3, 0, axis=0)
+    told, found = (espirit(centre, shape, noise=noise) for noise in (2.0, 0.0))
+    np.testing.assert_allclose(found[3], 0, atol=1e-5)
+    told, found = (np.linalg.norm(maps, axis=0) > 0 for maps in (told, found))
+    assert (told != found).mean() < 0.05
+    assert 0.2 < found.mean() < 0.8  # taken for signal, noise would be seen everywhere
 
 
 def test_maps_have_unit_norm_where_there_is_signal_and_are_0_far_from_it():
@@ -101,6 +115,26 @@ def test_the_scale_of_the_data_does_not_matter():
     centre, _ = calibration(16, 20, 12)
     plain = espirit(centre, (16, 20))
     np.testing.assert_allclose(espirit(1e-7 * centre, (16, 20)), plain, atol=1e-3)
+
+
+def test_few_coils_and_no_air_are_not_taken_for_noise():
+    z, y, x = grid(24, 26)
+    seen = np.stack([2 + z + 0.4j * y + 0.1 * x, 2 - z + 1j * y])
+    image = 1 + 0.4 * np.cos(5 * y) * np.sin(4 * z + x)
+    kspace = centred_fft((seen * image).astype(np.complex64), axes=[1, 2])
+    estimated = espirit(kspace[:, 4:20, 5:21], (24, 26))
+    maps = seen / np.linalg.norm(seen, axis=0)
+    assert likeness(estimated, maps, np.ones(z.shape, bool)).min() > 0.9
+
+
+def test_a_large_calibration_region_needs_little_more_memory_than_the_maps():
+    lines = np.random.default_rng(0).standard_normal((4, 120, 110, 20, 2), np.float32)
+    lines = lines.view(np.complex64)[..., 0]
+    tracemalloc.start()
+    maps = espirit(lines, (120, 110), noise=1.0)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 5 * maps.nbytes
 
 
 def test_planes_of_noise_alone_have_no_map_when_the_noise_is_known():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.ingest.calibration import Calibration
+from gadgetron_qsm.ingest.calibration import REACH, Calibration
 from tests.raw_scan import random_complex
 
 
@@ -54,13 +54,36 @@ def test_echoes_that_are_whole_are_taken():
     assert calibration.block().shape[0] == 2
 
 
+def test_lines_that_come_again_are_averaged():
+    calibration, first = sent(range(-2, 2), range(-2, 2))
+    for factor in (2, 6):
+        calibration.add(factor * first[5:6], tuple(np.array([[0], [-1], [-1]])), np.zeros(1))
+    block = calibration.block()
+    np.testing.assert_allclose(block[0, :, 1, 1], 3 * first[5], rtol=1e-6)
+    np.testing.assert_array_equal(block[0, :, 1, 2], first[6])
+
+
+def test_no_more_than_what_calibrates_is_kept():
+    calibration, lines = sent(range(1), range(-300, 300), echoes=1)
+    calibration.add(lines[:1], tuple(np.array([[0], [65000], [0]])), np.zeros(1))
+    assert calibration.block().shape == (1, 2, 1, 2 * REACH + 1, 5)
+
+
+def test_only_echoes_that_came_take_memory():
+    calibration, lines = sent(range(-2, 2), range(-2, 2))
+    places = [np.full(16, 65535), *np.divmod(np.arange(16), 4) - np.array(2)]
+    calibration.add(lines, tuple(places), np.zeros(16))
+    assert calibration.block().shape[0] == 2
+
+
 def test_a_block_with_holes_is_refused():
     calibration, _ = sent(range(-2, 2), range(-2, 2), without=(1, 1))
+    calibration.add(random_complex(1, 2, 5), tuple(np.array([[1], [0], [0]])), np.zeros(1))
     with pytest.raises(QsmError, match="1 of 4 x 4 calibration lines are missing"):
         calibration.block()
 
 
 def test_a_block_beside_the_centre_is_refused():
     calibration, _ = sent(range(-2, 2), range(1, 5))
-    with pytest.raises(QsmError, match="one side of the centre"):
+    with pytest.raises(QsmError, match="one side of k = 0"):
         calibration.block()

@@ -58,6 +58,22 @@ def accelerated(mode="embedded"):
     return header(NZ, NY, NX, imaging=IMAGING.format(mode))
 
 
+def own_space(images, x=2 * NX):
+    """Header and lines of a calibration scan of `x` samples in an encoding space of its own."""
+    head = accelerated()
+    own = head.text.split("<encoding>")[1].split("</encoding>")[0]
+    own = own.replace(f"<y>{NY}</y>", f"<y>{len(CENTRE)}</y>")
+    own = own.replace(f"<matrixSize><x>{2 * NX}</x>", f"<matrixSize><x>{x}</x>")
+    text = head.text.replace("</encoding>", f"</encoding><encoding>{own}</encoding>")
+    calibration = []
+    for line in lines_of(oversampled(images)):
+        if ky(line) in CENTRE:
+            other = changed(line, flags=flag(20), encoding_space_ref=1)
+            other.head["idx"]["kspace_encode_step_1"] -= CENTRE[0]
+            calibration.append(other)
+    return type(head).parse(text), calibration
+
+
 def off(result, images):
     """Error relative to the images."""
     return np.linalg.norm(result.data - images) / np.linalg.norm(images)
@@ -73,29 +89,28 @@ def test_lines_left_out_come_back_by_grappa(images, alternate, kernels):
     assert len(result.kernels) == 1
 
 
-def test_a_separate_calibration_scan_does_it_as_well(images):
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_separate_calibration_scan_does_it_as_well_wherever_it_comes(images, behind):
     calibration = [
         changed(line, flags=flag(20))
         for line in lines_of(oversampled(images))
         if ky(line) in CENTRE
     ]
-    lines = every_second(images, with_centre=False)
-    assert off(assembled([*calibration, *lines], accelerated("separate")), images) < GOOD
+    lines = list(every_second(images, with_centre=False))
+    sent = [*lines, *calibration] if behind else [*calibration, *lines]
+    assert off(assembled(sent, accelerated("separate")), images) < GOOD
+
+
+def test_a_calibration_scan_alone_is_no_scan(images):
+    calibration = [changed(line, flags=flag(20)) for line in lines_of(oversampled(images))]
+    with pytest.raises(QsmError, match="ended without a readout or image of the scan"):
+        assembled(calibration, accelerated("separate"))
 
 
 def test_a_calibration_scan_in_an_encoding_space_of_its_own_does_it_as_well(images):
-    head = accelerated()
-    own = head.text.split("<encoding>")[1].split("</encoding>")[0]
-    own = own.replace(f"<y>{NY}</y>", f"<y>{len(CENTRE)}</y>")
-    text = head.text.replace("</encoding>", f"</encoding><encoding>{own}</encoding>")
-    calibration = []
-    for line in lines_of(oversampled(images)):
-        if ky(line) in CENTRE:
-            other = changed(line, flags=flag(20), encoding_space_ref=1)
-            other.head["idx"]["kspace_encode_step_1"] -= CENTRE[0]
-            calibration.append(other)
+    head, calibration = own_space(images)
     lines = every_second(images, with_centre=False)
-    assert off(assembled([*calibration, *lines], type(head).parse(text)), images) < GOOD
+    assert off(assembled([*calibration, *lines], head), images) < GOOD
 
 
 def test_slices_come_back_one_by_one(images):
@@ -111,6 +126,40 @@ def test_slices_come_back_one_by_one(images):
     single = images[:, :, :1]
     assert off(result, np.concatenate([single, single], axis=2)) < GOOD
     assert len(result.kernels) == 2
+
+
+def test_a_calibration_scan_of_its_own_may_have_fewer_samples(images):
+    head, calibration = own_space(images, x=NX)
+    calibration = [changed(line, line.data[:, 4:12], center_sample=4) for line in calibration]
+    lines = every_second(images, with_centre=False)
+    assert off(assembled([*calibration, *lines], head), images) < GOOD
+
+
+def test_a_calibration_scan_of_another_field_of_view_is_refused(images):
+    head, calibration = own_space(images)
+    ours, theirs = head.text.split("</encoding><encoding>")
+    theirs = theirs.replace(f"<y>{3 * NY}</y>", f"<y>{4 * NY}</y>")
+    other = f"{ours}</encoding><encoding>{theirs}"
+    with pytest.raises(QsmError, match=r"calibration scan has a field of view .*scan both with"):
+        assembled([*calibration, *every_second(images)], type(head).parse(other))
+
+
+@pytest.mark.parametrize(("factor", "said"), [(-2, "-2 x 1"), (500, "500 x 1")])
+def test_accelerations_that_cannot_be_are_refused(images, factor, said):
+    text = accelerated().text.replace("_1>2</kspace", f"_1>{factor}</kspace")
+    with pytest.raises(QsmError, match=f"acceleration of {said}; correct it"):
+        assembled(every_second(images), type(accelerated()).parse(text))
+
+
+def test_an_acceleration_of_0_is_none(images):
+    text = accelerated().text.replace("_2>1</kspace", "_2>0</kspace")
+    head = type(accelerated()).parse(text)
+    assert off(assembled(every_second(images), head), images) < GOOD
+
+
+def test_half_of_the_lines_without_an_acceleration_in_the_header_are_refused(images):
+    with pytest.raises(QsmError, match=r"144 of 288 lines.*the header lacks its acceleration"):
+        assembled(every_second(images, with_centre=False), header(NZ, NY, NX))
 
 
 def test_without_calibration_lines_nothing_can_be_filled(images):
@@ -139,6 +188,21 @@ def test_lines_on_no_lattice_are_refused_unless_sense_is_asked_for(images):
     assert result.report["provenance"]["sense"]["method"] == "CG-SENSE, ESPIRiT"
     lost = np.linalg.norm(to_kspace(images)[:, :, ~keep]) / np.linalg.norm(images)
     assert off(result, images) < 0.85 * lost
+
+
+def test_sense_takes_no_lattice_that_was_cut_short(images):
+    lines = list(every_second(images))
+    assert off(assembled(lines, accelerated(), parallel_imaging="sense"), images) < GOOD
+    with pytest.raises(QsmError, match=r"lines are missing.*cut short; send it again"):
+        assembled(lines[:-30], accelerated(), parallel_imaging="sense")
+
+
+def test_what_sense_cannot_calibrate_is_refused_unless_the_settings_say_otherwise(images):
+    lines = list(every_second(images, with_centre=False))
+    with pytest.raises(QsmError, match=r"^sense: "):
+        assembled(lines, accelerated(), parallel_imaging="sense")
+    result = assembled(lines, accelerated(), parallel_imaging="sense", incomplete="warn")
+    assert any("what was not sampled is zero" in text for text in result.report["warnings"])
 
 
 def test_holes_are_filled_and_warned_of_where_the_settings_say_so(images):

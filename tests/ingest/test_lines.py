@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import ismrmrd
 import numpy as np
 import pytest
@@ -11,8 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.ingest import coil_images
-from gadgetron_qsm.settings import KSpaceSettings
 from tests.raw_scan import (
     COILS,
     ECHOES,
@@ -27,7 +23,6 @@ from tests.raw_scan import (
     oversampled,
     random_complex,
     readout,
-    repetitions,
     to_kspace,
 )
 
@@ -103,10 +98,37 @@ def test_a_scan_without_noise_lines_is_taken_as_it_is_with_a_warning(lines):
     assert "no noise readouts" in result.report["warnings"][0]
 
 
-def test_a_dead_receiver_is_named(lines):
-    noise = random_complex(COILS, 100) * [[1], [0]]
-    with pytest.raises(QsmError, match=r"noise readouts cannot be used: receivers \[1\]"):
-        assembled([readout(noise, flag(19)), *lines])
+def test_a_dead_receiver_is_named_and_left_out(lines, images):
+    noise = random_complex(COILS, 4000) / np.sqrt(2) * [[1], [0]]
+    result = assembled([readout(noise, flag(19)), *lines])
+    assert any("receivers [1] have no noise" in text for text in result.report["warnings"])
+    np.testing.assert_allclose(result.data[:, 0], images[:, 0], atol=0.1)
+    assert not result.data[:, 1].any()
+
+
+def test_a_noise_scan_without_noise_is_refused(lines):
+    with pytest.raises(QsmError, match="noise readouts cannot be used"):
+        assembled([readout(np.zeros((COILS, 100)), flag(19)), *lines])
+
+
+def test_echoes_that_look_mirrored_are_told():
+    backwards = [
+        changed(line, line.data[:, ::-1], center_sample=7)
+        if line.head["idx"]["contrast"] == 1
+        else line
+        for line in lines_of(oversampled(sided()))
+    ]
+    told = [
+        any("echoes 2 look mirrored" in text for text in assembled(sent).report["warnings"])
+        for sent in (backwards, lines_of(oversampled(sided())))
+    ]
+    assert told == [True, False]
+
+
+def sided():
+    """Images of two coils on opposite sides along x."""
+    side = np.linspace(0, 1, 8)
+    return random_complex(ECHOES, 1, 4, 6, 8) * np.stack([side, 1 - side])[:, None, None, :]
 
 
 def test_lines_read_backwards_are_turned_and_warned_of(lines, images):
@@ -118,7 +140,18 @@ def test_lines_read_backwards_are_turned_and_warned_of(lines, images):
     ]
     result = assembled(backwards)
     assert_same(result, images)
-    assert [w for w in result.report["warnings"] if "bipolar" in w]
+    assert [w for w in result.report["warnings"] if "no echo lies between two" in w]
+
+
+def test_an_echo_of_lines_read_both_ways_is_warned_of_and_not_corrected(lines, images):
+    mixed = [
+        changed(line, line.data[:, ::-1], flags=flag(22), center_sample=7) if number % 3 else line
+        for number, line in enumerate(lines)
+    ]
+    result = assembled(mixed)
+    assert_same(result, images)
+    assert [w for w in result.report["warnings"] if "read forwards and backwards" in w]
+    assert "odd_even_phase" not in result.report["provenance"]
 
 
 def test_samples_to_be_discarded_are_not_used(lines, images):
@@ -150,6 +183,13 @@ def test_an_asymmetric_echo_is_filled_with_zeros_on_its_short_side(images):
     assert_same(assembled(short), expected)
 
 
+def test_one_short_line_makes_an_asymmetric_echo(lines):
+    short = changed(lines[0], lines[0].data[:, 6:], center_sample=2)
+    for sent in ([short, *lines[1:]], [*lines[1:], short]):
+        warnings = assembled(sent).report["warnings"]
+        assert [w for w in warnings if "asymmetric echoes" in w]
+
+
 def test_oversampling_that_was_removed_before_is_not_removed_again(images):
     assert_same(assembled(lines_of(to_kspace(images))), images)
 
@@ -171,85 +211,23 @@ def test_voxels_stay_as_acquired_where_the_console_would_interpolate(lines, imag
     assert (result.geometry.matrix, result.geometry.voxel_size) == ((4, 6, 8), (5, 3, 2))
 
 
-def test_echoes_that_are_set_to_be_reversed_are(lines, images):
+@pytest.mark.parametrize(("setting", "echo"), [("odd", 0), ("even", 1)])
+def test_echoes_that_are_set_to_be_reversed_are(lines, images, setting, echo):
     backwards = [
         changed(line, line.data[:, ::-1], center_sample=7)
-        if line.head["idx"]["contrast"] == 1
+        if line.head["idx"]["contrast"] == echo
         else line
         for line in lines
     ]
-    assert_same(assembled(backwards, reversed_echoes="even", odd_even="leave"), images)
-
-
-def repeated(images):
-    """Lines of a scan with a repetition for each of images (repetition, echo, coil, z, y, x)."""
-    for repetition, volume in enumerate(images):
-        for line in lines_of(oversampled(volume)):
-            head = line.head.copy()
-            head["idx"]["repetition"] = repetition
-            yield dataclasses.replace(line, head=head)
-
-
-def test_each_repetition_is_a_volume_of_its_own():
-    images = random_complex(3, ECHOES, COILS, 4, 6, 8)
-    results = repetitions(repeated(images), header(repetition=3))
-    assert [result.repetition for result in results] == [0, 1, 2]
-    for result, volume in zip(results, images, strict=True):
-        assert_same(result, volume)
-
-
-def test_a_repetition_comes_as_soon_as_the_next_begins():
-    images = random_complex(2, ECHOES, COILS, 4, 6, 8)
-    taken = []
-
-    def counted():
-        for line in repeated(images):
-            taken.append(line)
-            yield line
-
-    next(coil_images(counted(), header(repetition=2), KSpaceSettings(compression="none")))
-    assert len(taken) == 49
-
-
-def test_repetitions_that_alternate_are_refused():
-    lines = list(repeated(random_complex(2, ECHOES, COILS, 4, 6, 8)))
-    with pytest.raises(QsmError, match="lines of repetition 1 came after those of another"):
-        repetitions([*lines, lines[0]], header(repetition=2))
-
-
-def test_a_cut_short_repetition_does_not_lose_those_before():
-    lines = list(repeated(random_complex(2, ECHOES, COILS, 4, 6, 8)))
-    results = coil_images(lines[:-1], header(repetition=2), KSpaceSettings(compression="none"))
-    assert next(results).repetition == 0
-    with pytest.raises(QsmError, match="1 of 48 lines are missing"):
-        next(results)
-
-
-def sliced(images, order, gap_mm=6.0):
-    """Lines of a 2D scan: slices in the order of acquisition, each at its place."""
-    shape = images.shape
-    flat = images.transpose(0, 2, 1, 3, 4).reshape(-1, shape[1], 1, *shape[3:])
-    kspace = oversampled(flat).reshape(shape[0], shape[2], shape[1], shape[3], -1)
-    for slot, z in enumerate(order):
-        for ky, echo in np.ndindex(shape[3], shape[0]):
-            place = {"slice": slot, "kspace_encode_step_1": ky, "contrast": echo}
-            line = readout(kspace[echo, z, :, ky], **place)
-            yield changed(line, position=np.array((1, 2, 3)) + gap_mm * z * SLICE)
-
-
-@pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 2, 1, 3), (3, 2, 1, 0)])
-def test_slices_make_a_volume_in_the_order_of_their_places(order):
-    images = random_complex(ECHOES, COILS, 4, 6, 8)
-    result = assembled(sliced(images, order), header(z=1, slice=4))
+    result = assembled(backwards, reversed_echoes=setting, odd_even="leave")
     assert_same(result, images)
-    assert (result.geometry.matrix, result.geometry.voxel_size) == ((4, 6, 8), (6, 3, 2))
-    np.testing.assert_allclose(result.geometry.position, np.array((1, 2, 3)) + 12 * SLICE)
+    assert [w for w in result.report["warnings"] if "odd-even phase was left in" in w]
 
 
-def test_a_missing_slice_is_missed():
-    lines = sliced(random_complex(ECHOES, COILS, 4, 6, 8), (0, 1, 2))
-    with pytest.raises(QsmError, match="12 of 12 lines are missing"):
-        assembled(lines, header(z=1, slice=4))
+def test_lines_beyond_those_that_the_header_announces_are_used(lines, images):
+    result = assembled(lines, header(lines=(0, 3, 3)))
+    assert_same(result, images)
+    assert not [w for w in result.report["warnings"] if "partial Fourier" in w]
 
 
 def test_virtual_coils_hold_the_signal_of_the_coils():

@@ -43,6 +43,30 @@ def test_the_variance_grows_with_the_bandwidth_of_the_image():
     np.testing.assert_allclose(whitening[1], whitening[0] / 2, rtol=1e-5)
 
 
+@pytest.mark.parametrize("time_us", [0, -1, np.nan, np.inf])
+def test_without_sample_times_the_bandwidths_are_taken_as_equal(time_us):
+    data = random_complex(2, 4000)
+    for head in (LINE.head, changed(LINE, sample_time_us=2.0).head):
+        whitening = noise(data, sample_time_us=time_us).whitening(head)
+        np.testing.assert_array_equal(whitening, noise(data).whitening(LINE.head))
+    image = changed(LINE, sample_time_us=time_us).head
+    np.testing.assert_array_equal(noise(data, sample_time_us=2.0).whitening(image), whitening)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (random_complex(2, 10) * np.nan, "not finite"),
+        (random_complex(2, 10)[:, :0], "0 noise samples are too few"),
+        (random_complex(2, 10) * 0, "have no noise"),
+        (random_complex(1, 100).repeat(2, axis=0), "not positive definite"),
+    ],
+)
+def test_noise_that_cannot_whiten_is_refused(data, said):
+    with pytest.raises(QsmError, match=f"cannot be used: .*{said}.*; send those of the same coils"):
+        noise(data).whitening(LINE.head)
+
+
 @pytest.mark.parametrize("channels", [(0, 3), (3, 65), (65, 70)])
 def test_receivers_are_matched_by_the_channel_masks(channels):
     there = (0, 3, 65, 70)

@@ -31,6 +31,7 @@ from tests.raw_scan import (
     lines_of,
     oversampled,
     random_complex,
+    repetitions,
     to_kspace,
 )
 
@@ -82,7 +83,7 @@ def test_partial_fourier_that_the_header_announces_is_filled_with_zeros_and_warn
 
 
 def test_counters_beyond_the_matrix_are_refused(lines):
-    with pytest.raises(QsmError, match="line 6 lies outside the 6 encoded"):
+    with pytest.raises(QsmError, match="line 6 lies outside the 6 encoded; convert it again"):
         assembled(lines, header(lines=(0, 5, 2)))
 
 
@@ -160,6 +161,20 @@ def test_what_was_not_acquired_is_empty_in_a_buffer_and_counts_as_missing(images
     recon.headers[2, 1, 0] = np.zeros((), ACQUISITION_HEADER)
     with pytest.raises(QsmError, match=r"^1 of 48 lines.* echo 1, partition 1, line 2"):
         assembled([ReconData([(recon, None)])])
+
+
+@pytest.mark.parametrize("axis", ["N", "S"])
+def test_repetitions_may_lie_along_any_axis_of_a_buffer(images, axis):
+    recon = buffer(images)
+    factors = (1, 2, 3)
+    data = np.concatenate([factor * recon.data for factor in factors], axis=5)
+    headers = np.concatenate([recon.headers] * len(factors), axis=3)
+    headers["idx"]["repetition"] = np.arange(len(factors))[:, np.newaxis]
+    if axis == "N":
+        data, headers = data.swapaxes(4, 5), headers.swapaxes(2, 3)
+    sent = ReconData([(ReconBuffer(data, headers, recon.sampling), None)])
+    for result, factor in zip(repetitions([sent]), factors, strict=True):
+        assert_same(result, factor * images)
 
 
 def test_buffers_of_another_encoding_space_are_set_aside(images):

@@ -6,7 +6,12 @@ import pytest
 from gadgetron_qsm.coils.mcpc3ds import mcpc3ds
 from gadgetron_qsm.field.echo_fit import weighted_echo_fit
 from gadgetron_qsm.field.romeo import romeo
-from gadgetron_qsm.kspace.bipolar import OddEven, odd_even_phase, remove_odd_even
+from gadgetron_qsm.kspace.bipolar import (
+    OddEven,
+    mirrored_echoes,
+    odd_even_phase,
+    remove_odd_even,
+)
 from gadgetron_qsm.kspace.fourier import centred_fft, centred_ifft, crop_centre
 from tests.analytic import OBLIQUE, ball, coordinates, sphere_field
 
@@ -130,6 +135,13 @@ def test_a_centre_frequency_far_off_leaves_the_smallest_constant_of_uneven_echoe
     assert largest_error(estimate(images, times), TRUE) < 0.03
 
 
+@pytest.mark.parametrize("times", [TE_S, (3e-3, 8e-3, 11e-3)], ids=["even", "uneven"])
+@pytest.mark.parametrize("scale", [1e-12, 1e12])
+def test_the_scale_of_the_images_does_not_matter(scale, times):
+    images = bipolar(monopolar(times=times))
+    assert largest_error(estimate(np.float32(scale) * images, times), TRUE) < 0.03
+
+
 def test_the_centre_of_k_space_gives_the_same():
     kspace = centred_fft(bipolar(monopolar()), axes=[2, 3, 4])
     for axis, n in enumerate((12, 15, 16), start=2):
@@ -218,3 +230,14 @@ def test_echoes_that_do_not_enclose_one_of_the_other_direction_are_refused(backw
 def test_images_without_signal_are_refused():
     with pytest.raises(ValueError, match="no signal"):
         estimate(np.zeros((4, 1, 4, 4, 4), np.complex64))
+
+
+@pytest.mark.parametrize("nx", [16, 17])
+def test_echoes_that_were_not_turned_are_found(nx):
+    rng = np.random.default_rng(3)
+    coils = np.linspace(0.2, 1, nx) ** np.arange(3)[:, None, None, None]  # they see one side more
+    still = (coils * rng.uniform(1, 1.3, (4, 3, 5, 6, nx))).astype(np.complex64)
+    assert mirrored_echoes(still) == []
+    shift = 1 - nx % 2
+    still[1::2] = np.roll(still[1::2, ..., ::-1], shift, axis=-1)
+    assert mirrored_echoes(still) == [1, 3]

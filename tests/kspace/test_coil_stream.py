@@ -54,10 +54,19 @@ def test_lines_wait_for_the_centre_or_until_the_budget_is_used(lines, central, h
     assert came == [max(first, number) for number in range(10)]
 
 
-def test_the_energy_decides_how_many_virtual_coils_there_are(lines):
+@pytest.mark.parametrize("scale", [1e-6, 1, 1e6])
+def test_the_energy_decides_how_many_virtual_coils_there_are_in_any_unit(lines, scale):
     stream = CoilStream(COILS, method="svd", kept_energy=0.99)
-    assert through(stream, lines)[0][1].shape[1] == 3
-    assert stream.described()["virtual_coils"] == 3
+    assert through(stream, np.float32(scale) * lines)[0][1].shape[1] == 3
+    told = stream.described()
+    assert (told["virtual_coils"], told["chosen_by"]) == (3, "0.99 of the energy kept")
+
+
+def test_the_provenance_tells_where_the_number_of_virtual_coils_was_set(lines):
+    stream = CoilStream(COILS, method="svd", virtual_coils=2)
+    through(stream, lines)
+    told = stream.described()
+    assert (told["virtual_coils"], told["chosen_by"]) == (2, "number")
 
 
 def test_few_coils_are_left_as_they_are(lines):
@@ -68,6 +77,25 @@ def test_few_coils_are_left_as_they_are(lines):
 def test_not_more_than_half_of_the_coils_are_made_by_energy(image):
     stream = CoilStream(COILS, method="gcc", kept_energy=1.0)
     assert through(stream, image(80, COILS, NX))[0][1].shape[1] == 5
+    assert stream.described()["chosen_by"] == "half of the receivers"
+
+
+def test_noise_of_half_a_readout_is_not_taken_for_that_of_a_whole(image):
+    """Two sources, the second of them so weak that the noise of whole readouts would hide it."""
+    rng = np.random.default_rng(1)
+    sources = image(400, 2, NX) * np.array([[10], [0.15]])
+    noise = rng.normal(scale=np.sqrt(0.1 / 2), size=(2, 400, COILS, NX))
+    basis = np.linalg.qr(image(COILS, COILS))[0]
+    seen = (basis[:, :2] @ sources + noise[0] + 1j * noise[1]).astype(np.complex64)
+    number = {}
+    for acquired in (0.1, 1.0):
+        stream = CoilStream(
+            COILS, whitening=np.eye(COILS, dtype=np.complex64), method="svd", kept_energy=0.9999
+        )
+        list(stream.add(seen, None, 0, acquired))
+        list(stream.end())
+        number[acquired] = stream.described()["virtual_coils"]
+    assert number[0.1] > number[1.0]
 
 
 def test_matrices_whiten_lines_that_were_compressed(lines, image):

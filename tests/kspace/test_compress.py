@@ -111,6 +111,13 @@ def test_unknown_noise_is_that_of_the_weakest_direction(scale):
     assert matrices_of(noisy, kept_energy=0.98, noise=None).shape[1] == 2
 
 
+def test_unknown_noise_is_told_though_coils_are_not_connected():
+    rng = np.random.default_rng(0)
+    lines, _ = signal(rng, 3000, [4, 2], 12, 8)
+    noisy = np.insert(lines + normal(rng, *lines.shape), [3, 7], 0, axis=1)
+    assert matrices_of(noisy, kept_energy=0.98, noise=None).shape[1] == 2
+
+
 def test_the_number_has_an_upper_limit():
     lines = normal(np.random.default_rng(0), 50, 8, 16)
     assert matrices_of(lines, most=3).shape[1] == 3

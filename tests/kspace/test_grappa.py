@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
+import scipy.fft
 
-from gadgetron_qsm.kspace.fourier import centred_fft
+from gadgetron_qsm.kspace import grappa as module
 from gadgetron_qsm.kspace.grappa import grappa
-from gadgetron_qsm.kspace.kernels import Kernels
 from gadgetron_qsm.kspace.lattice import Lattice
 from gadgetron_qsm.kspace.sampling import calibration_region
+from tests.kspace.hybrid import CENTRE, SHAPE, block, head, pattern, points
 
-SHAPE, CENTRE = (26, 27), (18, 16)  # kz, ky
 LATTICES = [
     Lattice(cell, shift)
     for cell in itertools.product((1, 2, 3, 4), (1, 2, 3))
@@ -21,44 +22,6 @@ LATTICES = [
     if cell != (1, 1)
 ]
 EXACT = {"regularisation": 1e-7}
-
-
-def points(shape, *, coils=5, echoes=1, samples=3, count=3, seed=0):
-    """Hybrid space (echo, coil, kz, ky, x) of a few points; each coil sees each its own way."""
-    rng = np.random.default_rng(seed)
-    seen = rng.standard_normal((echoes, coils, count, 2)) @ (1, 1j)
-    waves = [
-        np.exp(2j * np.pi * np.outer(np.arange(n), rng.permutation(n)[np.arange(count) % n]) / n)
-        for n in shape
-    ]
-    plane = np.einsum("ecp,zp,yp->eczy", seen, *waves)
-    along_x = np.exp(0.3j * np.arange(samples))
-    return (plane[..., None] * along_x).astype(np.complex64)
-
-
-def head(shape=(30, 36, 12), coils=8, echoes=2):
-    """Hybrid space of an ellipsoid with contrast, seen by coils around it."""
-    z, y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij")
-    object_ = (z**2 + y**2 + x**2 / 2 < 0.6) * (1 + 0.3 * np.cos(4 * y + z) * np.sin(5 * x + z))
-    angles = 2 * np.pi * np.arange(coils) / coils
-    seen = [
-        np.exp(-((z - np.cos(a)) ** 2) - (y - np.sin(a)) ** 2 - 1j * (a + x + z * y))
-        for a in angles
-    ]
-    echo = [np.exp(1j * e * (y + z)) * np.exp(-0.2 * e) for e in range(echoes)]
-    images = object_ * np.array(seen) * np.array(echo)[:, None]
-    return centred_fft(images.astype(np.complex64), axes=[2, 3])
-
-
-def block(shape, size):
-    firsts = [n // 2 - s // 2 for n, s in zip(shape, size, strict=True)]
-    return tuple(slice(first, first + s) for first, s in zip(firsts, size, strict=True))
-
-
-def pattern(lattice, shape=SHAPE, centre=CENTRE):
-    sampled = lattice.lines(shape)
-    sampled[block(shape, np.minimum(centre, shape))] = True
-    return sampled
 
 
 def fill(full, sampled, acceleration, *, wanted=None, **options):
@@ -190,14 +153,6 @@ def test_weights_come_once_or_for_each_echo(per_echo, sets):
     assert len(kernels) == sets
 
 
-def test_weights_between_nodes_are_linear_and_beyond_them_constant():
-    line = np.zeros((1, 2), int)
-    weights = np.array([1, 3j], np.complex64).reshape(2, 1, 1, 1, 1)
-    kernels = Kernels(weights, np.array([1.0, 5.0]), line, line, (8, 8))
-    values = kernels.at(np.array([0, 1, 2, 3, 5, 7])).ravel()
-    np.testing.assert_allclose(values, [1, 1, 0.75 + 0.75j, 0.5 + 1.5j, 3j, 3j], atol=1e-6)
-
-
 def test_a_phase_of_an_echo_is_kept():
     full = head()
     sampled = pattern(Lattice((2, 2)), full.shape[2:4], (16, 16))
@@ -214,6 +169,21 @@ def test_samples_along_x_without_signal_stay_empty():
     assert np.isfinite(filled).all()
     assert not filled[..., :3].any()
     assert error(filled, full) < 0.03
+
+
+def test_many_threads_need_no_more_memory_than_their_budget(monkeypatch):
+    full = points((64, 64), coils=6, echoes=2, samples=64)
+    sampled = pattern(Lattice((2, 2)), (64, 64))
+    expected = fill(full, sampled, (2, 2))
+    monkeypatch.setattr(module, "COPIES", full.nbytes // 16)
+    monkeypatch.setattr(module, "BUFFER", 2**16)
+    tracemalloc.start()
+    with scipy.fft.set_workers(8):
+        filled = fill(full, sampled, (2, 2))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most - full.nbytes < full.nbytes
+    np.testing.assert_allclose(filled, expected, atol=1e-4)
 
 
 def test_a_small_centre_leaves_less_than_half_of_the_error_of_zeros():

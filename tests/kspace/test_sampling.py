@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from gadgetron_qsm.kspace.sampling import (
+    CENTRE,
     calibration_region,
+    central,
     describe_missing,
     encoded_rectangle,
 )
@@ -40,3 +42,22 @@ def test_no_calibration_without_the_centre():
     sampled[3, 4] = False
     with pytest.raises(ValueError, match="centre of k-space was not sampled"):
         calibration_region(sampled)
+
+
+@pytest.mark.parametrize(
+    ("brightest", "first"),
+    [((60, 55), (36, 31)), ((3, 99), (0, 52)), ((98, 24), (74, 0))],
+    ids=["inside", "at the edges", "at others"],
+)
+def test_the_lines_around_the_brightest_are_kept(brightest, first):
+    lines = np.random.default_rng(0).standard_normal((2, 3, 122, 100, 4)).astype(np.complex64)
+    lines[(..., *brightest, slice(None))] *= 100
+    z, y = (slice(start, start + CENTRE) for start in first)
+    np.testing.assert_array_equal(central(lines), lines[:, :, z, y])
+    np.testing.assert_array_equal(central(lines[0]), lines[0, :, z, y])
+
+
+def test_an_axis_of_few_lines_is_kept_whole():
+    lines = np.ones((2, 3, 99, 4), np.complex64)
+    assert central(lines).shape == (2, 3, CENTRE, 4)
+    assert central(lines[:, :, :CENTRE]).shape == (2, 3, CENTRE, 4)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from gadgetron_qsm.arrays import Array, array_module
+from gadgetron_qsm.kspace.sampling import central
 
 REACH = 1  # planes to either side along x that share one subspace: few, as maps change along x
+ROWS_A_COLUMN = 4  # of the Gram matrix that tells the noise,
+COLUMNS = 256  # and columns of it at most
 KNOTS = 32  # along each axis, between which maps are interpolated
 TINY = float(np.finfo(np.float32).tiny)  # where there is no signal
 
@@ -27,8 +32,9 @@ def espirit(
 ) -> Array:
     """Estimate coil sensitivities with ESPIRiT, one map a coil.
 
-    calibration (coil, kz, ky, x) complex64: the fully sampled centre; shape (z, y) of the whole
-    matrix; noise: standard deviation of a complex sample, 1 for whitened receivers, 0 when unknown.
+    calibration (coil, kz, ky, x) complex64: the fully sampled centre, of which the `central` lines
+    are used; shape (z, y) of the whole matrix; noise: standard deviation of a complex sample, 1 for
+    whitened receivers; 0: unknown, what the windows' weakest direction has where it has least.
     Steps, plane by plane along x: the subspace that windows of `kernel` x `kernel` lines of all
     coils lie in, down to the singular values that noise makes, or `threshold` of what the strongest
     plane could make; at each place the vector (coil,) that projection on it keeps best, which is
@@ -40,16 +46,19 @@ def espirit(
     Uecker et al. 2014, doi:10.1002/mrm.24751.
     """
     size = _kernel(calibration, shape, kernel)
+    calibration = central(calibration)
     full = (*shape, calibration.shape[3])
     knots = [_knots(n) for n in full]
-    floor = _floor(calibration, size, noise, threshold)
+    floor = _floor(calibration, size, noise or _weakest(calibration, size), threshold)
     maps, eigenvalues = _on_knots(calibration, shape, knots, size, floor)
     for axis, n in enumerate(full):
         maps = _interpolate(maps, knots[axis], n, axis + 1)
         eigenvalues = _interpolate(eigenvalues, knots[axis], n, axis)
     xp = array_module(maps)
-    norm = xp.sqrt((maps.real**2 + maps.imag**2).sum(axis=0))
-    maps *= (eigenvalues > crop) / xp.maximum(norm, TINY)
+    power = xp.zeros(full, xp.float32)
+    for of_coil in maps:
+        power += of_coil.real**2 + of_coil.imag**2
+    maps *= (eigenvalues > crop) / xp.sqrt(xp.maximum(power, TINY))
     return maps
 
 
@@ -82,6 +91,28 @@ def _floor(calibration: Array, size: Kernel, noise: float, threshold: float) -> 
     power = (calibration.real**2 + calibration.imag**2).sum(axis=(0, 1, 2), dtype="float64").max()
     strongest = float(power) * planes * size[0] * size[1]
     return max(edge**2, threshold**2 * strongest, TINY)
+
+
+def _weakest(calibration: Array, size: Kernel) -> float:
+    """Noise that explains the smallest eigenvalue of a Gram matrix at any x.
+
+    Planes go together until they have the rows that tell it; coils that receive nothing at an x,
+    as when they are not connected, do not count there.
+    """
+    xp = array_module(calibration)
+    coils, *lines, samples = calibration.shape
+    side = max(1, math.isqrt(COLUMNS // coils))
+    window = min(side, size[0]), min(side, size[1])
+    rows = (lines[0] - window[0] + 1) * (lines[1] - window[1] + 1)
+    slabs = rows * samples // (ROWS_A_COLUMN * coils * math.prod(window))
+    found = []
+    for slab in xp.array_split(calibration, min(max(slabs, 1), samples, KNOTS), axis=-1):
+        alive = slab[slab.any(axis=(1, 2, 3))]
+        columns, seen = len(alive) * math.prod(window), rows * slab.shape[-1]
+        if 0 < columns < seen:
+            values = xp.linalg.eigvalsh(_gram(alive, window).reshape(columns, -1))
+            found.append(max(float(values[0]), 0.0) ** 0.5 / (seen**0.5 - columns**0.5))
+    return min(found, default=0.0)
 
 
 def _on_knots(

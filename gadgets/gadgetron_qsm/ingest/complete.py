@@ -17,6 +17,8 @@ from gadgetron_qsm.kspace.sampling import calibration_region, describe_missing
 from gadgetron_qsm.kspace.sense import sense
 from gadgetron_qsm.settings import KSpaceSettings
 
+MOST_ACCELERATED = 16  # along an axis; no scanner goes beyond
+
 Source = Callable[[], Array]
 Factors = tuple[int, int]
 
@@ -42,49 +44,59 @@ def complete(
         return []
     alike = bool((came == came[0]).all())
     first = came[:1] if alike else came  # one stands for all where all are alike
+    acceleration = _checked(acceleration)
     coverages = [find_coverage(sampled, announced, acceleration) for sampled in first]
-    irregular = settings.parallel_imaging == "sense" or _is_broken(
-        came, coverages, acceleration, settings, journal
-    )
+    by_sense = _needs_sense(came, coverages, acceleration, settings, journal)
     kernels: list[Kernels] = []
     for echo, (sampled, coverage) in enumerate(zip(first, coverages, strict=True)):
         echoes = slice(None) if alike else slice(echo, echo + 1)
-        if irregular:
-            wanted = coverage.wanted if coverage else announced
-            _sense(hybrid()[echoes], sampled, wanted, calibration, journal)
-        elif acceleration != (1, 1) and coverage:
+        wanted = coverage.wanted if coverage else announced
+        if by_sense:
+            _sense(hybrid()[echoes], sampled, wanted, calibration, settings, journal)
+        elif acceleration != (1, 1):
             with journal.stage("grappa", acceleration_zy=acceleration, kernels=settings.kernels):
-                kernels += grappa(
-                    hybrid()[echoes],
-                    sampled,
-                    coverage.wanted,
-                    acceleration,
-                    calibration=calibration,
-                    per_echo=settings.kernels == "each_echo",
-                )
+                each = settings.kernels == "each_echo"
+                some = hybrid()[echoes], sampled, wanted, acceleration
+                kernels += grappa(*some, calibration=calibration, per_echo=each)
         if coverage and coverage.elliptical:
             journal.provenance["kspace"]["elliptical_sampling"] = True
     return kernels
 
 
-def _is_broken(
+def _checked(acceleration: Factors) -> Factors:
+    """Return factors of the header, 0 being none; raise QsmError for those that cannot be."""
+    if not 0 <= min(acceleration) <= max(acceleration) <= MOST_ACCELERATED:
+        z, y = acceleration
+        raise QsmError(f"the MRD header has an acceleration of {y} x {z}; correct it")
+    return max(acceleration[0], 1), max(acceleration[1], 1)
+
+
+def _needs_sense(
     came: np.ndarray,
     coverages: Sequence[Coverage | None],
     acceleration: Factors,
     settings: KSpaceSettings,
     journal: Journal,
 ) -> bool:
-    """Tell whether lines are missing that should have come; raise QsmError when that is refused."""
+    """Tell whether SENSE fills what is missing: as it is asked for, or where GRAPPA cannot.
+
+    Raises QsmError when lines are missing that should have come, and the settings refuse that.
+    """
+    asked_for = settings.parallel_imaging == "sense"
     found = [coverage for coverage in coverages if coverage]
+    if asked_for and (len(found) < len(coverages) or acceleration == (1, 1)):
+        return True  # nobody knows what should have come
     if len(found) < len(coverages):
         text = f"the lines that came lie on no lattice of {acceleration[1]} x {acceleration[0]}"
         advice = "correct the header, or set kspace.parallel_imaging=sense for irregular sampling"
     elif all(coverage.whole for coverage in found):
-        return False
+        return asked_for
     else:
         missing = np.broadcast_to([coverage.missing for coverage in found], came.shape)
         text = describe_missing(missing, int(missing.sum() + came.sum()))
         advice = "send it again, or set kspace.incomplete=warn"
+        if acceleration == (1, 1) and missing.sum() >= came.sum() / 2:
+            advice += "; if all of it came, the header lacks its acceleration"
     if settings.incomplete == "refuse":
         raise QsmError(f"{text}; {advice}")
     journal.warn(text)
@@ -96,9 +108,13 @@ def _sense(
     sampled: np.ndarray,
     wanted: np.ndarray,
     calibration: Array | None,
+    settings: KSpaceSettings,
     journal: Journal,
 ) -> None:
-    """Fill what is missing from what the coils see; leave zeros where that cannot be calibrated."""
+    """Fill what is missing from what the coils see.
+
+    Where that cannot be calibrated zeros are left, or QsmError is raised, as the settings say.
+    """
     try:
         with journal.stage("sense"):
             if calibration is None:
@@ -108,5 +124,9 @@ def _sense(
             sensitivities = espirit(calibration[0], hybrid.shape[2:4], noise=noise)
             reached = sense(hybrid, sampled, sensitivities, wanted=wanted)
         journal.provenance["sense"] = {"method": "CG-SENSE, ESPIRiT", **reached._asdict()}
+        filled = int((wanted & ~sampled).sum())
+        journal.warn(f"{filled} of {int(wanted.sum())} lines were not sampled: SENSE filled them")
     except QsmError as error:
+        if settings.incomplete == "refuse":
+            raise
         journal.warn(f"what was not sampled is zero: {error}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -12,10 +12,11 @@ from gadgetron_qsm.data import CoilImages
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.ingest.calibration import Calibration
 from gadgetron_qsm.ingest.kinds import REVERSE, Kind
+from gadgetron_qsm.ingest.readouts import Extent, Sampling, extent, misfit, whole_readout
 from gadgetron_qsm.ingest.volume import Volume, counters
 from gadgetron_qsm.journal import Journal
 from gadgetron_qsm.kspace.coil_stream import CoilStream
-from gadgetron_qsm.kspace.readout import forward, transform_readouts
+from gadgetron_qsm.kspace.readout import transform_readouts
 from gadgetron_qsm.mrd.header import Header, fingerprint
 from gadgetron_qsm.mrd.messages import ACQUISITION_HEADER, Acquisition, Record
 from gadgetron_qsm.settings import KSpaceSettings
@@ -28,13 +29,10 @@ class _Alike(NamedTuple):
     """What readouts of one batch share."""
 
     kind: Kind
-    samples: int
-    center: int
-    discard: tuple[int, int]
-    reverse: bool
+    sampling: Sampling
 
 
-_Tag = tuple[_Alike, tuple[float, float], np.ndarray]
+_Tag = tuple[_Alike, Extent, np.ndarray]
 
 
 class Intake:
@@ -68,7 +66,7 @@ class Intake:
         if kind is Kind.IMAGE and not self._scan:
             self._scan = fingerprint(readout.head, "readouts")
         coils = len(readout.data)
-        if coils != self._coils.received:
+        if coils != self._coils.received or not coils:
             raise QsmError(
                 f"a readout has {coils} coils, the first one {self._coils.received}; "
                 "send the scan with one coil selection"
@@ -94,50 +92,51 @@ class Intake:
         if self._settings.reversed_echoes != "flagged":
             second = head["idx"]["contrast"] % 2 == 1
             reverse = bool(second == (self._settings.reversed_echoes == "even"))
-        return _Alike(
-            kind,
+        sampling = Sampling(
             int(head["number_of_samples"]),
             int(head["center_sample"]),
             (int(head["discard_pre"]), int(head["discard_post"])),
             reverse,
+            int(head["encoding_space_ref"]),
         )
+        return _Alike(kind, sampling)
 
     def _flush(self, alike: _Alike) -> None:
         readouts = self._batches.pop(alike)
         heads = np.empty(len(readouts), ACQUISITION_HEADER)
         for index, readout in enumerate(readouts):  # np.array would promote 33 fields each time
             heads[index] = readout.head
-        try:
-            lines, extent = self._transformed([readout.data for readout in readouts], alike)
-        except ValueError as error:
-            raise QsmError(f"the raw data does not fit its header: {error}") from error
         _, kz, ky = counters(heads, self._header)
         central = int(((np.abs(kz) < CENTRAL) & (np.abs(ky) < CENTRAL)).sum())
-        self._place(self._coils.add(lines, (alike, extent, heads), central))
+        lines, reach = self._transformed([readout.data for readout in readouts], alike.sampling)
+        acquired = min(1.0, reach[1] - reach[0])
+        self._place(self._coils.add(lines, (alike, reach, heads), central, acquired))
 
-    def _transformed(
-        self, readouts: list[np.ndarray], alike: _Alike
-    ) -> tuple[Array, tuple[float, float]]:
+    def _transformed(self, readouts: list[np.ndarray], sampling: Sampling) -> tuple[Array, Extent]:
         """Return lines (line, coil, x), and the extent of their readouts (see Volume.add)."""
-        _, samples, center, discard, reverse = alike
-        encoded, kept = self._header.encoded_matrix[2], self._header.native_volume[0][2]
-        if max(center, samples - center) <= (kept + 1) // 2:
-            encoded = kept  # somebody before us has taken off the oversampling
-        lines = transform_readouts(
-            readouts, encoded, kept, center_sample=center, discard=discard, reverse=reverse
-        )
-        first, stop, center = forward(samples, center, discard, reverse)
-        return lines, ((first - center) / encoded, (stop - 1 - center) / encoded)
+        encoded, kept = whole_readout(self._header, sampling)
+        try:
+            lines = transform_readouts(
+                readouts,
+                encoded,
+                kept,
+                center_sample=sampling.center,
+                discard=sampling.discard,
+                reverse=sampling.reverse,
+            )
+        except ValueError as error:
+            raise misfit(error) from error
+        return lines, extent(sampling, encoded)
 
     def _place(self, ready: Iterable[tuple[Array, _Tag]]) -> None:
-        for lines, (alike, extent, heads) in ready:
+        for lines, (alike, reach, heads) in _compressed(ready):
             if alike.kind is Kind.CALIBRATION:
                 slices = heads["idx"]["slice"].astype(int)
                 self._calibration.add(lines, counters(heads, self._header), slices)
             else:
                 if self._volume is None:  # not before: now the number of virtual coils is known
                     self._volume = self._new_volume(lines.shape[1])
-                self._volume.add(lines, heads, extent=extent, reverse=alike.reverse)
+                self._volume.add(lines, heads, extent=reach, reverse=alike.sampling.reverse)
 
     def _new_volume(self, coils: int) -> Volume:
         journal = Journal()
@@ -148,3 +147,10 @@ class Intake:
             **self._coils.described(),
         }
         return Volume(self._header, self._settings, coils, journal)
+
+
+def _compressed(ready: Iterable[tuple[Array, _Tag]]) -> Iterator[tuple[Array, _Tag]]:
+    try:
+        yield from ready
+    except ValueError as error:
+        raise QsmError(f"{error}; set kspace.compression=none") from error

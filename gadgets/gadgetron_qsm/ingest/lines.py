@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -13,6 +14,8 @@ from gadgetron_qsm.ingest.noise import NO_NOISE, Noise
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.messages import Acquisition, Record
 from gadgetron_qsm.settings import KSpaceSettings
+
+log = logging.getLogger(__name__)
 
 ONE_VOLUME = ("phase", "set")
 
@@ -47,13 +50,20 @@ class Lines:
             self._check(readout.head)
             if kind is Kind.IMAGE and self._repetition != readout.head["idx"]["repetition"]:
                 if self.started:
-                    yield self.finish()
+                    yield self._finish()
                 self._begin(int(readout.head["idx"]["repetition"]))
             if self._intake is None:
                 self._intake = self._start(readout.head)
             self._intake.add(kind, readout)
 
-    def finish(self) -> CoilImages:
+    def end(self) -> Iterator[CoilImages]:
+        """Give the last repetition; raise QsmError behind it when others never came."""
+        images = self._finish()
+        missing = missing_repetitions(len(self._ended), self._header)
+        yield _warned(images, missing) if self._settings.incomplete == "warn" else images
+        refuse_or_warn(missing, self._settings)
+
+    def _finish(self) -> CoilImages:
         """End the repetition under way; raise QsmError when there is none, or it is incomplete."""
         if self._intake is None or self._repetition is None:
             raise QsmError("the stream ended without a readout or image of the scan")
@@ -63,8 +73,7 @@ class Lines:
         except QsmError as error:
             which = f"repetition {self._repetition + 1}: " if self._repetition else ""
             raise QsmError(f"{which}{error}") from error
-        warnings = [*self._warnings, *images.report["warnings"]]
-        return replace(images, report={**images.report, "warnings": warnings})
+        return _warned(images, self._warnings)
 
     def _begin(self, repetition: int) -> None:
         if repetition in self._ended:
@@ -84,11 +93,43 @@ class Lines:
         whitening = self._noise.whitening(head)
         if whitening is None:
             self._warnings.append(NO_NOISE)
+        if self._noise.silent:
+            self._warnings.append(
+                f"receivers {self._noise.silent} have no noise: taken as not connected and left out"
+            )
         return Intake(self._header, self._settings, int(head["active_channels"]), whitening)
 
     def _check(self, head: Record) -> None:
         for counter in ONE_VOLUME:
             if head["idx"][counter]:
                 raise QsmError(f"the scan has several of {counter}; send a single one")
-        if self._header.slices is None and head["idx"]["slice"]:
+        number, slices = int(head["idx"]["slice"]), self._header.slices
+        if slices is None and number:
             raise QsmError("the 3D scan has several slabs; send one slab at a time")
+        if slices is not None and number >= slices:
+            raise QsmError(
+                f"a readout is of slice {number + 1}, but the MRD header announces {slices}; "
+                "correct its encodingLimits"
+            )
+
+
+def missing_repetitions(came: int, header: Header) -> list[str]:
+    """Say how many of the repetitions that the header announces are missing, if any."""
+    announced = header.repetitions
+    if came >= announced:
+        return []
+    return [f"{announced - came} of {announced} repetitions are missing: the scan was cut short"]
+
+
+def refuse_or_warn(missing: list[str], settings: KSpaceSettings) -> None:
+    """Log what is missing of a stream that has ended; raise QsmError when that is refused."""
+    for text in missing:
+        if settings.incomplete == "refuse":
+            raise QsmError(f"{text}; send it again, or set kspace.incomplete=warn")
+        log.warning("%s", text)
+
+
+def _warned(images: CoilImages, warnings: list[str]) -> CoilImages:
+    """Images with more warnings in front of those that they have."""
+    warnings = [*warnings, *images.report["warnings"]]
+    return replace(images, report={**images.report, "warnings": warnings})

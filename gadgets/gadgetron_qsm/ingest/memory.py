@@ -20,7 +20,8 @@ def require(shape: tuple[int, int, int, int, int], limit_gb: float | None) -> No
 
     Raises QsmError when that is more than is free, or than `limit_gb` where it is given.
     """
-    needed = 8 * math.prod(shape) + WORKING_BYTES
+    volumes = (shape[0] + 1) * shape[1]  # the coils' sensitivities are as large as an echo
+    needed = 8 * volumes * math.prod(shape[2:]) + WORKING_BYTES
     free = limit_gb * 1e9 if limit_gb else free_bytes()
     plan = (
         f"{shape[0]} echoes x {shape[1]} coils x {shape[2]} partitions x {shape[3]} lines x "

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.kspace.prewhiten import noise_covariance, whitening_matrix
 from gadgetron_qsm.mrd.messages import Acquisition, Record
 
+SILENT = 1e-12  # of the strongest noise: a receiver that is not connected
 NO_NOISE = "no noise readouts before the image: all coils' noise was taken as equal, white"
 
 
 class Noise:
-    """Noise readouts as they come."""
+    """Noise readouts as they come.
+
+    `silent` are the numbers of the image's receivers that turned out to have no noise.
+    """
 
     def __init__(self) -> None:
+        self.silent: list[int] = []
         self._readouts: list[Acquisition] = []
 
     def add(self, readout: Acquisition) -> None:
@@ -39,14 +46,27 @@ class Noise:
             covariance = noise_covariance(np.concatenate([r.data for r in self._readouts], axis=1))
             rows = _receivers(head, image)
             covariance = covariance[np.ix_(rows, rows)] * _bandwidth_ratio(head, image)
-            return whitening_matrix(covariance)
+            return self._whitening(covariance)
         except ValueError as error:
-            raise QsmError(f"the noise readouts cannot be used: {error}") from error
+            raise QsmError(
+                f"the noise readouts cannot be used: {error}; send those of the same coils, or none"
+            ) from error
+
+    def _whitening(self, covariance: np.ndarray) -> np.ndarray:
+        """Whitening of the receivers that have noise; of the others it makes nothing."""
+        power = np.abs(np.diagonal(covariance))
+        live = power > SILENT * power.max()
+        if not live.any():
+            raise ValueError("they have no noise")
+        self.silent = np.flatnonzero(~live).tolist()
+        whitening = np.zeros(covariance.shape, np.complex64)
+        whitening[np.ix_(live, live)] = whitening_matrix(covariance[np.ix_(live, live)])
+        return whitening
 
 
 def _bandwidth_ratio(noise: Record, image: Record) -> float:
     times = float(noise["sample_time_us"]), float(image["sample_time_us"])
-    return times[0] / times[1] if min(times) > 0 else 1.0
+    return times[0] / times[1] if all(0 < time < math.inf for time in times) else 1.0
 
 
 def _receivers(noise: Record, image: Record) -> list[int]:
@@ -60,7 +80,7 @@ def _receivers(noise: Record, image: Record) -> list[int]:
         return list(range(coils))
     raise ValueError(
         f"they have {noise['active_channels']} coils and the image has {coils}, and the channel "
-        "masks do not tell which; send noise of the same coils, or none"
+        "masks do not tell which"
     )
 
 

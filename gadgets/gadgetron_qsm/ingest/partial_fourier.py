@@ -25,15 +25,15 @@ def fill_partial_fourier(
     readouts: Sequence[Range],
     samples: int,
     *,
-    slices: bool,
+    parts: Sequence[slice],
     method: str,
     journal: Journal,
 ) -> None:
     """Fill what was never to be acquired by POCS, or leave it with a warning.
 
     hybrid() is the data (echo, coil, kz, ky, x), asked for when it is needed; announced (kz, ky)
-    bool; readouts: range of kx that was acquired, of each echo, of `samples` along x. `slices`
-    says that kz counts slices; method is 'pocs' or 'zero'.
+    bool; readouts: range of kx that was acquired, of each echo, of `samples` along x. `parts` are
+    of kz, each a k-space of its own: the slices of a 2D scan. method is 'pocs' or 'zero'.
     """
     asymmetric = any(stop - first < samples - ROUNDING for first, stop in readouts)
     lines_left_out = not announced.all()
@@ -44,8 +44,6 @@ def fill_partial_fourier(
         return
     if not (asymmetric or lines_left_out):
         return
-    nz = len(announced)
-    parts = [slice(z, z + 1) for z in range(nz)] if slices else [slice(0, nz)]
     with journal.stage("partial_fourier", method="POCS"):
         for data, readout in zip(hybrid(), readouts, strict=True):
             for part in parts:

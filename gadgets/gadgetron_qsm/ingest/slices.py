@@ -7,21 +7,36 @@ from collections.abc import Mapping
 import numpy as np
 
 from gadgetron_qsm.arrays import Array
+from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.geometry import Geometry
+from gadgetron_qsm.journal import Journal
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.messages import Record
-from gadgetron_qsm.mrd.stacks import slice_order
+from gadgetron_qsm.mrd.stacks import TOGETHER_MM, slice_order
+
+NO_PLACES = "the slices are all in one place: taken in the order of their counter, without gaps"
 
 
-def stacked(header: Header, heads: Mapping[int, Record]) -> tuple[np.ndarray, Geometry]:
+def stacked(
+    header: Header, heads: Mapping[int, Record], journal: Journal
+) -> tuple[np.ndarray, Geometry]:
     """Return the order of the slices along slice_dir, and the geometry of the volume they make.
 
     heads: the head of a readout of each slice, by slice number. Voxels are as far apart as the
-    slices, gaps included. Raises QsmError when two are in one place, or not evenly spaced.
+    slices, gaps included. Raises QsmError when one is missing, two are in one place, or they are
+    not evenly spaced.
     """
-    numbers = sorted(heads)
-    order, spacing_mm = slice_order([heads[number] for number in numbers], "slices of the scan")
     matrix, fov_mm = header.native_volume
+    missing = matrix[0] - len(heads)
+    if missing:
+        raise QsmError(f"{missing} of {matrix[0]} slices are missing; send the scan again")
+    numbers = sorted(heads)
+    places = [np.dot(heads[number]["position"], heads[number]["slice_dir"]) for number in numbers]
+    if len(places) > 1 and np.ptp(places) < TOGETHER_MM:
+        journal.warn(NO_PLACES)
+        order, spacing_mm = np.arange(len(places)), None
+    else:
+        order, spacing_mm = slice_order([heads[number] for number in numbers], "slices of the scan")
     thickness_mm = fov_mm[0] / matrix[0]
     middle = heads[numbers[order[len(order) // 2]]]
     fov_mm = ((spacing_mm or thickness_mm) * matrix[0], *fov_mm[1:])

@@ -9,7 +9,7 @@ import numpy as np
 from gadgetron_qsm.data import CoilImages
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.ingest.kinds import is_calibration_alone
-from gadgetron_qsm.ingest.lines import Lines
+from gadgetron_qsm.ingest.lines import Lines, missing_repetitions, refuse_or_warn
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.messages import (
     Acquisition,
@@ -31,7 +31,8 @@ def coil_images(
 
     Takes acquisitions, buckets, ReconData, ImageArrays and images (complex, or pairs of magnitude
     and phase), one volume of several echoes. Texts and waveforms are passed over.
-    Raises QsmError when they are incomplete, mixed, or more than the header announces.
+    Raises QsmError when they are incomplete, mixed, or do not fit the header; of repetitions that
+    are missing at the end not before those that came were given.
     """
     lines = Lines(header, settings)
     images: list[Image] = []
@@ -48,10 +49,12 @@ def coil_images(
         raise QsmError(
             "the stream mixes readouts, images and image arrays; send the scan once, in one form"
         )
-    if images or of_arrays:
-        yield from repetitions_of_images(images or of_arrays, header)
+    if images := images or of_arrays:
+        yield from repetitions_of_images(images, header)
+        came = {int(image.head["repetition"]) for image in images}
+        refuse_or_warn(missing_repetitions(len(came), header), settings)
     else:
-        yield lines.finish()
+        yield from lines.end()
 
 
 def _readouts_of(message: Message) -> Iterator[Acquisition]:
@@ -78,8 +81,9 @@ def _buffered_lines(recon: ReconData) -> Iterator[Acquisition]:
 
 def _lines(buffer: ReconBuffer, space: int) -> Iterator[Acquisition]:
     headers = buffer.headers
-    for place in np.ndindex(headers.shape[::-1]):  # repetitions, wherever they are, one by one
-        at = place[::-1]
+    repetitions = headers["idx"]["repetition"].ravel(order="F")  # along any axis, but one by one
+    for number in np.argsort(repetitions, kind="stable"):
+        at = np.unravel_index(number, headers.shape, order="F")
         head = headers[at].copy()
         if head["number_of_samples"]:
             head["number_of_samples"] = buffer.data.shape[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from gadgetron_qsm.arrays import Array
@@ -11,10 +13,11 @@ from gadgetron_qsm.ingest import memory
 from gadgetron_qsm.ingest.calibration import Calibration
 from gadgetron_qsm.ingest.complete import complete
 from gadgetron_qsm.ingest.partial_fourier import acquired, fill_partial_fourier
+from gadgetron_qsm.ingest.readouts import Extent, misfit
 from gadgetron_qsm.ingest.slices import reorder, stacked
 from gadgetron_qsm.journal import Journal, rounded
 from gadgetron_qsm.kspace.assemble import KY, KZ, Assembly
-from gadgetron_qsm.kspace.bipolar import odd_even_phase, remove_odd_even
+from gadgetron_qsm.kspace.bipolar import mirrored_echoes, odd_even_phase, remove_odd_even
 from gadgetron_qsm.kspace.kernels import Kernels
 from gadgetron_qsm.kspace.sampling import encoded_rectangle
 from gadgetron_qsm.mrd.header import Header
@@ -38,15 +41,14 @@ class Volume:
         shape = (len(header.echo_times_s), coils, nz, ny, nx)
         memory.require(shape, settings.memory_gb)
         self._announced = self._rectangle((nz, ny))
+        self._parts = [slice(z, z + 1) for z in range(nz)] if self._flat else [slice(0, nz)]
         axes = (KY,) if self._flat else (KZ, KY)
         self._assembly = Assembly(shape, axes=axes, awaited=self._awaited())
         self._heads: dict[int, Record] = {}  # of one readout of each slice
-        self._reversed = np.zeros(shape[0], bool)
-        self._extents = np.zeros((shape[0], 2))  # of the readout about k = 0, in whole ones
+        self._directions = np.zeros((shape[0], 2), bool)  # read forwards, backwards
+        self._extents = np.tile([-1.0, 1.0], (shape[0], 1))  # that all readouts of an echo have
 
-    def add(
-        self, lines: Array, heads: np.ndarray, *, extent: tuple[float, float], reverse: bool
-    ) -> None:
+    def add(self, lines: Array, heads: np.ndarray, *, extent: Extent, reverse: bool) -> None:
         """Place lines (line, coil, x) by the counters of their heads (line,).
 
         `extent` is where the readouts begin and end about k = 0, in parts of a whole one.
@@ -57,30 +59,28 @@ class Volume:
         try:
             self._assembly.add(lines, (echo, slices if self._flat else kz + nz // 2, ky + ny // 2))
         except ValueError as error:
-            raise QsmError(f"the raw data does not fit its header: {error}") from error
-        self._extents[echo] = extent
-        self._reversed[echo] = reverse
+            raise misfit(error) from error
+        self._directions[echo, int(reverse)] = True
+        self._extents[echo, 0] = np.maximum(self._extents[echo, 0], extent[0])
+        self._extents[echo, 1] = np.minimum(self._extents[echo, 1], extent[1])
         for number in np.unique(slices).tolist():
-            self._heads.setdefault(number, heads[np.argmax(slices == number)])
+            head = self._heads.setdefault(number, heads[np.argmax(slices == number)])
+            if not np.isfinite(head["position"]).all():
+                raise QsmError(
+                    "the position of a readout is not finite; the converter did not fill it in"
+                )
 
     def finish(self, calibration: Calibration) -> CoilImages:
         """Fill what was left out, transform and correct; raise QsmError when it is incomplete."""
+        self._announced |= self._assembly.count.any(axis=0)
+        self._warn_of_fewer_averages()
         kernels = self._complete(calibration)
-        samples = self._assembly.data.shape[-1]
-        fill_partial_fourier(
-            self._assembly.hybrid,
-            self._announced,
-            [acquired(first, last, samples) for first, last in self._extents.tolist()],
-            samples,
-            slices=self._flat,
-            method=self._settings.partial_fourier,
-            journal=self._journal,
-        )
+        self._fill_partial_fourier()
         matrix, fov_mm = self._header.native_volume
         images = self._assembly.images(matrix[:2])
         first = self._heads[min(self._heads)]
         if self._flat:
-            order, geometry = stacked(self._header, self._heads)
+            order, geometry = stacked(self._header, self._heads, self._journal)
             reorder(images, order)
             kernels = [kernels[number] for number in order]
         else:
@@ -97,11 +97,9 @@ class Volume:
     def _complete(self, calibration: Calibration) -> list[list[Kernels]]:
         """Fill lines left out; return the kernels of each slice, or of the one volume."""
         came = self._assembly.count > 0
-        nz = len(self._announced)
-        parts = [slice(z, z + 1) for z in range(nz)] if self._flat else [slice(0, nz)]
         return [
             complete(
-                lambda part=part: self._assembly.hybrid()[:, :, part],  # type: ignore[misc]
+                partial(self._hybrid, part),
                 came[:, part],
                 self._announced[part],
                 self._header.acceleration,
@@ -109,26 +107,63 @@ class Volume:
                 settings=self._settings,
                 journal=self._journal,
             )
-            for number, part in enumerate(parts)
+            for number, part in enumerate(self._parts)
         ]
 
+    def _hybrid(self, part: slice) -> Array:
+        return self._assembly.hybrid()[:, :, part]
+
+    def _fill_partial_fourier(self) -> None:
+        samples = self._assembly.data.shape[-1]
+        fill_partial_fourier(
+            self._assembly.hybrid,
+            self._announced,
+            [acquired(first, last, samples) for first, last in self._extents.tolist()],
+            samples,
+            parts=self._parts,
+            method=self._settings.partial_fourier,
+            journal=self._journal,
+        )
+
     def _correct_bipolar(self, images: Array) -> None:
-        if not self._reversed.any() or self._reversed.all():
+        forwards, backwards = self._directions.T
+        if not (forwards.any() and backwards.any()):
+            self._warn_of_mirrored(images)
+            return
+        if (forwards & backwards).any():
+            self._journal.warn("echoes mix lines read forwards and backwards: expect ghosts")
             return
         if self._settings.odd_even == "leave":
             self._journal.warn("bipolar readouts: their odd-even phase was left in")
             return
         try:
-            found = odd_even_phase(images, self._header.echo_times_s, self._reversed.tolist())
+            found = odd_even_phase(images, self._header.echo_times_s, backwards.tolist())
         except ValueError as error:
             self._journal.warn(f"bipolar readouts: {error}")
             return
-        remove_odd_even(images, found, self._reversed.tolist())
+        remove_odd_even(images, found, backwards.tolist())
         self._journal.provenance["odd_even_phase"] = {
             "constant_rad": rounded(found.constant_rad),
             "slope_zyx_rad_per_fov": [rounded(slope) for slope in found.slope_rad],
         }
         self._journal.quality["odd_even_residual_rad"] = rounded(found.residual_rad)
+
+    def _warn_of_mirrored(self, images: Array) -> None:
+        mirrored = [str(echo + 1) for echo in mirrored_echoes(images)]
+        if mirrored:
+            self._journal.warn(
+                f"echoes {', '.join(mirrored)} look mirrored, as if read backwards; set "
+                "kspace.reversed_echoes=even (or odd) when the readouts are bipolar"
+            )
+
+    def _warn_of_fewer_averages(self) -> None:
+        count, averages = self._assembly.count, self._header.averages
+        fewer = int(((count > 0) & (count < averages)).sum())
+        if fewer:
+            self._journal.warn(
+                f"{fewer} of {np.count_nonzero(count)} lines came fewer than the {averages} times "
+                "that the header announces"
+            )
 
     def _rectangle(self, shape: tuple[int, int]) -> np.ndarray:
         """Lines (kz, ky) that the header announces; slices take the place of kz."""
@@ -136,6 +171,12 @@ class Volume:
         ranges = [(limit.minimum, limit.maximum, limit.center) for limit in limits]
         if self._flat:
             ranges[0] = (0, shape[0] - 1, shape[0] // 2)
+        for step, (minimum, maximum, center) in zip(STEPS, ranges, strict=True):
+            if not minimum <= center <= maximum:
+                raise QsmError(
+                    f"the MRD header has {step} from {minimum} to {maximum} about {center}, which "
+                    "does not lie between; correct its encodingLimits"
+                )
         return encoded_rectangle(shape, tuple(ranges))
 
     def _awaited(self) -> np.ndarray | None:

@@ -61,7 +61,7 @@ class Assembly:
             self.data[echo, :, kz, ky] = lines
             self.count[place] = 1
         if self._awaited is not None:
-            self._transform_complete(place)
+            self._transform_complete(place, self._awaited)
 
     def hybrid(self) -> Array:
         """Return the data (echo, coil, kz, ky, x), all of it in k-space along kz and ky."""
@@ -92,22 +92,21 @@ class Assembly:
         echo, kz, ky = place
         return set(zip(echo.tolist(), (kz if axis == KY else ky).tolist(), strict=True))
 
-    def _transform_complete(self, place: Place) -> None:
+    def _transform_complete(self, place: Place, awaited: NDArray[np.integer]) -> None:
         for axis in self._axes if self._axis is None else (self._axis,):
             for part in self._parts(axis, place):
-                if self._is_complete(axis, part):
+                if self._is_complete(axis, part, awaited):
                     self._axis = axis
                     self._transform(part, centred_ifft)
                     self._done.add(part)
             if self._axis is not None:
                 return
 
-    def _is_complete(self, axis: int, part: tuple[int, int]) -> bool:
-        assert self._awaited is not None  # noqa: S101 - asked only where it is known
+    def _is_complete(self, axis: int, part: tuple[int, int], awaited: NDArray[np.integer]) -> bool:
         echo, index = part
         along = (index, slice(None)) if axis == KY else (slice(None), index)
-        awaited = self._awaited[along]
-        return awaited.size > 1 and bool((self.count[(echo, *along)] >= awaited).all())
+        expected = awaited[along]
+        return expected.size > 1 and bool((self.count[(echo, *along)] >= expected).all())
 
     def _transform(self, part: tuple[int, int], transform: Callable[..., Array]) -> None:
         echo, index = part

@@ -15,6 +15,8 @@ SIGNAL = 0.2  # of the magnitude that one voxel in twenty exceeds
 OUTLIER = 3.0  # median deviations beyond which a voxel loses weight
 REWEIGHTINGS = 8
 FITTED = 200_000  # voxels that give the plane, of all that have signal
+CLEARLY = 1.05  # more: so much one of two images may resemble a third by chance
+MIRRORED = 32  # voxels along z and y that tell whether an echo is mirrored
 TINY = float(np.finfo(np.float32).tiny)  # where there is no signal
 
 Triple = tuple[int, int, int]
@@ -78,6 +80,24 @@ def remove_odd_even(images: Array, odd_even: OddEven, reversed_echoes: Sequence[
         images[echo] *= half.conj() if backwards else half
 
 
+def mirrored_echoes(images: Array) -> list[int]:
+    """Return the echoes that look more like the first one turned round along x than like it.
+
+    images (echo, coil, z, y, x). Where coils see different sides these were read backwards, and
+    their samples are still in that order. Magnitudes are compared, all coils together.
+    """
+    xp = array_module(images)
+    step = (slice(None), *(slice(None, None, max(1, n // MIRRORED)) for n in images.shape[2:4]))
+    first = xp.abs(images[0][step])
+    turned = xp.roll(first[..., ::-1], 1 - images.shape[-1] % 2, axis=-1)  # about voxel n//2
+    mirrored = []
+    for echo in range(1, len(images)):
+        magnitude = xp.abs(images[echo][step])
+        if float((magnitude * turned).sum()) > CLEARLY * float((magnitude * first).sum()):
+            mirrored.append(echo)
+    return mirrored
+
+
 def _ramp(images: Array, constant: float, slopes: Sequence[float]) -> Array:
     """Phasors (z, y, x) of a phase of `slopes` over the field of view, `constant` at voxel n//2."""
     xp = array_module(images)
@@ -114,12 +134,12 @@ def _deviation(images: Array, triple: Triple, place: float, turns: int) -> Array
     product = _product(images, before, middle)
     if turns == 2:
         product *= _product(images, after, middle)
-    else:
-        growth = _product(images, before, after)
-        phase = romeo(xp.angle(growth)[None], xp.sqrt(xp.abs(growth))[None], [1.0])[0]
-        product *= xp.exp(-1j * np.float32(place) * phase)
-        product *= _free_turn(product, place)
-    return product / xp.maximum(xp.abs(product), TINY) ** np.float32(1 - 0.5 / turns)
+        return _rooted(product)
+    growth = _product(images, before, after)
+    phase = romeo(xp.angle(growth)[None], xp.abs(growth)[None], [1.0])[0]
+    product *= xp.exp(-1j * np.float32(place) * phase)
+    product *= _free_turn(product, place)
+    return product
 
 
 def _free_turn(phasors: Array, place: float) -> complex:
@@ -131,9 +151,17 @@ def _free_turn(phasors: Array, place: float) -> complex:
 
 
 def _product(images: Array, conjugate: int, echo: int) -> Array:
+    """Phase from one echo to another (z, y, x), all coils together, with the signal's magnitude."""
     product = array_module(images).zeros(images.shape[2:], images.dtype)
     for one, other in zip(images[conjugate], images[echo], strict=True):
         product += one.conj() * other
+    return _rooted(product)
+
+
+def _rooted(product: Array) -> Array:
+    """Take the root of the magnitude: products of more would leave the range of float32."""
+    xp = array_module(product)
+    product /= xp.sqrt(xp.maximum(xp.abs(product), TINY))
     return product
 
 
@@ -163,7 +191,7 @@ def _fit_plane(phasors: Array, turns: int) -> OddEven:
 def _slope(phasors: Array, axis: int) -> float:
     """Phase (rad) over the field of view, by that from voxel to voxel."""
     x = array_module(phasors).moveaxis(phasors, axis, 0)
-    return len(x) * float(np.angle(complex((x[1:] * x[:-1].conj()).sum())))
+    return len(x) * float(np.angle(complex((x[1:] * x[:-1].conj()).sum(dtype="complex128"))))
 
 
 def _rest(phasors: Array, design: Array, plane: Array) -> Array:

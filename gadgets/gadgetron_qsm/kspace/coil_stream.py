@@ -43,22 +43,30 @@ class CoilStream(Generic[Tag]):
         if virtual_coils is None and received <= FEW_COILS:
             method = "none"
         self.received = received
+        self._half = (received + 1) // 2
         self._whitening = whitening
         self._method, self._virtual_coils, self._kept_energy = method, virtual_coils, kept_energy
         self._held_bytes = held_bytes
         self._held: list[tuple[Array, Tag]] = []
         self._central = 0
+        self._noise = 0.0  # variance of a sample, once white, summed over the lines held
         self._covariance: CoilCovariance | None = None
         self._matrices: Array = None  # not before they are needed
 
-    def add(self, lines: Array, tag: Tag, central: int) -> Iterator[tuple[Array, Tag]]:
-        """Take lines (line, coil, x), `central` of them near k = 0; give those that are ready."""
+    def add(
+        self, lines: Array, tag: Tag, central: int, acquired: float = 1.0
+    ) -> Iterator[tuple[Array, Tag]]:
+        """Take lines (line, coil, x), `central` of them near k = 0; give those that are ready.
+
+        acquired: the part of a whole readout that was sampled, and has noise.
+        """
         if self._method == "none":
             yield lines if self._whitening is None else self._whitening @ lines, tag
         elif self._matrices is not None:
             yield compress(lines, self._matrices), tag
         else:
             self._hold(lines, tag)
+            self._noise += acquired * len(lines)
             self._central += central
             size = sum(held.nbytes for held, _ in self._held)
             if self._central >= CENTRAL_LINES * self.received or size >= self._held_bytes:
@@ -67,13 +75,14 @@ class CoilStream(Generic[Tag]):
     def end(self) -> Iterator[tuple[Array, Tag]]:
         """Give what was held back: no more lines are worth waiting for."""
         if self._matrices is None and self._covariance is not None:
+            variance = self._noise / self._covariance.lines.sum()
             self._matrices = compression_matrices(
                 self._covariance,
                 method=self._method,
                 coils=self._virtual_coils,
-                most=(self.received + 1) // 2 if self._virtual_coils is None else None,
+                most=self._half if self._virtual_coils is None else None,
                 kept_energy=self._kept_energy,
-                noise=None if self._whitening is None else 1.0,
+                noise=None if self._whitening is None else variance,
                 whitening=self._whitening,
             )
             self._covariance = None
@@ -85,11 +94,15 @@ class CoilStream(Generic[Tag]):
         """What was done to the coils, for the provenance."""
         if self._matrices is None:
             return {"coil_compression": "none"}
+        virtual = self._matrices.shape[1]
+        why = f"{self._kept_energy:g} of the energy kept"
+        if virtual == self._half:
+            why = "half of the receivers"
         return {
             "coil_compression": self._method,
             "receivers": self.received,
-            "virtual_coils": self._matrices.shape[1],
-            "kept_energy": self._kept_energy if self._virtual_coils is None else None,
+            "virtual_coils": virtual,
+            "chosen_by": "number" if self._virtual_coils else why,
         }
 
     def _hold(self, lines: Array, tag: Tag) -> None:

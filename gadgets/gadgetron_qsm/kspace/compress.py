@@ -10,6 +10,7 @@ from gadgetron_qsm.arrays import compiled
 METHODS = ("gcc", "svd")
 REACH = 0.1  # of the readout: so far apart positions help to find each other's virtual coils
 PEDESTAL = 0.03  # share of the whole readout in this, which decides where there is no signal
+DEAD = 1e-9  # of the strongest direction's power, which noise exceeds: a coil is not connected
 HERMITIAN = 1e-4  # largest asymmetry, relative; single precision makes 1e-6
 CHUNK = 64  # lines, whose samples stay in the processor's cache
 TILE = 8  # samples of a line of that cache
@@ -60,8 +61,8 @@ def compression_matrices(
     the signal's energy, `most` at most; the energy that directions found in one half of the lines
     have in the other half, which noise does not inflate, judges this.
     noise: variance of a complex sample once white, 1 where readouts are complete; None: unknown,
-    that of the weakest direction. whitening (coil, coil): when the lines were not white yet; the
-    matrices then whiten, too.
+    that of the weakest direction that receives anything. whitening (coil, coil): when the lines
+    were not white yet; the matrices then whiten, too.
     Raises ValueError for fewer than two lines, a covariance that is not finite or not Hermitian,
     more virtual coils than coils, and other arguments out of range.
     Zhang et al. 2013, doi:10.1002/mrm.24267; svd: Huang et al. 2008, doi:10.1016/j.mri.2007.04.010.
@@ -158,11 +159,12 @@ def _enough(
         directions = _directions(_smooth(found, near))
         power += (directions.conj() * (judged @ directions)).sum(axis=(0, 1)).real
     samples = int(lines.sum()) * sums.shape[1]
-    variance = max(power.min() / samples, 0.0) if noise is None else noise
-    signal = power - variance * samples
+    if noise is None:
+        noise = power[power >= DEAD * power.max()].min() / samples
+    signal = power - noise * samples
     beyond = signal.sum() - np.cumsum(signal)
     left = np.arange(len(power))[::-1]
-    beyond += variance * np.sqrt(samples * left)  # what may hide in the noise
+    beyond += noise * np.sqrt(samples * left)  # what may hide in the noise
     enough = beyond <= (1 - kept_energy) * signal.sum()
     enough[-1] = True
     return int(enough.argmax()) + 1

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from gadgetron_qsm.kspace.kernels import Kernels
 
-VOXELS = 8192  # that are worked on together
+BUFFER = 2**22  # entries of unfolding matrices that are worked on together
 
 
 def g_factor(kernels: Kernels, sensitivities: NDArray[np.complex64]) -> NDArray[np.float32]:
@@ -20,7 +20,7 @@ def g_factor(kernels: Kernels, sensitivities: NDArray[np.complex64]) -> NDArray[
     Breuer et al. 2009, doi:10.1002/mrm.22066.
     """
     coils, *shape = sensitivities.shape
-    total = len(kernels.targets)
+    total, step = len(kernels.targets), max(1, BUFFER // coils**2)
     moved, index = _displacements(kernels)
     voxels = [np.arange(n) - n // 2 for n in shape[:2]]
     phases = [
@@ -32,8 +32,8 @@ def g_factor(kernels: Kernels, sensitivities: NDArray[np.complex64]) -> NDArray[
     for x in range(shape[2]):
         unfold = _unfold(kernels, x, index, len(moved))
         seen = sensitivities[..., x].reshape(coils, -1).T
-        for first in range(0, len(seen), VOXELS):
-            some = slice(first, first + VOXELS)
+        for first in range(0, len(seen), step):
+            some = slice(first, first + step)
             result[some, x] = _amplified(wave[some] @ unfold, seen[some].conj(), total)
     return result.reshape(shape)
 
@@ -51,10 +51,10 @@ def _unfold(kernels: Kernels, x: int, index: NDArray[np.intp], count: int) -> ND
     coils = kernels.weights.shape[2]
     weights = kernels.at(np.array([x])).reshape(sources, coils, targets, coils)
     unfold = np.zeros((count, coils, coils), np.complex64)
-    came = kernels.targets.any(axis=1)
-    np.add.at(unfold, index[:, came], weights.transpose(0, 2, 1, 3)[:, came])
+    left_out = kernels.targets.any(axis=1)  # all but the cell's first, which is the lattice's own
+    np.add.at(unfold, index[:, left_out], weights.transpose(0, 2, 1, 3)[:, left_out])
     itself = (kernels.sources == 0).all(axis=1)
-    unfold[index[itself, ~came]] += np.eye(coils, dtype=np.complex64)
+    unfold[index[itself, ~left_out]] += np.eye(coils, dtype=np.complex64)
     return unfold.reshape(count, -1)
 
 

@@ -15,7 +15,9 @@ from gadgetron_qsm.kspace.kernels import Kernels, Moments, measure
 from gadgetron_qsm.kspace.lattice import Lattice, Places, find_lattice
 from gadgetron_qsm.kspace.sampling import Lines, calibration_region
 
-DEPTH = 8  # samples along x that are filled together: a cache line
+DEPTH = 8  # samples along x that are filled together, at most: a cache line
+COPIES = 2**29  # bytes that all threads take at a time, with fewer samples if need be
+WORKING = 5  # copies of them, sources and results, that are held together
 BUFFER = 2**23  # samples of neighbours that are gathered together, by all threads
 EDGE_NODES = 16  # along x at most for weights at the edge of k-space, which are many
 EXTRAPOLATION = 100.0  # more regularisation beyond the outermost lines: noise would blow up
@@ -47,7 +49,7 @@ def grappa(
 
     Returns one set of weights for all echoes or for each; none when no line was left out.
     Raises ValueError when the lines lie on no lattice, or the calibration lines are too few.
-    Griswold et al. 2002, doi:10.1002/mrm.10171; 2D: Blaimer et al. 2006, doi:10.1002/mrm.20924;
+    Griswold et al. 2002, doi:10.1002/mrm.10171; 2D: Blaimer et al. 2006, doi:10.1002/mrm.21071;
     in hybrid space: Brau et al. 2008, doi:10.1002/mrm.21481.
     """
     missing = wanted & ~sampled
@@ -160,9 +162,11 @@ def _of_groups(
 
 def _fill(data: KSpace, groups: list[_Group], kernels: list[Kernels]) -> None:
     """Set the lines of data (echo, coil, kz, ky, x) from their sources."""
-    samples = data.shape[-1]
-    slabs = [slice(x, min(x + DEPTH, samples)) for x in range(0, samples, DEPTH)]
     workers = scipy.fft.get_workers()
+    of_sample = WORKING * data[0, ..., :1].nbytes * workers
+    depth = min(max(COPIES // of_sample, 1), DEPTH)
+    samples = data.shape[-1]
+    slabs = [slice(x, min(x + depth, samples)) for x in range(0, samples, depth)]
     with ThreadPoolExecutor(workers) as pool:
         work = partial(_fill_slab, data, groups, kernels, BUFFER // workers)
         for _ in pool.map(work, slabs):
@@ -173,14 +177,14 @@ def _fill_slab(
     data: KSpace, groups: list[_Group], kernels: list[Kernels], buffer: int, there: slice
 ) -> None:
     """Set the lines in some samples along x."""
-    sampled = np.ascontiguousarray(data[..., there].transpose(0, 4, 2, 3, 1))
-    sampled = sampled.reshape(*sampled.shape[:2], -1, data.shape[1])
-    for group, kernel in zip(groups, kernels, strict=True):
-        weights = kernel.at(np.arange(there.start, there.stop))
-        kz, ky = group.filled
-        for echo, lines in zip(data, sampled, strict=True):
-            values = _synthesise(lines, group.near, weights, buffer)
-            values = values.reshape(len(lines), len(group.near), -1, len(echo))
+    at = np.arange(there.start, there.stop)
+    for echo in data:
+        sampled = np.ascontiguousarray(echo[..., there].transpose(3, 1, 2, 0))
+        sampled = sampled.reshape(len(at), -1, len(echo))
+        for group, kernel in zip(groups, kernels, strict=True):
+            values = _synthesise(sampled, group.near, kernel.at(at), buffer)
+            values = values.reshape(len(at), len(group.near), -1, len(echo))
+            kz, ky = group.filled
             echo[:, kz, ky, there] = values[:, group.cells, group.targets].transpose(2, 1, 0)
 
 

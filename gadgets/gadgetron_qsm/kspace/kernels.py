@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gadgetron_qsm.kspace.lattice import Places
-from gadgetron_qsm.kspace.sampling import Lines
+from gadgetron_qsm.kspace.sampling import Lines, central
 
 NODES = 48  # along x, at most, where weights are found
 SMOOTH = 10  # parts of the field of view, of which weights are means: a few taps along kx
 EQUATIONS = 3  # for each weight; where a node has fewer, its neighbours are taken along
-CENTRE = 48  # lines around k = 0 that are used, of larger calibration regions
 FLOOR = 1e-6  # of the largest energy along x, below which nothing signals
 
 KSpace = NDArray[np.complex64]
@@ -103,7 +102,7 @@ def measure(calibration: KSpace, sources: Places, targets: Places) -> Moments:
     """
     offsets = np.concatenate([sources, targets])
     before, after = -offsets.min(axis=0), offsets.max(axis=0)
-    calibration = _central(calibration)
+    calibration = central(calibration)
     _, coils, nz, ny, samples = calibration.shape
     needed = before + after + 1
     if nz < needed[0] or ny < needed[1]:
@@ -126,17 +125,6 @@ def measure(calibration: KSpace, sources: Places, targets: Places) -> Moments:
     positions = np.array([x.mean() for x in parts])
     equations = len(calibration) * len(lines) * samples / len(parts)
     return Moments(sums, positions, sources, targets, equations)
-
-
-def _central(calibration: KSpace) -> KSpace:
-    """Keep the lines around the middle."""
-    for axis in (2, 3):
-        size = calibration.shape[axis]
-        if size > CENTRE:
-            middle = [slice(None)] * 5
-            middle[axis] = slice((size - CENTRE) // 2, (size - CENTRE) // 2 + CENTRE)
-            calibration = calibration[tuple(middle)]
-    return calibration
 
 
 def _window(nodes: int, half: int) -> NDArray[np.float32]:

@@ -7,6 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gadgetron_qsm.arrays import Array, to_numpy
+
+CENTRE = 48  # lines along kz and ky that are used of larger calibration regions
+
 Lines = NDArray[Any]  # bool
 
 
@@ -59,3 +63,24 @@ def calibration_region(sampled: Lines) -> tuple[slice, slice]:
             if area > largest:
                 best, largest = (slice(first, last + 1), slice(left, right)), area
     return best
+
+
+def central(calibration: Array) -> Array:
+    """Keep at most CENTRE lines along kz and ky of calibration lines (..., kz, ky, x).
+
+    They lie around the line with the most energy: k = 0, which is anywhere in a region that
+    partial Fourier or lost lines cut.
+    """
+    *_, nz, ny, _ = calibration.shape
+    if max(nz, ny) <= CENTRE:
+        return calibration
+    energy = np.zeros((nz, ny))
+    for coil in calibration[(0,) * (calibration.ndim - 4)]:
+        energy += to_numpy((coil.real**2 + coil.imag**2).sum(axis=-1, dtype="float64"))
+    brightest = np.unravel_index(int(energy.argmax()), energy.shape)
+    firsts = [
+        min(max(int(line) - CENTRE // 2, 0), max(n - CENTRE, 0))
+        for line, n in zip(brightest, energy.shape, strict=True)
+    ]
+    z, y = (slice(first, first + CENTRE) for first in firsts)
+    return calibration[..., z, y, :]
