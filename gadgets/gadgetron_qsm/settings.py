@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -26,7 +26,7 @@ class KSpaceSettings(_Stage):
     )
     compression: Literal["gcc", "svd", "none"] = Field(
         "gcc",
-        description="virtual coils of 3D scans: geometric (a set each readout position), plain",
+        description="virtual coils of 3D scans: a set each readout position, one set, or the coils",
     )
     virtual_coils: int | None = Field(
         None, ge=1, le=1024, description="number of virtual coils; default by kept_energy"
@@ -79,7 +79,7 @@ class MaskSettings(_Stage):
 class BackgroundSettings(_Stage):
     """Background field removal."""
 
-    method: Literal["vsharp"] = "vsharp"
+    method: Literal["vsharp"] = Field("vsharp", description="how the background is removed")
     largest_radius_mm: float = Field(10.0, gt=0, le=40, description="largest sphere")
     smallest_radius_mm: float | None = Field(
         None, gt=0, le=40, description="smallest sphere; default one voxel"
@@ -90,7 +90,7 @@ class BackgroundSettings(_Stage):
 class InversionSettings(_Stage):
     """Dipole inversion."""
 
-    method: Literal["tv"] = "tv"
+    method: Literal["tv"] = Field("tv", description="how the dipole field is inverted")
     regularisation: float = Field(1e-4, gt=0, le=1, description="weight of total variation, ppm")
     iterations: int = Field(40, ge=1, le=10000, description="steps of ADMM")
     padding_mm: float = Field(20.0, ge=0, le=200, description="zeros that lengthen every axis")
@@ -149,9 +149,12 @@ class Settings(BaseModel):
         for name, section in cls.model_fields.items():
             if isinstance(section.default, BaseModel):
                 for key, field in type(section.default).model_fields.items():
-                    yield f"{name}.{key}", f"{field.default}; {field.description or name}"
+                    choices = "|".join(str(choice) for choice in get_args(field.annotation))
+                    literal = get_origin(field.annotation) is Literal
+                    among = f" of {choices}" if literal and "|" in choices else ""
+                    yield f"{name}.{key}", f"{field.default}{among}; {field.description}"
             else:
-                yield name, f"{section.default}"
+                yield name, f"{section.default}; a set of defaults, the only one so far"
 
 
 def keys() -> list[str]:

@@ -45,7 +45,7 @@ def comments(volume: Map, stored: Counts) -> str:
     kind = kind_of(volume)
     unit = f" in {kind.unit}" if kind.unit else ""
     relative = f", relative to {_reference_region(volume)}" if kind.referenced else ""
-    lines = [f"{kind.meaning}{unit}{relative}.", NOT_CLINICAL]
+    lines = [f"{kind.meaning}{unit}{relative}.".replace("..", "."), NOT_CLINICAL]
     if stored.clipped:
         lines.append(f"{stored.clipped} voxels beyond the 16-bit range were clipped.")
     if stored.not_finite:
@@ -60,7 +60,7 @@ def _reference_region(volume: Map) -> str:
 
 
 def _method(entry: Mapping[str, Any], with_parameters: bool) -> str:
-    parameters = {k: v for k, v in entry.items() if k not in ("method", "source")}
+    parameters = {k: v for k, v in entry.items() if k not in ("method", "source") and v is not None}
     method = str(entry.get("method", "done"))
     if not parameters or not with_parameters:
         return method

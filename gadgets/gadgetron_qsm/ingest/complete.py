@@ -54,8 +54,9 @@ def complete(
         if by_sense:
             _sense(hybrid()[echoes], sampled, wanted, calibration, settings, journal)
         elif acceleration != (1, 1):
-            with journal.stage("grappa", acceleration_zy=acceleration, kernels=settings.kernels):
-                each = settings.kernels == "each_echo"
+            each = settings.kernels == "each_echo"
+            how = {"acceleration_zy": acceleration, "kernels": settings.kernels}
+            with journal.stage("grappa", method="GRAPPA in hybrid space", **how):
                 some = hybrid()[echoes], sampled, wanted, acceleration
                 kernels += grappa(*some, calibration=calibration, per_echo=each)
         if coverage and coverage.elliptical:
