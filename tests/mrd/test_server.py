@@ -161,7 +161,9 @@ def test_stop_ends_a_server_whose_client_is_silent_in_the_scan(serving, recorded
 
 def test_interrupting_the_process_ends_the_server(tmp_path, send, answers):
     script = (
+        "import signal\n"
         "from gadgetron_qsm.mrd.server import serve\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # shells ignore it behind an &
         "serve('127.0.0.1', 0, list, ready=lambda port: print(port, flush=True))\n"
         "print('ended')"
     )

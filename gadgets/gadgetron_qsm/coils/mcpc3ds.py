@@ -6,13 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array, array_module
+from gadgetron_qsm.arrays import Array, array_module, ndimage_module
 from gadgetron_qsm.coils.sensitivities import relative_sensitivities
+from gadgetron_qsm.coils.vrc import virtual_coil
 from gadgetron_qsm.field.romeo import TWO_PI, free_turns, romeo
 
 WHOLE = 0.01  # off a whole multiple: an unseen turn of the phase is an offset of 0.06 rad
 LARGEST_BLOCK_MM = 4.0  # in which the phase hardly turns between the first two echoes
 MOST_PLANES = 32  # that are looked at for one number
+ISLAND_MM = 10.0  # standard deviation of the Gaussian over an island's surroundings
+PASSES = 3
 TINY = float(np.finfo(np.float32).tiny)  # where there is no signal
 
 
@@ -30,7 +33,8 @@ def mcpc3ds(
     it the phase until the first; what each coil's first image has beyond that, smoothed as
     `relative_sensitivities` does. Where the first echo time is a whole multiple of the spacing, as
     in TE2 = 2 TE1, wraps of that phase make no difference (ASPIRE); otherwise it is unwrapped, its
-    free multiple of 2 pi taken from the third echo (0 when that cannot tell).
+    free multiple of 2 pi taken from the third echo (0 when that cannot tell), and that of islands,
+    such as scalp behind the dark skull, such that the offset of a virtual coil is smooth.
     Returns (coil, z, y, x) complex64, of any norm. Raises ValueError for fewer than two echoes.
     Eckstein et al. 2018, doi:10.1002/mrm.26963.
     """
@@ -44,6 +48,8 @@ def mcpc3ds(
         phase = _unwrapped(phase, growth, voxel_size)
         phase -= np.float32(TWO_PI * _turns_off(phase, images, echo_times_s))
     reference = xp.sqrt(xp.abs(growth)) * xp.exp(np.complex64(1j * spacings) * phase)
+    if not _is_whole(spacings) and bool(growth.any()):
+        reference *= _island_turns(virtual_coil(images[0]) * reference.conj(), spacings, voxel_size)
     return relative_sensitivities(images[0], reference, voxel_size, smoothing_mm=smoothing_mm)
 
 
@@ -82,6 +88,33 @@ def _halved(volume: Array, axis: int) -> Array:
     half = volume[::2].copy()
     half[: len(volume) // 2] += volume[1::2]
     return array_module(volume).moveaxis(half, 0, axis)
+
+
+def _island_turns(offset: Array, spacings: float, voxel_size: Sequence[float]) -> Array:
+    """Phasors (z, y, x) that make `offset`, smooth but for whole turns of the unwrapping, smooth.
+
+    The conjugate of what turns the offset turns the reference. Done in blocks, each of which takes
+    the turn that agrees best with its surroundings, a few times over.
+    """
+    xp = array_module(offset)
+    gaussian = ndimage_module(offset).gaussian_filter
+    blocks, factors = offset, []
+    for axis, size in enumerate(voxel_size):
+        halvings = max(0, int(np.log2(LARGEST_BLOCK_MM / size)))
+        for _ in range(halvings):
+            blocks = _halved(blocks, axis)
+        factors.append(2**halvings)
+    width = [ISLAND_MM / (n * size) for n, size in zip(factors, voxel_size, strict=True)]
+    one_turn = xp.asarray(np.exp(-2j * np.pi * spacings * np.array([0, 1, -1])), xp.complex64)
+    turned = xp.ones_like(blocks)
+    for _ in range(PASSES):
+        now = blocks * turned
+        smooth = gaussian(now.real, width) + 1j * gaussian(now.imag, width)
+        miss = now * smooth.conj()
+        turned *= one_turn[xp.stack([(miss * turn).real for turn in one_turn]).argmax(axis=0)]
+    for axis, factor in enumerate(factors):
+        turned = xp.repeat(turned, factor, axis=axis)
+    return turned[tuple(slice(n) for n in offset.shape)].conj()
 
 
 def _turns_off(phase: Array, images: Array, echo_times_s: Sequence[float]) -> float:

@@ -37,11 +37,20 @@ def virtual_reference_coil(
     Parker et al. 2014, doi:10.1002/mrm.24932.
     """
     shortest = images[int(np.argmin(echo_times_s))]
-    weights = _weights(_directions(shortest))
-    virtual = array_module(images).zeros(shortest.shape[1:], shortest.dtype)
-    for weight, image in zip(weights, shortest, strict=True):
-        virtual += complex(weight.conj()) * image
+    virtual = virtual_coil(shortest)
     return relative_sensitivities(shortest, virtual, voxel_size, smoothing_mm=smoothing_mm)
+
+
+def virtual_coil(images: Array) -> Array:
+    """Weighted sum (z, y, x) of images (coil, z, y, x) that is blind nowhere in the object.
+
+    Raises ValueError for images without signal.
+    """
+    weights = _weights(_directions(images))
+    virtual = array_module(images).zeros(images.shape[1:], images.dtype)
+    for weight, image in zip(weights, images, strict=True):
+        virtual += complex(weight.conj()) * image
+    return virtual
 
 
 def _directions(image: Array) -> NDArray[np.complex64]:
