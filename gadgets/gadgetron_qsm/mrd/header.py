@@ -114,11 +114,6 @@ class Header:
         return self._counted("slice") if self.encoded_matrix[0] == 1 else None
 
     @property
-    def slabs(self) -> int:
-        """Number of volumes of a 3D scan that are excited on their own."""
-        return 1 if self.encoded_matrix[0] == 1 else self._counted("slice")
-
-    @property
     def repetitions(self) -> int:
         """How many times the volume is scanned, to be seen one by one."""
         return self._counted("repetition")
