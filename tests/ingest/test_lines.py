@@ -27,16 +27,6 @@ from tests.raw_scan import (
 )
 
 
-@pytest.fixture
-def images():
-    return random_complex(ECHOES, COILS, 4, 6, 8)
-
-
-@pytest.fixture
-def lines(images):
-    return list(lines_of(oversampled(images)))
-
-
 @pytest.mark.parametrize("shape", [(4, 6, 8), (5, 6, 8), (4, 7, 8), (3, 5, 7), (1, 6, 8)])
 def test_a_fully_sampled_scan_gives_its_images_back(shape):
     images = random_complex(ECHOES, COILS, *shape)

@@ -21,8 +21,6 @@ from gadgetron_qsm.mrd.messages import (
     Waveform,
 )
 from tests.raw_scan import (
-    COILS,
-    ECHOES,
     assembled,
     assert_same,
     changed,
@@ -30,20 +28,9 @@ from tests.raw_scan import (
     header,
     lines_of,
     oversampled,
-    random_complex,
     repetitions,
     to_kspace,
 )
-
-
-@pytest.fixture
-def images():
-    return random_complex(ECHOES, COILS, 4, 6, 8)
-
-
-@pytest.fixture
-def lines(images):
-    return list(lines_of(oversampled(images)))
 
 
 def at(line):
