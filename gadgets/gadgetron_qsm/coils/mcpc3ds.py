@@ -76,9 +76,7 @@ def _unwrapped(phase: Array, growth: Array, voxel_size: Sequence[float]) -> Arra
         blocks = _halved(blocks, axis)
     magnitude = xp.sqrt(xp.abs(blocks))
     guide = romeo(xp.angle(blocks)[None], magnitude[None], [1.0])[0]
-    for axis in halved:
-        guide = xp.repeat(guide, 2, axis=axis)
-    guide = guide[tuple(slice(n) for n in phase.shape)]
+    guide = _expanded(guide, [2 if axis in halved else 1 for axis in range(3)], phase.shape)
     return phase + np.float32(TWO_PI) * xp.round((guide - phase) / np.float32(TWO_PI))
 
 
@@ -88,6 +86,13 @@ def _halved(volume: Array, axis: int) -> Array:
     half = volume[::2].copy()
     half[: len(volume) // 2] += volume[1::2]
     return array_module(volume).moveaxis(half, 0, axis)
+
+
+def _expanded(blocks: Array, factors: Sequence[int], shape: Sequence[int]) -> Array:
+    """Give every voxel of `shape` the value of its block of `factors` voxels."""
+    for axis, factor in enumerate(factors):
+        blocks = array_module(blocks).repeat(blocks, factor, axis=axis)
+    return blocks[tuple(slice(n) for n in shape)]
 
 
 def _island_turns(offset: Array, spacings: float, voxel_size: Sequence[float]) -> Array:
@@ -112,9 +117,7 @@ def _island_turns(offset: Array, spacings: float, voxel_size: Sequence[float]) -
         smooth = gaussian(now.real, width) + 1j * gaussian(now.imag, width)
         miss = now * smooth.conj()
         turned *= one_turn[xp.stack([(miss * turn).real for turn in one_turn]).argmax(axis=0)]
-    for axis, factor in enumerate(factors):
-        turned = xp.repeat(turned, factor, axis=axis)
-    return turned[tuple(slice(n) for n in offset.shape)].conj()
+    return _expanded(turned, factors, offset.shape).conj()
 
 
 def _turns_off(phase: Array, images: Array, echo_times_s: Sequence[float]) -> float:

@@ -15,6 +15,7 @@ from gadgetron_qsm.ingest.kinds import REVERSE, Kind
 from gadgetron_qsm.ingest.readouts import Extent, Sampling, extent, misfit, whole_readout
 from gadgetron_qsm.ingest.volume import Volume, counters
 from gadgetron_qsm.journal import Journal
+from gadgetron_qsm.kspace.assemble import Place
 from gadgetron_qsm.kspace.coil_stream import CoilStream
 from gadgetron_qsm.kspace.readout import transform_readouts
 from gadgetron_qsm.mrd.header import Header, fingerprint
@@ -32,7 +33,7 @@ class _Alike(NamedTuple):
     sampling: Sampling
 
 
-_Tag = tuple[_Alike, Extent, np.ndarray]
+_Tag = tuple[_Alike, Extent, np.ndarray, Place]
 
 
 class Intake:
@@ -106,11 +107,12 @@ class Intake:
         heads = np.empty(len(readouts), ACQUISITION_HEADER)
         for index, readout in enumerate(readouts):  # np.array would promote 33 fields each time
             heads[index] = readout.head
-        _, kz, ky = counters(heads, self._header)
+        place = counters(heads, self._header)
+        _, kz, ky = place
         central = int(((np.abs(kz) < CENTRAL) & (np.abs(ky) < CENTRAL)).sum())
         lines, reach = self._transformed([readout.data for readout in readouts], alike.sampling)
         acquired = min(1.0, reach[1] - reach[0])
-        self._place(self._coils.add(lines, (alike, reach, heads), central, acquired))
+        self._place(self._coils.add(lines, (alike, reach, heads, place), central, acquired))
 
     def _transformed(self, readouts: list[np.ndarray], sampling: Sampling) -> tuple[Array, Extent]:
         """Return lines (line, coil, x), and the extent of their readouts (see Volume.add)."""
@@ -129,14 +131,14 @@ class Intake:
         return lines, extent(sampling, encoded)
 
     def _place(self, ready: Iterable[tuple[Array, _Tag]]) -> None:
-        for lines, (alike, reach, heads) in _compressed(ready):
+        for lines, (alike, reach, heads, place) in _compressed(ready):
             if alike.kind is Kind.CALIBRATION:
-                slices = heads["idx"]["slice"].astype(int)
-                self._calibration.add(lines, counters(heads, self._header), slices)
+                self._calibration.add(lines, place, heads["idx"]["slice"].astype(int))
             else:
                 if self._volume is None:  # not before: now the number of virtual coils is known
                     self._volume = self._new_volume(lines.shape[1])
-                self._volume.add(lines, heads, extent=reach, reverse=alike.sampling.reverse)
+                reverse = alike.sampling.reverse
+                self._volume.add(lines, heads, place, extent=reach, reverse=reverse)
 
     def _new_volume(self, coils: int) -> Volume:
         journal = Journal()

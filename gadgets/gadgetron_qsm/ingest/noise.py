@@ -7,10 +7,9 @@ import math
 import numpy as np
 
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.kspace.prewhiten import noise_covariance, whitening_matrix
+from gadgetron_qsm.kspace.prewhiten import noise_covariance, silent_receivers, whitening_matrix
 from gadgetron_qsm.mrd.messages import Acquisition, Record
 
-SILENT = 1e-12  # of the strongest noise: a receiver that is not connected
 NO_NOISE = "no noise readouts before the image: all coils' noise was taken as equal, white"
 
 
@@ -54,11 +53,10 @@ class Noise:
 
     def _whitening(self, covariance: np.ndarray) -> np.ndarray:
         """Whitening of the receivers that have noise; of the others it makes nothing."""
-        power = np.abs(np.diagonal(covariance))
-        live = power > SILENT * power.max()
-        if not live.any():
+        self.silent = silent_receivers(covariance)
+        live = np.setdiff1d(np.arange(len(covariance)), self.silent)
+        if not len(live):
             raise ValueError("they have no noise")
-        self.silent = np.flatnonzero(~live).tolist()
         whitening = np.zeros(covariance.shape, np.complex64)
         whitening[np.ix_(live, live)] = whitening_matrix(covariance[np.ix_(live, live)])
         return whitening

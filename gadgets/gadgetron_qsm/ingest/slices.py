@@ -12,7 +12,7 @@ from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.journal import Journal
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.messages import Record
-from gadgetron_qsm.mrd.stacks import TOGETHER_MM, slice_order
+from gadgetron_qsm.mrd.stacks import slice_order
 
 NO_PLACES = "the slices are all in one place: taken in the order of their counter, without gaps"
 
@@ -31,14 +31,12 @@ def stacked(
     if missing:
         raise QsmError(f"{missing} of {matrix[0]} slices are missing; send the scan again")
     numbers = sorted(heads)
-    places = [np.dot(heads[number]["position"], heads[number]["slice_dir"]) for number in numbers]
-    if len(places) > 1 and np.ptp(places) < TOGETHER_MM:
+    counted = [heads[number] for number in numbers]
+    order, spacing_mm = slice_order(counted, numbers, "slices of the scan")
+    if spacing_mm is None and len(numbers) > 1:
         journal.warn(NO_PLACES)
-        order, spacing_mm = np.arange(len(places)), None
-    else:
-        order, spacing_mm = slice_order([heads[number] for number in numbers], "slices of the scan")
     thickness_mm = fov_mm[0] / matrix[0]
-    middle = heads[numbers[order[len(order) // 2]]]
+    middle = counted[order[len(order) // 2]]
     fov_mm = ((spacing_mm or thickness_mm) * matrix[0], *fov_mm[1:])
     return order, header.geometry(middle, matrix, fov_mm)
 

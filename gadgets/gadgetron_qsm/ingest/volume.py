@@ -16,7 +16,7 @@ from gadgetron_qsm.ingest.partial_fourier import acquired, fill_partial_fourier
 from gadgetron_qsm.ingest.readouts import Extent, misfit
 from gadgetron_qsm.ingest.slices import reorder, stacked
 from gadgetron_qsm.journal import Journal, rounded
-from gadgetron_qsm.kspace.assemble import KY, KZ, Assembly
+from gadgetron_qsm.kspace.assemble import KY, KZ, Assembly, Place
 from gadgetron_qsm.kspace.bipolar import mirrored_echoes, odd_even_phase, remove_odd_even
 from gadgetron_qsm.kspace.kernels import Kernels
 from gadgetron_qsm.kspace.sampling import encoded_rectangle
@@ -48,12 +48,14 @@ class Volume:
         self._directions = np.zeros((shape[0], 2), bool)  # read forwards, backwards
         self._extents = np.tile([-1.0, 1.0], (shape[0], 1))  # that all readouts of an echo have
 
-    def add(self, lines: Array, heads: np.ndarray, *, extent: Extent, reverse: bool) -> None:
-        """Place lines (line, coil, x) by the counters of their heads (line,).
+    def add(
+        self, lines: Array, heads: np.ndarray, place: Place, *, extent: Extent, reverse: bool
+    ) -> None:
+        """Place lines (line, coil, x) of heads (line,), whose `counters` are `place`.
 
         `extent` is where the readouts begin and end about k = 0, in parts of a whole one.
         """
-        echo, kz, ky = counters(heads, self._header)
+        echo, kz, ky = place
         slices = heads["idx"]["slice"].astype(int)
         nz, ny = self._announced.shape
         try:
@@ -186,7 +188,7 @@ class Volume:
         return self._announced * np.uint16(self._header.averages)
 
 
-def counters(heads: np.ndarray, header: Header) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def counters(heads: np.ndarray, header: Header) -> Place:
     """Echo, kz and ky of readouts, each (line,); kz and ky relative to k = 0."""
     idx = heads["idx"]
     spaces = heads["encoding_space_ref"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from gadgetron_qsm.arrays import Array, array_module
 
+SILENT = 1e-12  # of the strongest receiver's noise
+
 
 def noise_covariance(noise: Array) -> Array:
     """Estimate the receivers' noise covariance, (coil, coil) complex128.
@@ -23,6 +25,13 @@ def noise_covariance(noise: Array) -> Array:
     return wide @ wide.conj().T / (samples - 1)
 
 
+def silent_receivers(covariance: Array) -> list[int]:
+    """Numbers of the receivers without noise in a covariance (coil, coil): not connected."""
+    xp = array_module(covariance)
+    power = xp.abs(xp.diagonal(covariance))
+    return [int(i) for i in xp.nonzero(power <= SILENT * power.max())[0]]
+
+
 def whitening_matrix(covariance: Array) -> Array:
     """Return W (coil, coil) complex64 with W C W^H = 1, the inverse Cholesky factor.
 
@@ -31,8 +40,7 @@ def whitening_matrix(covariance: Array) -> Array:
     Pruessmann et al. 2001, doi:10.1002/mrm.1241.
     """
     xp = array_module(covariance)
-    power = xp.abs(xp.diagonal(covariance))
-    if not bool((power > 1e-12 * power.max()).all()):
-        dead = [int(i) for i in xp.nonzero(power <= 1e-12 * power.max())[0]]
-        raise ValueError(f"receivers {dead} have no noise; they are not connected")
+    silent = silent_receivers(covariance)
+    if silent:
+        raise ValueError(f"receivers {silent} have no noise; they are not connected")
     return xp.linalg.inv(xp.linalg.cholesky(covariance)).astype("complex64")

@@ -42,7 +42,8 @@ def stack(images: list[Image], what: str, expected_slices: int) -> Stack:
 def _stack_slices(images: list[Image], what: str, expected: int) -> Stack:
     if len(images) < expected:
         raise QsmError(f"{expected - len(images)} of {expected} slices are missing: {what}")
-    order, spacing_mm = slice_order([image.head for image in images], what)
+    heads = [image.head for image in images]
+    order, spacing_mm = slice_order(heads, [int(head["slice"]) for head in heads], what)
     ordered = [images[i] for i in order]
     data = np.concatenate([image.data for image in ordered], axis=1)
     middle = ordered[len(ordered) // 2]
@@ -51,17 +52,19 @@ def _stack_slices(images: list[Image], what: str, expected: int) -> Stack:
     return Stack(data, middle, spacing_mm)
 
 
-def slice_order(heads: Sequence[Record], what: str) -> tuple[np.ndarray, float | None]:
+def slice_order(
+    heads: Sequence[Record], numbers: Sequence[int], what: str
+) -> tuple[np.ndarray, float | None]:
     """Return the order of slices along slice_dir, and mm between them, None when nobody tells.
 
-    Slices are ordered by position, or by slice index when all have the same position.
+    Slices are ordered by position, or by their numbers when all have the same position.
     Raises QsmError, with `what` they are, when some are missing, double or not evenly spaced.
     """
     if len(heads) == 1:
         return np.zeros(1, int), None
     places = np.array([np.dot(head["position"], head["slice_dir"]) for head in heads])
     if np.ptp(places) < TOGETHER_MM:
-        places = np.array([float(head["slice"]) for head in heads])
+        places = np.array(numbers, float)
         order = np.argsort(places)
         _even_gap(places[order], what)
         return order, None
