@@ -1,15 +1,19 @@
-"""Fixtures for what lies outside the repository: shared data and Debian programs."""
+"""Fixtures for what lies outside the repository: shared data, Debian programs, a device."""
 
 from __future__ import annotations
 
 import gzip
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.device import DeviceArray, modules
 
 IN_CI = os.environ.get("CI") == "true"
 
@@ -60,3 +64,13 @@ def raw_file(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     with gzip.open(shared_data / "wire" / "full.h5.gz") as packed, path.open("wb") as unpacked:
         shutil.copyfileobj(packed, unpacked)
     return path
+
+
+@pytest.fixture(params=["stand-in", pytest.param("gpu", marks=pytest.mark.gpu)])
+def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Any]:
+    """A function that moves a host array to a device: a strict stand-in's, or a GPU's."""
+    if request.param == "gpu":
+        return pytest.importorskip("cupy", exc_type=ImportError).asarray
+    for name, module in modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    return lambda x: DeviceArray(x.copy())

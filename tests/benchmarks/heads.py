@@ -1,0 +1,160 @@
+"""The head that accuracy is measured on: real anatomy with veins and a calcification added.
+
+Labels at 1 mm; what the scanner would see of them is computed in memory, without k-space, so that
+each field stage can be measured apart from what comes before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import scipy.ndimage
+
+from gadgetron_qsm.phantom import labels, offsets, tissue
+from gadgetron_qsm.phantom.field import head_field, total_field
+from gadgetron_qsm.phantom.sampling import Grid, plan_grid
+from gadgetron_qsm.phantom.scan import Scan
+
+CALCIFICATION_PPM, CALCIFICATION_MM = -1.2, 3.5
+CALCIFIED = (0.10, -0.12, 0.30)  # of the brain's extent, from its centre (z, y, x)
+VEINS, VEIN_MM = 40, (1.0, 1.6)  # how many, and their radii
+MARGIN_MM = 12.0  # around the brain
+ECHO_TIMES_S = (0.004, 0.012, 0.020, 0.028)
+FIELD_T, TILT_DEG, SNR = 7.0, 20.0, 100.0
+
+
+@dataclass(frozen=True)
+class Head:
+    """Truth and measurement on one grid, arrays (z, y, x) around the brain.
+
+    chi, total_field and local_field (that of the brain's own sources) in ppm; brain bool; labels
+    as `phantom.tissue` numbers them; echoes (echo, z, y, x) complex64 with noise, SNR in white
+    matter of the first echo; voxel_size (mm) and b0_direction (z, y, x).
+    """
+
+    chi: np.ndarray
+    total_field: np.ndarray
+    local_field: np.ndarray
+    brain: np.ndarray
+    labels: np.ndarray
+    echoes: np.ndarray
+    echo_times_s: tuple[float, ...]
+    larmor_hz: float
+    voxel_size: tuple[float, float, float]
+    b0_direction: tuple[float, float, float]
+
+
+def head(path: Path, *, voxel_mm: float = 1.0, seed: int = 0) -> Head:
+    """Put the labelled head of a NIfTI file into a scanner of 7 T, tilted."""
+    labelled = labels.read_labels(path)
+    parts = round(voxel_mm)
+    scan = Scan(
+        voxel_size_mm=(voxel_mm,) * 3,
+        fine_per_voxel=parts,
+        tilt_deg=TILT_DEG,
+        field_strength_t=FIELD_T,
+        echo_times_s=ECHO_TIMES_S,
+        tr_s=0.05,
+        seed=seed,
+    )
+    grid = plan_grid(scan, labelled.fov_mm, labelled.voxel_size)
+    drawn = with_lesions(labels.embed(labelled, grid), seed)
+    return _seen(drawn, grid, scan)
+
+
+def with_lesions(drawn: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Return the labels (z, y, x) at 1 mm with veins in the brain, and one calcification."""
+    drawn, rng = drawn.copy(), np.random.default_rng([seed, 7])
+    tissues = np.isin(drawn, (tissue.WHITE, tissue.GREY))
+    box = scipy.ndimage.find_objects(np.isin(drawn, tissue.BRAIN).astype(np.uint8))[0]
+    centre = np.array([(s.start + s.stop) / 2 for s in box])
+    extent = np.array([s.stop - s.start for s in box])
+    for _ in range(VEINS):
+        for point, radius in _vein(centre, extent, rng):
+            _paint(drawn, tissues, point, radius, tissue.VEIN)
+    at = np.round(centre + extent * CALCIFIED)
+    _paint(drawn, np.ones_like(tissues), at, CALCIFICATION_MM / 2, tissue.CALCIFICATION)
+    return drawn
+
+
+def _vein(centre, extent, rng):
+    """Points and radii along a gently curving vessel."""
+    point = centre + extent * rng.uniform(-0.35, 0.35, 3)
+    heading = rng.standard_normal(3)
+    radius = rng.uniform(*VEIN_MM)
+    for _ in range(int(rng.uniform(20, 60))):
+        yield point, radius
+        heading = heading / np.linalg.norm(heading) + 0.15 * rng.standard_normal(3)
+        point = point + heading / np.linalg.norm(heading)
+
+
+def _paint(drawn, where, point, radius, label) -> None:
+    first = np.maximum(np.floor(point - radius).astype(int), 0)
+    box = tuple(slice(f, f + int(2 * radius) + 3) for f in first)
+    z, y, x = np.ogrid[box]
+    near = (z - point[0]) ** 2 + (y - point[1]) ** 2 + (x - point[2]) ** 2 <= radius**2
+    near = near[tuple(slice(n) for n in drawn[box].shape)]
+    drawn[box][near & where[box]] = label
+
+
+def _seen(drawn: np.ndarray, grid: Grid, scan: Scan) -> Head:
+    rng = np.random.default_rng([scan.seed, 8])
+    fine, parts = grid.fine_voxel_size, grid.factor[0]
+    brain = np.isin(drawn, tissue.BRAIN)
+    chi = tissue.lookup(tissue.TISSUES, "chi_ppm")
+    chi[tissue.CALCIFICATION] = CALCIFICATION_PPM
+    chi = chi[drawn]
+    total = head_field(chi, float(tissue.TISSUES[tissue.AIR].chi_ppm), fine, scan.b0_direction)
+    own = np.where(brain, chi, 0)
+    local = total_field(own, fine, scan.b0_direction)
+    frequency = total * np.float32(scan.larmor_hz * 1e-6)
+    frequency += offsets.shim(frequency, brain, rng).on(drawn.shape)
+    density = tissue.lookup(tissue.TISSUES, "proton_density")[drawn]
+    rate = tissue.lookup(tissue.TISSUES, "r2star_hz")[drawn]
+    rate *= np.float32(tissue.r2star_scale(FIELD_T))
+    share = _mean(brain.astype(np.float32), parts)
+    box = _around(share >= 0.5, round(MARGIN_MM / grid.voxel_size[0]))
+    echoes = np.stack(
+        [
+            _mean(density * np.exp(-te * rate + 2j * np.pi * te * frequency), parts)[box]
+            for te in scan.echo_times_s
+        ]
+    ).astype(np.complex64)
+    own_labels = drawn[tuple(slice(parts // 2, None, parts) for _ in range(3))][box]
+    white = own_labels == tissue.WHITE
+    sigma = np.abs(echoes[0][white]).mean() / SNR
+    noise = rng.standard_normal((*echoes.shape, 2), np.float32) @ np.array([1, 1j], np.complex64)
+    echoes += np.complex64(sigma) * noise
+
+    def over_brain(values: np.ndarray) -> np.ndarray:
+        mean = _mean(values * brain, parts) / np.maximum(share, 1e-6)
+        return np.where(share > 0, mean, 0).astype(np.float32)[box]
+
+    shimmed = over_brain(frequency / np.float32(scan.larmor_hz * 1e-6))
+    return Head(
+        chi=over_brain(chi),
+        total_field=shimmed,
+        local_field=over_brain(local),
+        brain=(share >= 0.5)[box],
+        labels=own_labels,
+        echoes=echoes,
+        echo_times_s=scan.echo_times_s,
+        larmor_hz=scan.larmor_hz,
+        voxel_size=grid.voxel_size,
+        b0_direction=scan.b0_direction,
+    )
+
+
+def _mean(fine: np.ndarray, parts: int) -> np.ndarray:
+    z, y, x = (n // parts for n in fine.shape)
+    return fine.reshape(z, parts, y, parts, x, parts).mean(axis=(1, 3, 5), dtype=fine.dtype)
+
+
+def _around(mask: np.ndarray, margin: int) -> tuple[slice, ...]:
+    box = scipy.ndimage.find_objects(mask.astype(np.uint8))[0]
+    return tuple(
+        slice(max(s.start - margin, 0), min(s.stop + margin, n))
+        for s, n in zip(box, mask.shape, strict=True)
+    )
