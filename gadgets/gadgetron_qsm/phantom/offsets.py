@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.linalg
 from numpy.typing import NDArray
 
 from gadgetron_qsm.phantom.sampling import Volume, normalised_axes
+from gadgetron_qsm.phantom.scan import Triple
 
 TRANSMIT_RAD = 0.8
 SHIM_HZ = (25.0, 20.0, 10.0)  # constant, linear, square, at the edge of the field of view
@@ -47,14 +49,18 @@ def transmit_phase(rng: np.random.Generator) -> Quadratic:
     return Quadratic(rng.uniform(-TRANSMIT_RAD, TRANSMIT_RAD, 10))
 
 
-def shim(field_hz: Volume, brain: NDArray[np.bool_], rng: np.random.Generator) -> Quadratic:
+def shim(
+    field_hz: Volume, brain: NDArray[np.bool_], fov_mm: Triple, rng: np.random.Generator
+) -> Quadratic:
     """Shim field (Hz): minus the second-order fit to the field in the brain, and a residual.
 
-    The residual has a few tens of Hz, centre-frequency offset included. An object without brain
-    gets the residual alone.
+    Both are harmonic, as what coils outside the head make is; fov_mm (z, y, x). The residual has
+    a few tens of Hz, centre-frequency offset included. An object without brain gets the residual
+    alone.
     """
     spread = np.repeat(SHIM_HZ, [1, 3, 6])
-    residual = rng.uniform(-spread, spread)
+    harmonic = _harmonics(fov_mm)
+    residual = harmonic @ (harmonic.T @ rng.uniform(-spread, spread))
     where = np.flatnonzero(brain)
     where = where[:: max(1, len(where) // MOST_FITTED)]
     if len(where) == 0:
@@ -62,5 +68,13 @@ def shim(field_hz: Volume, brain: NDArray[np.bool_], rng: np.random.Generator) -
     index = np.unravel_index(where, brain.shape)
     axes = normalised_axes(brain.shape)
     z, y, x = (axis[i].astype(np.float64) for axis, i in zip(axes, index, strict=True))
-    fit = np.linalg.lstsq(_monomials(z, y, x), field_hz.ravel()[where], rcond=None)[0]
-    return Quadratic(residual - fit)
+    basis = _monomials(z, y, x) @ harmonic
+    fit = np.linalg.lstsq(basis, field_hz.ravel()[where], rcond=None)[0]
+    return Quadratic(residual - harmonic @ fit)
+
+
+def _harmonics(fov_mm: Triple) -> NDArray[np.float64]:
+    """Orthonormal coefficients (10, 9) of the polynomials whose Laplacian is 0."""
+    laplacian = np.zeros((1, 10))
+    laplacian[0, 4:7] = np.square(2 / np.array(fov_mm))  # squares are 1 at the edges
+    return scipy.linalg.null_space(laplacian)

@@ -89,7 +89,7 @@ def _scan_room(
     rng = np.random.default_rng([scan.seed, 1])
     hz_per_ppm = np.float32(scan.larmor_hz * 1e-6)
     frequency = field_ppm * hz_per_ppm
-    shim = offsets.shim(frequency, np.isin(drawn, tissue.BRAIN), rng)
+    shim = offsets.shim(frequency, np.isin(drawn, tissue.BRAIN), grid.fov_mm, rng)
     frequency += shim.on(grid.fine_matrix)
     phase, loops = offsets.transmit_phase(rng), coils.loop_coils(scan.coils, grid.fov_mm, rng)
     scene = acquire.Scene(grid, drawn, tissues, frequency, phase, loops)
