@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 DEBIAN_PROGRAMS = dciodvfy:dicom3tools dcm2niix:dcm2niix
 
-.PHONY: demo test test-oldest bench lint debian-programs clean
+.PHONY: demo test test-oldest bench accuracy lint debian-programs clean
 
 demo: $(VENV)/installed
 	$(BIN)/gadgetron-qsm demo --output build/demo
@@ -22,6 +22,11 @@ bench: $(VENV)/installed-test
 	$(BIN)/python -m tests.benchmarks
 	$(BIN)/python -m tests.benchmarks.ingest
 	$(BIN)/python -m tests.benchmarks.grappa
+	$(BIN)/python -m tests.benchmarks.speed
+
+# Every method against the truth of a head, as far as ../shared/data has one.
+accuracy: $(VENV)/installed-test
+	$(BIN)/python -m tests.benchmarks.accuracy
 
 test-oldest:
 	$(MAKE) VENV=.venv-oldest PYTHON=$(OLDEST_PYTHON) PIP_CONSTRAINT=$(CURDIR)/tests/oldest.txt \

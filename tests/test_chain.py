@@ -7,11 +7,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from gadgetron_qsm import background, chain, inversion
+from gadgetron_qsm import chain
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.images import image_to_map
+from gadgetron_qsm.sections import BackgroundSettings, InversionSettings
 from gadgetron_qsm.settings import Settings
+from tests.analytic import sphere_field
 from tests.sphere_scan import (
     BRAIN_MM,
     CENTRE_MM,
@@ -29,6 +31,8 @@ from tests.sphere_scan import (
     scan,
     turned,
 )
+
+TWO_STEPS = {"inversion.method": "tv", "background.method": "vsharp"}
 
 
 def run(properties=None, *, messages=None, target=chain.qsm, **header):
@@ -138,13 +142,14 @@ def test_what_was_warned_of_before_a_cut_is_told_with_the_maps():
 
 
 def test_the_report_of_the_first_map_names_every_stage_before_it():
-    (chi_image,) = run({"deliver.maps": "chi", "inversion.iterations": "7"})
+    (chi_image,) = run({"deliver.maps": "chi", **TWO_STEPS, "inversion.iterations": "7"})
     report = image_to_map(chi_image).report
     stages = ["coils", "field", "mask", "background", "inversion", "reference"]
     assert list(report["provenance"]) == ["scan", "kspace", *stages]
     assert list(report["timing_s"]) == ["ingest", *stages]
     assert report["provenance"]["inversion"]["iterations"] == 7
-    assert report["quality"]["reference"]["region"] == "brain mask"
+    assert report["provenance"]["background"]["threshold"] > 0  # a default, told all the same
+    assert report["quality"]["reference"]["region"] == "whole brain"
     assert report["quality"]["reference"]["sd_ppb"] > 10
     held = np.count_nonzero(image_to_map(chi_image).data)
     assert report["quality"]["mask_volume_ml"] == pytest.approx(held * np.prod(VOXEL_MM) / 1000)
@@ -157,15 +162,36 @@ def test_the_report_of_the_first_map_names_every_stage_before_it():
     [
         {"coils.smoothing_mm": "1"},
         {"mask.largest_residual_rad": "0.01"},
-        {"background.largest_radius_mm": "5"},
-        {"background.threshold": "0.3"},
         {"inversion.regularisation": "0.01"},
         {"inversion.padding_mm": "0"},
+        {"inversion.largest_radius_mm": "8"},
     ],
     ids=str,
 )
 def test_settings_change_the_map(chi, setting):
     assert np.abs(chi_ppm(setting) - chi).max() > 1e-4
+
+
+@pytest.mark.parametrize("setting", ["background.largest_radius_mm=5", "background.threshold=0.3"])
+def test_settings_of_the_background_change_the_map_of_two_steps(setting):
+    changed = chi_ppm({**TWO_STEPS, **dict([setting.split("=")])})
+    assert np.abs(changed - chi_ppm(TWO_STEPS)).max() > 1e-4
+
+
+def test_two_steps_give_the_sphere_too(chi):
+    two = chi_ppm(TWO_STEPS)
+    assert contrast(two) == pytest.approx(CHI_PPM, rel=0.25)
+    assert error(two) < 1.5 * error(chi)
+
+
+def test_a_single_step_has_no_background_stage_and_its_local_field_is_that_of_chi():
+    maps = {v.name: v for v in map(image_to_map, run({"deliver.maps": "chi,local_field"}))}
+    assert "background" not in maps["chi"].report["provenance"]
+    field, r = maps["local_field"].data / 1000, norm(distance(CENTRE_MM))
+    truth = CHI_PPM * sphere_field(MATRIX, VOXEL_MM, RADIUS_MM, SLAB[::-1, 2], CENTRE_MM)
+    near = (r > 1.2 * RADIUS_MM) & (r < 2 * RADIUS_MM) & (field != 0)
+    slope = (field * truth)[near].sum() / (truth**2)[near].sum()
+    assert slope == pytest.approx(1, abs=0.25)
 
 
 def test_the_methods_get_the_geometry_and_the_trust_in_the_field(monkeypatch):
@@ -180,9 +206,9 @@ def test_the_methods_get_the_geometry_and_the_trust_in_the_field(monkeypatch):
         told["b0"], told["weight"], told["mask"] = b0_direction, weight, mask
         return np.zeros_like(field)
 
-    monkeypatch.setitem(background.METHODS, "vsharp", remove)
-    monkeypatch.setitem(inversion.METHODS, "tv", invert)
-    run()
+    monkeypatch.setitem(BackgroundSettings.METHODS, "vsharp", remove)
+    monkeypatch.setitem(InversionSettings.METHODS, "tv", invert)
+    run(TWO_STEPS)
     assert told["background"] == told["inversion"] == VOXEL_MM
     np.testing.assert_allclose(told["b0"], SLAB[::-1, 2], atol=1e-6)
     assert not told["weight"][~told["mask"]].any()
@@ -201,7 +227,7 @@ def test_what_a_stage_refuses_is_told_with_its_name():
         dataclasses.replace(readout, data=noise[i % len(noise)].data * (i % 7))
         for i, readout in enumerate(scan())
     )
-    with pytest.raises(QsmError, match=r"^background: no sphere of 2.5 mm fits the mask"):
+    with pytest.raises(QsmError, match=r"^mask: no brain found"):
         run(messages=heard)
 
 
@@ -216,8 +242,9 @@ def test_a_single_echo_has_no_r2star_and_says_so(caplog):
     maps = {v.name: v for v in map(image_to_map, images)}
     assert list(maps) == ["chi", "mask"]
     report = maps["mask"].report
-    assert report["warnings"] == ["no R2* map: it needs at least two echoes, and the scan has one"]
-    assert report["warnings"][0] in caplog.text
+    (warning,) = report["warnings"]
+    assert warning == "no r2star map: it needs at least two echoes, and the scan has one"
+    assert warning in caplog.text
     assert "phase_residual_rad" not in report["quality"]
     assert report["provenance"]["coils"]["method"] == "VRC"
 

@@ -46,7 +46,7 @@ def test_a_configuration_is_read_for_its_targets_and_settings(configured):
         external(EXECUTE.format("susceptibility"), "inversion.iterations", "7"),
     )
     assert found[:2] == [("target", "combine"), ("target", "susceptibility")]
-    assert found[2] == ("settings", "{'inversion': {'iterations': 7}}")
+    assert found[2] == ("settings", "{'inversion': {'parameters': {'iterations': 7}}}")
 
 
 def test_a_resident_process_is_named(configured):
@@ -185,4 +185,4 @@ def test_without_a_subject_the_installation_is_described():
     assert found["gadgetron-qsm"] == __version__
     assert found["numpy"] == np.__version__
     assert "qsm_split" in found["configurations"]
-    assert found["inversion.iterations"].startswith("40; ")
+    assert found["inversion.iterations"].startswith("of tv ")

@@ -33,6 +33,7 @@ TARGETS = {
     "qsm": [["qsm"]],
     "qsm_split": [["combine"], ["susceptibility"], ["deliver"]],
     "qsm_connect": [[]],
+    **{name: [["qsm"]] for name in ("fast", "standard", "research")},
 }
 
 by_name = pytest.mark.parametrize("name", sorted(TARGETS))
@@ -104,5 +105,5 @@ def test_a_name_may_have_its_ending():
 
 @pytest.mark.parametrize("name", ["nix", "../configs/qsm", "", "qsm.xml.xml"])
 def test_a_name_that_is_not_there_is_refused_with_those_that_are(name):
-    with pytest.raises(QsmError, match="there are qsm, qsm_connect, qsm_split"):
+    with pytest.raises(QsmError, match="there are fast, qsm, qsm_connect, qsm_split, research"):
         configs.load(name)

@@ -117,19 +117,20 @@ def served(monkeypatch):
 
 
 def test_a_configuration_by_name_is_read_for_its_settings(served, tmp_path, monkeypatch):
+    (tmp_path / "standard.xml").write_text(configs.load("standard"))
     monkeypatch.setattr(configs, "FOLDER", tmp_path)
     (tmp_path / "site.xml").write_text(
-        '<configuration><property name="inversion.iterations" value="9"/></configuration>'
+        '<configuration><property name="coils.smoothing_mm" value="9"/></configuration>'
     )
-    assert served(ConfigFile("site"), {}).inversion.iterations == 9
-    assert served(ConfigFile("site.xml"), {}).inversion.iterations == 9
+    assert served(ConfigFile("site"), {}).coils.smoothing_mm == 9
+    assert served(ConfigFile("site.xml"), {}).coils.smoothing_mm == 9
     with pytest.raises(QsmError, match="no configuration is named 'other'; there are site"):
         served(ConfigFile("other"), {})
 
 
 def test_a_configuration_as_text_is_read_for_its_settings(served):
-    settings = served(ConfigText("..."), {"mask.opening_mm": "3"})
-    assert settings.mask.opening_mm == 3
+    settings = served(ConfigText("..."), {"coils.smoothing_mm": "3"})
+    assert settings.coils.smoothing_mm == 3
 
 
 def test_a_client_without_a_configuration_gets_the_defaults(served):

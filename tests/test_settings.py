@@ -1,40 +1,40 @@
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
-from typing import Literal, get_args, get_origin
+from typing import get_args
 
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from gadgetron_qsm import background, coils, inversion
+from gadgetron_qsm import configs
+from gadgetron_qsm.coils import METHODS as COIL_METHODS
 from gadgetron_qsm.dicom.kinds import MAPS
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.mask.brain import brain_mask
+from gadgetron_qsm.methods import parameters
+from gadgetron_qsm.mrd.properties import read_properties
+from gadgetron_qsm.sections import MethodSettings
 from gadgetron_qsm.settings import MapName, Settings, keys
 
 UNITS = ("_mm", "_rad", "_s", "_ms", "_hz", "_ppm")
+PRESETS = ("fast", "standard", "research")
 SECTIONS = {
     name: field.annotation
     for name, field in Settings.model_fields.items()
     if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
 }
+OF_METHODS = {n: s for n, s in SECTIONS.items() if issubclass(s, MethodSettings)}
 FIELDS = {
     f"{name}.{key}": field
     for name, section in SECTIONS.items()
     for key, field in section.model_fields.items()
+    if key != "parameters"
 }
-METHODS = {
-    "coils": {"auto": None, **coils.METHODS},
-    "background": background.METHODS,
-    "inversion": inversion.METHODS,
+PARAMETERS = {
+    f"{name}.{key}"
+    for name, section in OF_METHODS.items()
+    for method in section.METHODS.values()
+    for key in parameters(method)
 }
-FED = [
-    *(("coils", method) for method in coils.METHODS.values()),
-    ("mask", brain_mask),
-    *(("background", method) for method in background.METHODS.values()),
-    *(("inversion", method) for method in inversion.METHODS.values()),
-]
 
 
 def refused(**properties):
@@ -52,15 +52,47 @@ def test_texts_become_values_of_their_type():
             "deliver.dicom_folder": "/tmp/out",
         }
     )
-    assert settings.inversion.iterations == 5
-    assert settings.inversion.regularisation == 2e-3
+    assert settings.inversion.parameters == {"iterations": 5, "regularisation": 2e-3}
     assert settings.kspace.incomplete == "warn"
     assert settings.deliver.dicom_folder == Path("/tmp/out")
 
 
 def test_what_is_not_given_keeps_its_default():
     settings = Settings.from_properties({"inversion.iterations": "5"})
-    assert settings.model_dump(exclude_defaults=True) == {"inversion": {"iterations": 5}}
+    assert settings.inversion.complete() == {**Settings().inversion.complete(), "iterations": 5}
+    assert settings.background == Settings().background
+
+
+def test_the_defaults_are_the_preset_standard():
+    assert Settings.from_properties({}) == Settings()
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_is_the_configuration_of_its_name(preset):
+    told = read_properties(configs.load(preset))
+    assert told["preset"] == preset
+    settings = Settings.from_properties({"preset": preset})
+    assert settings == Settings.from_properties(told)
+    for stage in OF_METHODS:
+        if f"{stage}.method" in told:
+            assert getattr(settings, stage).method == told[f"{stage}.method"]
+
+
+def test_presets_differ():
+    chosen = [Settings.from_properties({"preset": preset}) for preset in PRESETS]
+    assert len({settings.model_dump_json(exclude={"preset"}) for settings in chosen}) == 3
+
+
+def test_another_method_drops_the_parameters_that_the_preset_gives_to_its_own(monkeypatch):
+    text = configs.load("fast").replace(
+        "</configuration>\n    </external>",
+        '<property name="inversion.padding_mm" value="3"/></configuration></external>',
+    )
+    monkeypatch.setattr(configs, "load", lambda _: text)
+    own = Settings.from_properties({"preset": "fast"}).inversion
+    assert own.parameters["padding_mm"] == 3
+    other = Settings.from_properties({"preset": "fast", "inversion.method": "tkd"}).inversion
+    assert (other.method, other.parameters) == ("tkd", {})
 
 
 @pytest.mark.parametrize(("text", "sign"), [("1", 1), ("+1", 1), ("-1", -1), (" -1 ", -1)])
@@ -86,7 +118,7 @@ def test_an_empty_folder_is_no_folder_and_not_the_current_one():
     [
         ("inversion.iteration", "inversion.iterations"),
         ("inversion.regularization", "inversion.regularisation"),
-        ("background.radius_mm", "background.largest_radius_mm"),
+        ("background.radios_mm", "background.radius_mm"),
         ("maps", "deliver.maps"),
     ],
 )
@@ -98,7 +130,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_right_one(wrong, right):
 
 
 def test_a_key_unlike_any_of_its_stage_is_refused_with_those_there_are():
-    assert "there are mask.opening_mm, mask.closing_mm" in refused(**{"mask.fractional": "0.5"})
+    assert "there are mask.method, mask.two_pass" in refused(**{"mask.xyzzy": "0.5"})
 
 
 def test_a_key_like_no_other_is_refused_with_where_to_look():
@@ -108,17 +140,15 @@ def test_a_key_like_no_other_is_refused_with_where_to_look():
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
-        ("inversion.iterations", "ten", "valid integer"),
-        ("inversion.iterations", "0", "greater than or equal to 1"),
-        ("mask.opening_mm", "wide", "valid number"),
-        ("mask.opening_mm", "0", "greater than 0"),
-        ("mask.opening_mm", "31", "less than or equal to 30"),
-        ("mask.closing_mm", "nan", ""),
-        ("background.threshold", "1", "less than 1"),
+        ("coils.smoothing_mm", "wide", "valid number"),
+        ("coils.smoothing_mm", "0", "greater than 0"),
+        ("coils.smoothing_mm", "51", "less than or equal to 50"),
+        ("coils.smoothing_mm", "nan", ""),
         ("coils.phase_sign", "2", "1 or -1"),
         ("kspace.incomplete", "ignore", "'refuse' or 'warn'"),
-        ("inversion.method", "magic", "'tv'"),
-        ("preset", "fast", "'standard'"),
+        ("mask.two_pass", "perhaps", "valid boolean"),
+        ("reference.region", "liver", "'csf'"),
+        ("preset", "slow", "'standard'"),
     ],
 )
 def test_a_wrong_value_is_refused_in_one_line_that_names_it(key, value, said):
@@ -128,6 +158,39 @@ def test_a_wrong_value_is_refused_in_one_line_that_names_it(key, value, said):
     assert "\n" not in message
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        (
+            "inversion.iterations",
+            "ten",
+            "setting 'inversion.iterations' = 'ten': input should be a valid",
+        ),
+        (
+            "inversion.iterations",
+            "0",
+            "setting 'inversion.iterations' = '0': it must be from 1 to 10000",
+        ),
+        ("inversion.regularisation", "nan", "setting 'inversion.regularisation' = 'nan': "),
+        ("inversion.method", "magic", "inversion: there is no method 'magic'; there are tv, "),
+        (
+            "mask.opening_mm",
+            "wide",
+            "setting 'mask.opening_mm' = 'wide': input should be a valid number",
+        ),
+    ],
+)
+def test_what_a_method_does_not_take_is_refused_with_its_stage(key, value, said):
+    message = refused(**{key.replace(".", "__"): value})
+    assert message.startswith(said)
+    assert "\n" not in message
+
+
+def test_a_parameter_of_another_method_than_the_chosen_one_is_refused():
+    message = refused(background__method="vsharp", background__peel="1")
+    assert message.startswith("background: vsharp has no parameter 'peel'")
+
+
 @pytest.mark.parametrize("unknown", [{"x": 1}, {"coils": {"x": 1}}])
 def test_unknown_keys_of_a_nested_document_are_refused_too(unknown):
     with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
@@ -135,32 +198,28 @@ def test_unknown_keys_of_a_nested_document_are_refused_too(unknown):
 
 
 def test_a_wrong_name_in_a_list_is_named():
-    message = refused(deliver__maps="chi,swi")
-    assert message.startswith("setting 'deliver.maps' = 'swi': ")
+    message = refused(deliver__maps="chi,iron")
+    assert message.startswith("setting 'deliver.maps' = 'iron': ")
     assert "'r2star'" in message
 
 
 def test_keys_are_all_settings_and_no_sections():
-    assert set(keys()) == {"preset", *FIELDS}
+    assert set(keys()) == {"preset", *FIELDS, *PARAMETERS}
     assert {"inversion.iterations", "coils.phase_sign"} <= set(keys())
 
 
-@pytest.mark.parametrize(("section", "function"), FED, ids=lambda x: getattr(x, "__name__", x))
-def test_defaults_are_those_of_the_function_that_the_section_feeds(section, function):
-    fields = SECTIONS[section].model_fields
-    parameters = {
-        name: parameter.default
-        for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY and name != "weight"
-    }
-    fed = {name: fields[name].default for name in fields if name not in {"method", "phase_sign"}}
-    assert fed == parameters
+def test_every_key_is_described_once():
+    assert len(keys()) == len(set(keys()))
 
 
-@pytest.mark.parametrize("section", METHODS)
-def test_the_methods_to_choose_from_are_those_of_the_package(section):
-    choices = get_args(SECTIONS[section].model_fields["method"].annotation)
-    assert set(choices) == set(METHODS[section])
+def test_a_parameter_is_described_by_the_methods_that_take_it():
+    told = dict(Settings.described())["inversion.threshold"]
+    assert told.startswith("of tkd 0.")
+
+
+def test_coil_combinations_to_choose_from_are_those_of_the_package():
+    choices = get_args(SECTIONS["coils"].model_fields["method"].annotation)
+    assert set(choices) == {"auto", *COIL_METHODS}
 
 
 def test_the_maps_to_choose_from_are_those_that_can_be_delivered():
@@ -169,8 +228,7 @@ def test_the_maps_to_choose_from_are_those_that_can_be_delivered():
 
 @pytest.mark.parametrize(("key", "field"), FIELDS.items(), ids=list(FIELDS))
 def test_every_setting_explains_itself(key, field):
-    choice = get_origin(field.annotation) is Literal and key.endswith(".method")
-    assert choice or field.description or key.endswith(UNITS)
+    assert key.endswith(".method") or field.description or key.endswith(UNITS)
 
 
 @pytest.mark.parametrize(

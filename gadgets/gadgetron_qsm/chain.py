@@ -7,35 +7,28 @@ processes where it likes.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel
 
-from gadgetron_qsm import background, inversion
 from gadgetron_qsm.arrays import Array, array_module, to_numpy
 from gadgetron_qsm.combination import combine_coils
-from gadgetron_qsm.contrast.r2star import weighted_log_fit
+from gadgetron_qsm.contrasts import Contrasts
 from gadgetron_qsm.data import Echoes, Map
 from gadgetron_qsm.dicom.identity import scan_name, series_description
 from gadgetron_qsm.dicom.kinds import MAPS, kind_of
 from gadgetron_qsm.dicom.series import write_series
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.field.echo_fit import EchoFit, weighted_echo_fit
-from gadgetron_qsm.field.romeo import romeo
 from gadgetron_qsm.ingest import coil_images
-from gadgetron_qsm.inversion.weight import field_weight
-from gadgetron_qsm.journal import Journal, rounded
-from gadgetron_qsm.mask.brain import brain_mask
+from gadgetron_qsm.journal import Journal
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.images import echoes_to_images, map_to_image
 from gadgetron_qsm.mrd.messages import Image, Message
 from gadgetron_qsm.settings import Settings
+from gadgetron_qsm.susceptibility import PPB_PER_PPM, Volume, quantify
 
-PPB_PER_PPM = np.float32(1000)
 PERCENT = np.float32(100)
 BRIGHTEST = 4095.0  # of the magnitude images, as scanners scale theirs
 
@@ -57,7 +50,7 @@ def combine(messages: Iterable[Message], header: Header, settings: Settings) -> 
 
 
 def susceptibility(scans: Iterable[Echoes], settings: Settings) -> Iterator[Map]:
-    """Complex echoes to every map; chi first, as it is what is waited for."""
+    """Complex echoes to maps: chi first, as it is what is waited for, contrasts if asked for."""
     for echoes in scans:
         with _naming(echoes.repetition):
             yield from _maps(echoes, settings)
@@ -76,11 +69,9 @@ def _naming(repetition: int) -> Iterator[None]:
 
 def _maps(echoes: Echoes, settings: Settings) -> Iterator[Map]:
     journal = Journal(echoes.report)
-    xp = array_module(echoes.data)
-    magnitude = xp.abs(echoes.data)
-    fit = _fit(echoes, magnitude, journal)
-    brain = _brain(magnitude, fit, echoes, settings, journal)
-    local_field, chi, mask = _chi(fit, brain, echoes, settings, journal)
+    magnitude = array_module(echoes.data).abs(echoes.data)
+    volume = Volume(echoes, magnitude, settings, journal)
+    found = quantify(volume)
 
     def made(name: str, data: Array, **echo: Any) -> Map:
         data = to_numpy(data).astype(np.float32, copy=False)
@@ -94,17 +85,13 @@ def _maps(echoes: Echoes, settings: Settings) -> Iterator[Map]:
             **echo,
         )
 
-    yield made("chi", chi * PPB_PER_PPM)
-    if len(echoes.echo_times_s) > 1:
-        with journal.stage("r2star", method="log-linear fit weighted by squared magnitude"):
-            r2star = xp.where(brain, weighted_log_fit(magnitude, echoes.echo_times_s), 0)
-        yield made("r2star", r2star)
-    else:
-        journal.warn("no R2* map: it needs at least two echoes, and the scan has one")
-    yield made("total_field", fit.total_field * PPB_PER_PPM)
-    yield made("local_field", local_field * PPB_PER_PPM)
-    yield made("mask", mask)
-    magnitude *= BRIGHTEST / float(magnitude.max())
+    yield made("chi", found.chi * PPB_PER_PPM)
+    for name, data in Contrasts(volume, found).made(settings.deliver.maps):
+        yield made(name, _bright(data) if MAPS[name].unit == MAPS["magnitude"].unit else data)
+    yield made("total_field", found.fit.total_field * PPB_PER_PPM)
+    yield made("local_field", found.local_field * PPB_PER_PPM)
+    yield made("mask", found.mask)
+    magnitude = _bright(magnitude)
     for echo, echo_time_s in enumerate(echoes.echo_times_s):
         yield made("magnitude", magnitude[echo], echo=echo, echo_time_s=echo_time_s)
     if echoes.g_factor is not None:
@@ -112,61 +99,8 @@ def _maps(echoes: Echoes, settings: Settings) -> Iterator[Map]:
         yield made("g_factor", echoes.g_factor * PERCENT)
 
 
-def _fit(echoes: Echoes, magnitude: Array, journal: Journal) -> EchoFit:
-    times = echoes.echo_times_s
-    with journal.stage("field", method="ROMEO, weighted linear echo fit"):
-        phase = romeo(array_module(magnitude).angle(echoes.data), magnitude, times)
-        return weighted_echo_fit(phase, magnitude, times, echoes.larmor_hz)
-
-
-def _brain(
-    magnitude: Array, fit: EchoFit, echoes: Echoes, settings: Settings, journal: Journal
-) -> Array:
-    parameters = settings.mask.model_dump()
-    voxel_size = echoes.geometry.voxel_size
-    with journal.stage("mask", method="magnitude and phase residual", **parameters):
-        brain = brain_mask(magnitude[0], fit.residual, voxel_size, **parameters)
-    if len(magnitude) > 1:  # one echo is explained whatever it is
-        median = array_module(magnitude).median(fit.residual[brain])
-        journal.quality["phase_residual_rad"] = rounded(median)
-    return brain
-
-
-def _chi(
-    fit: EchoFit, brain: Array, echoes: Echoes, settings: Settings, journal: Journal
-) -> tuple[Array, Array, Array]:
-    """Return local field and chi (ppm, referenced), and the mask that both hold in."""
-    geometry = echoes.geometry
-    remove = _with_settings(background.METHODS, settings.background)
-    with journal.stage("background", **settings.background.model_dump()):
-        local_field, mask = remove(fit.total_field, brain, geometry.voxel_size)
-    invert = _with_settings(inversion.METHODS, settings.inversion)
-    with journal.stage("inversion", **settings.inversion.model_dump()):
-        weight = field_weight(fit.noise, mask, geometry.voxel_size)
-        chi = invert(local_field, mask, geometry.voxel_size, geometry.b0_direction, weight=weight)
-    with journal.stage("reference", method="mean", region="the mean over the brain mask"):
-        chi = _reference(chi, mask, journal)
-    journal.quality["mask_volume_ml"] = rounded(mask.sum() * np.prod(geometry.voxel_size) / 1000)
-    return local_field, chi, mask
-
-
-def _with_settings(
-    methods: Mapping[str, Callable[..., Any]], section: BaseModel
-) -> Callable[..., Any]:
-    """Return the method that a section names, with the section's other settings."""
-    parameters = section.model_dump()
-    return partial(methods[parameters.pop("method")], **parameters)
-
-
-def _reference(chi: Array, mask: Array, journal: Journal) -> Array:
-    """Make chi relative to its mean over the mask."""
-    xp = array_module(chi)
-    inside = chi[mask].astype(xp.float64)
-    journal.quality["reference"] = {
-        "region": "brain mask",
-        "sd_ppb": rounded(inside.std() * 1000),
-    }
-    return xp.where(mask, chi - np.float32(inside.mean()), 0)
+def _bright(magnitude: Array) -> Array:
+    return magnitude * np.float32(BRIGHTEST / float(magnitude.max()))
 
 
 def deliver(maps: Iterable[Map], header: Header, settings: Settings) -> Iterator[Image]:

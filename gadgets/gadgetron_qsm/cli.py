@@ -41,6 +41,14 @@ def _list_variants(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _list_methods(wanted: bool) -> None:
+    if wanted:
+        from gadgetron_qsm.stage import described
+
+        _print_pairs(described())
+        raise typer.Exit
+
+
 @app.callback()
 def _main(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="log what happens")] = False,
@@ -145,6 +153,37 @@ def gadget(host: Host = "127.0.0.1", port: int = 18000) -> None:
     from gadgetron_qsm.mrd.server import serve as serve_mrd
 
     serve_mrd(host, port, serve_resident, ready=_tell(host), fail=Connection.fail_inside_gadgetron)
+
+
+@app.command()
+def stage(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    source: Annotated[Path, typer.Option("--input", "-i", help="folder with NIfTI files")],
+    output: Output,
+    method: Annotated[
+        str | None, typer.Option(metavar="NAME[+NAME]", help="of the steps, see --methods")
+    ] = None,
+    methods: Annotated[  # noqa: ARG001 - its callback does it
+        bool,
+        typer.Option(
+            "--methods",
+            help="list the stages, their steps and methods",
+            callback=_list_methods,
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    """Run one stage on NIfTI files, by the QSM-CI contract.
+
+    NAME: field-mapping, bfr, dipole, bfr+dipole, end-to-end or chi-separation. The input folder
+    has params.json with TE (s), B0 (T), B0_dir and voxel_size (mm, x y z), the maps that the stage
+    needs (phase in rad, magnitude, mask, totalfield, localfield, in ppm; .nii.gz), and config.json
+    if parameters of the method shall be other than their defaults.
+    """
+    from gadgetron_qsm.stage import run_stage
+
+    for line in run_stage(name, source, output, method):
+        _print_line(line)
 
 
 @app.command()

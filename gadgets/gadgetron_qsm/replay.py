@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
-from typing import Any, get_args
+from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
@@ -30,12 +30,13 @@ from gadgetron_qsm.mrd.server import serve
 from gadgetron_qsm.report.accuracy import compare
 from gadgetron_qsm.report.picture import save_picture
 from gadgetron_qsm.report.report import series_entry, write_report
-from gadgetron_qsm.settings import MapName, Settings
+from gadgetron_qsm.settings import Settings
 
 Progress = Callable[[int, int], None]
 Address = tuple[str, int]
 
 PICTURED = ("magnitude", "total_field", "local_field", "chi")
+REPORTED = ("chi", "magnitude", "total_field", "local_field", "mask")
 SERVER_START_S = 10.0
 
 
@@ -95,9 +96,8 @@ def replay(
 
 
 def _wanted(settings: Settings) -> str:
-    """Name the maps to ask for: all, but those that cost time only when they are to be kept."""
-    names = [n for n in get_args(MapName) if n != "g_factor" or n in settings.deliver.maps]
-    return ",".join(names)
+    """Name the maps to ask for: those to be kept, and those that the report is made of."""
+    return ",".join(dict.fromkeys([*REPORTED, *settings.deliver.maps]))
 
 
 def _as_xml(properties: Mapping[str, str]) -> str:

@@ -4,162 +4,141 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from gadgetron_qsm import configs
 from gadgetron_qsm.errors import UsageError
+from gadgetron_qsm.methods import parameters
+from gadgetron_qsm.mrd.properties import read_properties
+from gadgetron_qsm.sections import (
+    BackgroundSettings,
+    CoilsSettings,
+    DeliverSettings,
+    FieldSettings,
+    InversionSettings,
+    KSpaceSettings,
+    MapName,
+    MaskSettings,
+    MethodSettings,
+    R2starSettings,
+    ReferenceSettings,
+    SeparationSettings,
+    SwiSettings,
+)
 
-MapName = Literal["chi", "r2star", "magnitude", "total_field", "local_field", "mask", "g_factor"]
-
-
-class _Stage(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class KSpaceSettings(_Stage):
-    """Readouts to coil images."""
-
-    incomplete: Literal["refuse", "warn"] = Field(
-        "refuse", description="what to do when lines are missing that should have come"
-    )
-    compression: Literal["gcc", "svd", "none"] = Field(
-        "gcc",
-        description="virtual coils of 3D scans: a set each readout position, one set, or the coils",
-    )
-    virtual_coils: int | None = Field(
-        None, ge=1, le=1024, description="number of virtual coils; default by kept_energy"
-    )
-    kept_energy: float = Field(
-        0.998, gt=0.5, le=1, description="part of the signal's energy that virtual coils keep"
-    )
-    parallel_imaging: Literal["auto", "grappa", "sense"] = Field(
-        "auto", description="auto: GRAPPA for lattices; sense takes irregular sampling too"
-    )
-    kernels: Literal["all_echoes", "each_echo"] = Field(
-        "all_echoes", description="GRAPPA kernels: one set, or one an echo"
-    )
-    partial_fourier: Literal["zero", "pocs"] = Field(
-        "zero", description="k-space that was not acquired: zeros, or POCS"
-    )
-    reversed_echoes: Literal["flagged", "even", "odd"] = Field(
-        "flagged", description="echoes read backwards: those flagged, or 2, 4 ..., or 1, 3 ..."
-    )
-    odd_even: Literal["correct", "leave"] = Field(
-        "correct", description="phase between odd and even echoes of bipolar readouts"
-    )
-    memory_gb: float | None = Field(
-        None, gt=0, description="most memory for a scan; default what is free"
-    )
-
-
-class CoilsSettings(_Stage):
-    """Coil combination."""
-
-    method: Literal["auto", "mcpc3ds", "vrc"] = Field(
-        "auto", description="auto: mcpc3ds, or vrc (virtual reference coil) for a single echo"
-    )
-    phase_sign: Literal[1, -1] = Field(
-        1, description="-1 for data whose phase falls with time in a positive field (GE)"
-    )
-    smoothing_mm: float = Field(6.0, gt=0, le=50, description="SD of the sensitivities' Gaussian")
-
-
-class MaskSettings(_Stage):
-    """Brain mask (brain_mask)."""
-
-    opening_mm: float = Field(12.0, gt=0, le=30, description="erosion that cuts off the scalp")
-    closing_mm: float = Field(2.0, ge=0, le=20, description="gaps that are closed")
-    largest_residual_rad: float = Field(
-        0.3, gt=0, le=3.2, description="echo-fit residual above which phase is not trusted"
-    )
-
-
-class BackgroundSettings(_Stage):
-    """Background field removal."""
-
-    method: Literal["vsharp"] = Field("vsharp", description="how the background is removed")
-    largest_radius_mm: float = Field(10.0, gt=0, le=40, description="largest sphere")
-    smallest_radius_mm: float | None = Field(
-        None, gt=0, le=40, description="smallest sphere; default one voxel"
-    )
-    threshold: float = Field(0.08, gt=0, lt=1, description="truncation of the deconvolution")
-
-
-class InversionSettings(_Stage):
-    """Dipole inversion."""
-
-    method: Literal["tv"] = Field("tv", description="how the dipole field is inverted")
-    regularisation: float = Field(1e-4, gt=0, le=1, description="weight of total variation, ppm")
-    iterations: int = Field(40, ge=1, le=10000, description="steps of ADMM")
-    padding_mm: float = Field(20.0, ge=0, le=200, description="zeros that lengthen every axis")
-
-
-class DeliverSettings(_Stage):
-    """What goes to the console."""
-
-    maps: tuple[MapName, ...] = Field(
-        ("chi", "r2star", "magnitude"),
-        min_length=1,
-        description="maps sent back, names separated by commas",
-    )
-    dicom_folder: Path | None = Field(
-        None, description="folder where the chosen maps are written as DICOM series too"
-    )
+__all__ = ["MapName", "Settings", "keys"]
 
 
 class Settings(BaseModel):
-    """All settings, a section a stage."""
+    """All settings, a section a stage; the defaults are the preset 'standard'."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    preset: Literal["standard"] = "standard"
+    preset: Literal["fast", "standard", "research"] = "standard"
     kspace: KSpaceSettings = KSpaceSettings()
     coils: CoilsSettings = CoilsSettings()
+    field: FieldSettings = FieldSettings()
     mask: MaskSettings = MaskSettings()
     background: BackgroundSettings = BackgroundSettings()
     inversion: InversionSettings = InversionSettings()
+    reference: ReferenceSettings = ReferenceSettings()
+    r2star: R2starSettings = R2starSettings()
+    swi: SwiSettings = SwiSettings()
+    separation: SeparationSettings = SeparationSettings()
     deliver: DeliverSettings = DeliverSettings()
 
     @classmethod
     def from_properties(cls, properties: Mapping[str, str]) -> Settings:
         """Build from texts by key, as configurations and --set give them.
 
+        `preset` stands for the properties of the configuration of that name; others come on top,
+        and a method of another name drops the preset's parameters of its stage.
         Raises UsageError that names the key, what is wrong with its value, or the nearest key.
         """
-        sections: dict[str, object] = {}
-        for key, text in properties.items():
-            if key not in keys():
+        known = set(keys())
+        for key in properties:
+            if key not in known:
                 raise UsageError(f"unknown setting '{key}'{_nearest(key)}")
-            stage, _, name = key.rpartition(".")
-            value = _value(key, text)
-            if stage:
-                sections.setdefault(stage, {})[name] = value  # type: ignore[index]
-            else:
-                sections[name] = value
         try:
-            return cls.model_validate(sections)
+            return cls.model_validate(_nested(_with_preset(properties)))
         except ValidationError as error:
             raise UsageError(_first_problem(error)) from error
 
     @classmethod
     def described(cls) -> Iterator[tuple[str, str]]:
         """Give every key with its default and what it is."""
-        for name, section in cls.model_fields.items():
-            if isinstance(section.default, BaseModel):
-                for key, field in type(section.default).model_fields.items():
-                    choices = "|".join(str(choice) for choice in get_args(field.annotation))
-                    literal = get_origin(field.annotation) is Literal
-                    among = f" of {choices}" if literal and "|" in choices else ""
-                    yield f"{name}.{key}", f"{field.default}{among}; {field.description}"
-            else:
-                yield name, f"{section.default}; a set of defaults, the only one so far"
+        yield "preset", f"{cls().preset}; one of {'|'.join(_choices(cls, 'preset'))}"
+        for stage, info in cls.model_fields.items():
+            if isinstance(section := info.default, BaseModel):
+                for key, text in _described(section):
+                    yield f"{stage}.{key}", text
 
 
 def keys() -> list[str]:
     """Return every key, as in 'inversion.iterations'."""
     return [key for key, _ in Settings.described()]
+
+
+def _described(section: BaseModel) -> Iterator[tuple[str, str]]:
+    for key, info in type(section).model_fields.items():
+        if key == "parameters":
+            continue
+        default = getattr(section, key)
+        if isinstance(section, MethodSettings) and key == "method":
+            yield key, f"{default}; one of {'|'.join(section.METHODS)}"
+            continue
+        choices = _choices(type(section), key)
+        yield key, f"{default}{' of ' + '|'.join(choices) if choices else ''}; {info.description}"
+    if isinstance(section, MethodSettings):
+        yield from _parameters(section)
+
+
+def _parameters(section: MethodSettings) -> Iterator[tuple[str, str]]:
+    """Give each parameter with the methods that take it and their defaults."""
+    takers: dict[str, list[str]] = {}
+    for name, method in section.METHODS.items():
+        for key, parameter in parameters(method).items():
+            takers.setdefault(key, []).append(f"{name} {parameter.default}")
+    for key, taken in takers.items():
+        yield key, f"of {', '.join(taken)}"
+
+
+def _choices(section: type[BaseModel], key: str) -> list[str]:
+    annotation = section.model_fields[key].annotation
+    literal = get_origin(annotation) is Literal
+    return [str(choice) for choice in get_args(annotation)] if literal else []
+
+
+def _with_preset(properties: Mapping[str, str]) -> dict[str, str]:
+    """Put the properties on top of those of the preset that they name."""
+    name = properties.get("preset", "standard")
+    if name not in _choices(Settings, "preset"):
+        return dict(properties)  # to be refused with the others
+    below = read_properties(configs.load(name))
+    changed = {
+        key.partition(".")[0]
+        for key, value in properties.items()
+        if key.endswith(".method") and value != below.get(key)
+    }
+    kept = {key: v for key, v in below.items() if key.partition(".")[0] not in changed}
+    return {**kept, **properties}
+
+
+def _nested(properties: Mapping[str, str]) -> dict[str, Any]:
+    """Sort texts by section, and parameters of methods into theirs."""
+    document: dict[str, Any] = {}
+    for key, text in properties.items():
+        stage, _, name = key.rpartition(".")
+        value = _value(key, text)
+        if not stage:
+            document[name] = value
+            continue
+        section = document.setdefault(stage, {})
+        own = name in type(Settings.model_fields[stage].default).model_fields
+        (section if own else section.setdefault("parameters", {}))[name] = value
+    return document
 
 
 def _value(key: str, text: str) -> object:
@@ -184,5 +163,9 @@ def _nearest(key: str) -> str:
 
 def _first_problem(error: ValidationError) -> str:
     problem = error.errors()[0]
+    if problem["type"] == "value_error":  # of a method, which names the parameter itself
+        stage, text = problem["loc"][0], str(problem["ctx"]["error"])
+        name, equals, value = text.partition(" = ")
+        return f"setting '{stage}.{name}' = {value}" if equals else f"{stage}: {text}"
     key = ".".join(str(part) for part in problem["loc"] if not isinstance(part, int))
     return f"setting '{key}' = {problem['input']!r}: {problem['msg'].lower()}"

@@ -1,37 +1,11 @@
 from __future__ import annotations
 
-import inspect
-
 import numpy as np
 import pytest
 
-from gadgetron_qsm import background
-from gadgetron_qsm.background.vsharp import sphere, vsharp
+from gadgetron_qsm.background.vsharp import vsharp
 from tests.analytic import OBLIQUE, ball, distance, sphere_field
-
-GRIDS = {
-    "isotropic, odd": ((57, 57, 57), (1.0, 1.0, 1.0)),
-    "thick slices, even": ((28, 56, 58), (2.0, 1.0, 1.0)),
-    "two sides of 0.9 mm": ((39, 63, 61), (1.5, 0.9, 0.9)),
-    "0.6 mm, whose multiples are not exact": ((61, 61, 61), (0.6, 0.6, 0.6)),
-}
-grids = pytest.mark.parametrize(("shape", "voxel_size"), GRIDS.values(), ids=list(GRIDS))
-
-
-def scene(shape, voxel_size):
-    """A spherical mask, and the field in it of a strong source outside, in ppm."""
-    radius = 0.44 * np.multiply(shape, voxel_size).min()
-    outer = np.multiply((0.9, -0.8, 0.8), radius)
-    return (
-        radius,
-        ball(shape, voxel_size, radius),
-        9 * sphere_field(shape, voxel_size, 0.4 * radius, OBLIQUE, outer),
-    )
-
-
-def share(field, of):
-    """Size of `field` relative to that of another, without means."""
-    return field.std() / of.std()
+from tests.background.scene import GRIDS, grids, scene, share
 
 
 @grids
@@ -79,24 +53,6 @@ def test_the_mask_is_eroded_by_the_smallest_radius(shape, voxel_size, smallest):
     assert inside.dtype == bool
 
 
-def test_the_local_field_is_0_outside_its_mask_and_single_precision():
-    shape, voxel_size = GRIDS["thick slices, even"]
-    _, mask, field = scene(shape, voxel_size)
-    local, inside = vsharp(field.astype(float), mask, voxel_size)
-    assert local.dtype == np.float32
-    assert local.shape == inside.shape == shape
-    assert not local[~inside].any()
-
-
-def test_what_lies_outside_the_mask_has_no_say():
-    shape, voxel_size = GRIDS["thick slices, even"]
-    _, mask, field = scene(shape, voxel_size)
-    broken = np.where(mask, field, np.nan)
-    np.testing.assert_array_equal(
-        vsharp(broken, mask, voxel_size)[0], vsharp(field, mask, voxel_size)[0]
-    )
-
-
 def test_a_mask_at_the_edge_of_the_grid_ends_there():
     mask = np.ones((20, 21, 22), bool)
     _, inside = vsharp(np.zeros(mask.shape), mask, (1.0, 1.0, 1.0), smallest_radius_mm=2.0)
@@ -121,11 +77,6 @@ def test_a_higher_threshold_drops_more_of_the_slow_field():
     assert size[0] > 1.02 * size[1]
 
 
-def test_an_empty_mask_is_refused():
-    with pytest.raises(ValueError, match="the mask is empty"):
-        vsharp(np.zeros((8, 8, 8)), np.zeros((8, 8, 8), bool), (1.0, 1.0, 1.0))
-
-
 def test_a_mask_that_no_sphere_fits_is_refused():
     mask = np.zeros((9, 9, 9), bool)
     mask[4, 4] = True
@@ -137,24 +88,3 @@ def test_a_smallest_radius_above_the_largest_is_refused():
     mask = np.ones((9, 9, 9), bool)
     with pytest.raises(ValueError, match=r"smallest radius 4.0 mm exceeds the largest, 3.0 mm"):
         vsharp(mask, mask, (1.0, 1.0, 1.0), largest_radius_mm=3.0, smallest_radius_mm=4.0)
-
-
-@pytest.mark.parametrize("voxel_size", [(1.0, 1.0, 1.0), (2.0, 1.0, 0.5)])
-def test_the_sphere_is_around_voxel_0_and_sums_to_1(voxel_size):
-    ball_ = np.fft.fftshift(sphere((12, 13, 20), 2.0, voxel_size, like=np.zeros(1)))
-    expected = distance((12, 13, 20), voxel_size) <= 2.0
-    np.testing.assert_allclose(ball_, expected / expected.sum(), rtol=1e-6)
-
-
-@pytest.mark.parametrize("voxels", range(1, 20))
-def test_a_sphere_of_whole_voxels_reaches_as_many_in_spite_of_rounding(voxels):
-    # 0.6 + 0.6 * 6 is less than 7 * 0.6
-    ball_ = sphere((4, 4, 64), 0.6 + 0.6 * (voxels - 1), (0.6, 0.6, 0.6), like=np.zeros(1))
-    assert np.count_nonzero(ball_[0, 0]) == 2 * voxels + 1
-
-
-@pytest.mark.parametrize("method", background.METHODS.values(), ids=list(background.METHODS))
-def test_every_method_takes_field_mask_and_voxel_size(method):
-    kinds = [(p.name, p.kind.name) for p in inspect.signature(method).parameters.values()]
-    assert [name for name, _ in kinds[:3]] == ["field", "mask", "voxel_size"]
-    assert {kind for _, kind in kinds[3:]} <= {"KEYWORD_ONLY"}

@@ -106,11 +106,14 @@ def _seen(drawn: np.ndarray, grid: Grid, scan: Scan) -> Head:
     chi = tissue.lookup(tissue.TISSUES, "chi_ppm")
     chi[tissue.CALCIFICATION] = CALCIFICATION_PPM
     chi = chi[drawn]
-    total = head_field(chi, float(tissue.TISSUES[tissue.AIR].chi_ppm), fine, scan.b0_direction)
-    own = np.where(brain, chi, 0)
+    own, others = np.where(brain, chi, 0), np.where(brain, 0, chi)
+    for axis in range(3):  # else air and bone ring at Nyquist, louder than all of the brain
+        others = scipy.ndimage.convolve1d(others, (0.25, 0.5, 0.25), axis, mode="nearest")
+    air_ppm = float(tissue.TISSUES[tissue.AIR].chi_ppm)
     local = total_field(own, fine, scan.b0_direction)
+    total = local + head_field(others, air_ppm, fine, scan.b0_direction)
     frequency = total * np.float32(scan.larmor_hz * 1e-6)
-    frequency += offsets.shim(frequency, brain, rng).on(drawn.shape)
+    frequency += offsets.shim(frequency, brain, grid.fov_mm, rng).on(drawn.shape)
     density = tissue.lookup(tissue.TISSUES, "proton_density")[drawn]
     rate = tissue.lookup(tissue.TISSUES, "r2star_hz")[drawn]
     rate *= np.float32(tissue.r2star_scale(FIELD_T))

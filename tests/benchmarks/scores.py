@@ -35,7 +35,7 @@ def nrmse(measured: np.ndarray, truth: np.ndarray, region: np.ndarray) -> float:
 def hfen(measured: np.ndarray, truth: np.ndarray, region: np.ndarray) -> float:
     """NRMSE of the Laplacians of Gaussian, %. Ravishankar 2011, doi:10.1109/TMI.2010.2090538."""
     edges = [
-        scipy.ndimage.gaussian_laplace(np.where(region, x, 0).astype(np.float32), HFEN_SIGMA)
+        scipy.ndimage.gaussian_laplace(np.where(region, x - x[region].mean(), 0), HFEN_SIGMA)
         for x in (measured, truth)
     ]
     a, b = (x[region].astype(np.float64) for x in edges)

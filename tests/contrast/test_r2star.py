@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gadgetron_qsm.contrast.r2star import weighted_log_fit
+from gadgetron_qsm.contrast.r2star import t2star, weighted_log_fit
 
 TIMES_S = np.array([4.5e-3, 9.8e-3, 15.1e-3, 20.4e-3, 25.7e-3])
 R2STAR = np.array([0.0, 5.0, 20.0, 40.0, 120.0]).reshape(1, 1, 5)
@@ -85,3 +85,21 @@ def test_the_rate_is_single_precision():
 def test_one_echo_is_refused():
     with pytest.raises(ValueError, match="at least two echoes"):
         weighted_log_fit(decay(R2STAR)[:1], TIMES_S[:1])
+
+
+def test_t2star_is_the_inverse_of_the_rate_in_ms():
+    np.testing.assert_allclose(t2star(R2STAR), [[[0, 200, 50, 25, 1000 / 120]]], rtol=1e-6)
+
+
+def test_a_t2star_too_long_to_be_told_is_0():
+    rates = np.array([1.9, 2.1, 9.9, 10.1], np.float32)
+    np.testing.assert_array_equal(t2star(rates) > 0, [False, True, True, True])
+    np.testing.assert_array_equal(t2star(rates, longest_ms=100) > 0, [False, False, False, True])
+
+
+def test_the_fit_and_t2star_agree_on_a_device(device):
+    magnitude = noisy(30.0, 50)[:, :3, :5, :7]
+    rate = weighted_log_fit(magnitude, TIMES_S)
+    found = weighted_log_fit(device(magnitude), TIMES_S)
+    np.testing.assert_allclose(found.get(), rate, rtol=1e-5)
+    np.testing.assert_allclose(t2star(found).get(), t2star(rate), rtol=1e-5)

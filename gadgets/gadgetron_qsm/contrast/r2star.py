@@ -1,4 +1,4 @@
-"""R2* from the magnitude of the echoes."""
+"""R2* from the magnitude of the echoes, and T2* from R2*."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from gadgetron_qsm.arrays import Array, array_module
+
+MS_PER_S = np.float32(1000)
 
 
 def weighted_log_fit(magnitude: Array, echo_times_s: Sequence[float]) -> Array:
@@ -29,3 +31,13 @@ def weighted_log_fit(magnitude: Array, echo_times_s: Sequence[float]) -> Array:
     log = xp.log(size)
     slope = (weight * late * log).sum(axis=0) / (weight * late * late).sum(axis=0)
     return xp.maximum(-slope, 0).astype(xp.float32)
+
+
+def t2star(r2star: Array, *, longest_ms: float = 500.0) -> Array:
+    """T2* (z, y, x) in ms, float32, of an R2* in 1/s; 0 where it is longer than can be told.
+
+    `longest_ms`: echoes span some tens of ms, over which a slower decay is lost in noise.
+    """
+    xp = array_module(r2star)
+    told = r2star * np.float32(longest_ms) >= MS_PER_S
+    return xp.where(told, MS_PER_S / xp.where(told, r2star, 1), 0).astype(xp.float32)

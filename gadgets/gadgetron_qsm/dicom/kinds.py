@@ -36,6 +36,12 @@ class Kind:
     referenced: bool = False
 
 
+def _weighted(description: str, number: int, image_type: str, meaning: str) -> Kind:
+    """Return an entry for a magnitude that something has weighted."""
+    unit_code = ("[arb'U]", UCUM, "arbitrary unit")
+    return Kind(description, number, image_type, meaning, "a.u.", unit_code)
+
+
 MAPS = {
     "chi": Kind(
         description="QSM chi",
@@ -102,6 +108,38 @@ MAPS = {
         unit_code=("%", UCUM, "percent"),
         window=(150, 100),
     ),
+    "t2star": Kind(
+        description="T2star",
+        number=8,
+        image_type="T2STAR",
+        meaning="T2*",
+        unit="ms",
+        unit_code=("ms", UCUM, "ms"),
+        quantity=("113064", DCM, "T2*"),
+        window=(50, 100),
+    ),
+    "chi_positive": Kind(
+        description="QSM chi positive",
+        number=9,
+        image_type="QSM_POSITIVE",
+        meaning="Positive (paramagnetic) part of magnetic susceptibility",
+        unit="ppb",
+        unit_code=PPB,
+        window=(75, 150),
+    ),
+    "chi_negative": Kind(
+        description="QSM chi negative",
+        number=10,
+        image_type="QSM_NEGATIVE",
+        meaning="Negative (diamagnetic) part of magnetic susceptibility, 0 or less",
+        unit="ppb",
+        unit_code=PPB,
+        window=(-75, 150),
+    ),
+    "swi": _weighted("SWI", 11, "SWI", "Susceptibility-weighted image"),
+    "swi_mip": _weighted("SWI mIP", 12, "SWI_MIP", "Minimum-intensity projection of SWI"),
+    "tswi": _weighted("tSWI", 13, "TSWI", "Magnitude weighted by susceptibility (tSWI)"),
+    "smwi": _weighted("SMWI", 14, "SMWI", "Magnitude weighted by susceptibility (SMWI)"),
 }
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gadgetron_qsm.arrays import Array, array_module
+from gadgetron_qsm.field.line import FAINT, Line, fit_line, trusted
 
 SECOND_DIFFERENCE = np.float32(6)  # its variance, of unit noise: 1 + 1 + 2 * 2
 
@@ -28,33 +29,67 @@ class EchoFit:
 
 
 def weighted_echo_fit(
-    phase: Array, magnitude: Array, echo_times_s: Sequence[float], larmor_hz: float
+    phase: Array,
+    magnitude: Array,
+    echo_times_s: Sequence[float],
+    larmor_hz: float,
+    *,
+    offset: bool = False,
+    largest_misfit_rad: float = 0.3,
 ) -> EchoFit:
-    """Fit phase = 2 pi f TE through 0 at TE = 0, weighted by the squared magnitude.
+    """Fit phase = 2 pi f TE, with `offset` also the phase at TE = 0, by weighted least squares.
 
-    phase (echo, z, y, x) in rad, unwrapped, free of the offset at TE = 0; magnitude alike.
-    The phase noise of an echo goes as 1 / magnitude, which makes this the best linear estimate.
+    phase (echo, z, y, x) in rad, unwrapped; without `offset`, 0 at TE = 0; magnitude alike.
+    Echoes weigh by their squared magnitude, as phase noise goes as 1 / magnitude, and less where
+    they leave the line of the echoes before by more than noise and `largest_misfit_rad`: a voxel's
+    mean field is the slope of its phase at TE = 0, and where the field varies within a voxel, as
+    at sinuses and veins, the phase bends away from that.
+    Raises ValueError when asked for the offset of a single echo.
     Robinson et al. 2017, doi:10.1002/nbm.3601.
     """
-    xp = array_module(phase)
-    times = xp.asarray(echo_times_s, dtype=xp.float32)[:, None, None, None]
-    weight = magnitude * magnitude
-    information = xp.maximum((weight * times**2).sum(axis=0), xp.finfo(xp.float32).tiny)
-    slope = (weight * times * phase).sum(axis=0) / information  # rad/s
+    if offset and len(phase) < 2:
+        raise ValueError("the phase offset at TE = 0 cannot be told from a single echo")
+    power, scale = relative_power(magnitude)
+    trust = trusted(phase, power, echo_times_s, largest_misfit_rad, offset=offset)
+    line = fit_line(phase, power * trust, echo_times_s, offset=offset)
+    return fitted(line, phase, power, echo_times_s, larmor_hz, scale)
+
+
+def fitted(
+    line: Line,
+    phase: Array,
+    power: Array,
+    echo_times_s: Sequence[float],
+    larmor_hz: float,
+    scale: float,
+) -> EchoFit:
+    """Return what a line through the echoes says of the field; power times scale^2 is that of
+    the magnitude.
+    """
     ppm = np.float32(1e6 / (2 * np.pi * larmor_hz))
     return EchoFit(
-        total_field=slope * ppm,
-        noise=ppm * np.float32(np.sqrt(0.5)) / xp.sqrt(information),
-        residual=_residual(phase, slope * times, weight)
-        if len(phase) > 1
-        else _roughness(phase[0]),
+        total_field=line.slope * ppm,
+        noise=ppm * np.float32(np.sqrt(0.5) / scale) / array_module(phase).sqrt(line.information),
+        residual=residual(phase, power, echo_times_s, offset=line.weight is not None),
     )
 
 
-def _residual(phase: Array, line: Array, weight: Array) -> Array:
+def relative_power(magnitude: Array) -> tuple[Array, float]:
+    """Return the squared magnitude, largest 1, and the magnitude that is 1 there."""
+    scale = float(magnitude.max()) or 1.0
+    return (magnitude / np.float32(scale)) ** 2, scale
+
+
+def residual(phase: Array, power: Array, echo_times_s: Sequence[float], *, offset: bool) -> Array:
+    """Return the residual (z, y, x) in rad, as EchoFit has it, of a line through all echoes."""
+    if len(phase) == 1:
+        return _roughness(phase[0])
     xp = array_module(phase)
-    power = xp.maximum(weight.sum(axis=0), xp.finfo(xp.float32).tiny)
-    return xp.sqrt((weight * (phase - line) ** 2).sum(axis=0) / power)
+    line = fit_line(phase, power, echo_times_s, offset=offset)
+    left = xp.zeros(phase.shape[1:], xp.float32)
+    for weight, echo, time_s in zip(power, phase, echo_times_s, strict=True):
+        left += weight * (echo - line.at(time_s)) ** 2
+    return xp.sqrt(left / xp.maximum(power.sum(axis=0), np.float32(FAINT)))
 
 
 def _roughness(phase: Array) -> Array:

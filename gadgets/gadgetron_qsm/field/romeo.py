@@ -7,37 +7,58 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gadgetron_qsm.arrays import Array, array_module, compiled, to_numpy
+from gadgetron_qsm.arrays import Array, array_module, to_numpy
+from gadgetron_qsm.field.grow import grow, relax
+from gadgetron_qsm.field.quality import NO_EDGE, TWO_PI, edge_costs
 
-BINS = 256
-TWO_PI = 2 * np.pi
 FREE_TURNS = 3  # a centre frequency off by more than 3 / TE1 does not occur
 EQUAL_AGREEMENT = 0.02  # mean cosine; less than this apart is noise
 BRIGHT, BRIGHTEST = 0.2, 99  # of the magnitude at this percentile: more is signal for sure
+DIM = 0.05  # of the same: less is not worth mending
+SWEEPS = 20  # of mending
+COHERENT = 0.5  # mean of the phasors of what an echo misses: above, it is off as a whole
+UNPREDICTED = 0.2  # part of the bright voxels off by a quarter turn, that time cannot unwrap
+
+Phase = NDArray[np.float32]
 
 
-def romeo(phase: Array, magnitude: Array, echo_times_s: Sequence[float]) -> Array:
+def romeo(
+    phase: Array, magnitude: Array, echo_times_s: Sequence[float], mask: Array | None = None
+) -> Array:
     """Unwrap the phase of all echoes with ROMEO.
 
-    phase (echo, z, y, x) in rad; magnitude alike, any unit.
+    phase (echo, z, y, x) in rad; magnitude alike, any unit; mask (z, y, x) bool: nothing outside
+    has a say, and 0 is returned there.
     The first echo is unwrapped in space: from the best voxel on, always along the edge of the
-    highest quality (coherence of the phase, of its growth to the second echo, of the magnitude).
-    Later echoes follow in time from the echo before. The multiple of 2 pi that the first echo is
-    free to take is the one that predicts the second echo best in the bright voxels, of equals, as
-    of a single echo, the one that brings their median nearest to 0.
+    highest quality (see `romeo_quality`), after which single voxels are turned to where they jump
+    least. Later echoes follow in time: they are predicted by the line through all echoes before,
+    and by what the echo as a whole is off. An echo that this misses in many voxels is unwrapped
+    in space, too. The multiple of 2 pi that the first echo is free to take is the one that
+    predicts the second echo best in the bright voxels, of equals, as of a single echo, the one
+    that brings their median nearest to 0.
     Returns float32. The growing is sequential: device arrays visit the host and come back.
+    Raises ValueError for an empty mask.
     Dymerska et al. 2021, doi:10.1002/mrm.28563.
     """
     xp = array_module(phase)
-    wrapped = np.ascontiguousarray(to_numpy(phase), dtype=np.float32)
-    size = np.ascontiguousarray(to_numpy(magnitude), dtype=np.float32)
-    unwrapped = wrapped.copy()
-    _grow(unwrapped[0], _edge_bins(wrapped, size, echo_times_s))
-    unwrapped[0] -= _free_offset(unwrapped, size, echo_times_s)
-    for echo in range(1, len(unwrapped)):
-        growth = np.float32(echo_times_s[echo] / echo_times_s[echo - 1])
-        turns = np.round((unwrapped[echo - 1] * growth - wrapped[echo]) / np.float32(TWO_PI))
-        unwrapped[echo] += np.float32(TWO_PI) * turns
+    wrapped, size, inside = _on_host(phase, magnitude, mask)
+    bright = size[0] > BRIGHT * np.percentile(size[0][inside], BRIGHTEST)
+    unwrapped = np.empty_like(wrapped)
+    unwrapped[0] = _in_space(wrapped, size, echo_times_s, 0, inside)
+    unwrapped[0] -= _free_offset(unwrapped[0], wrapped, size[0], bright, echo_times_s)
+    slope, information = np.zeros((2, *inside.shape), np.float32)
+    for echo in range(1, len(wrapped)):
+        before, now = np.float32(echo_times_s[echo - 1]), np.float32(echo_times_s[echo])
+        added = (size[echo - 1] * before) ** 2
+        information += added
+        part = added / np.maximum(information, np.finfo(np.float32).tiny)
+        slope += part * (unwrapped[echo - 1] / before - slope)
+        in_time = _towards(slope * now, wrapped[echo], size[echo], bright)
+        if in_time is None:
+            in_space = _in_space(wrapped, size, echo_times_s, echo, inside)
+            unwrapped[echo] = in_space - _whole_turns((in_space - slope * now)[bright])
+        else:
+            unwrapped[echo] = in_time
     return xp.asarray(unwrapped)
 
 
@@ -53,104 +74,80 @@ def free_turns(miss: complex, growth: float, nearest: float = 0) -> float:
     return float(equal[np.argmin(np.abs(equal - nearest))])
 
 
+def _on_host(
+    phase: Array, magnitude: Array, mask: Array | None
+) -> tuple[Phase, Phase, NDArray[np.bool_]]:
+    """Return phase and magnitude, largest 1, 0 outside the mask, and the mask."""
+    wrapped, size = (np.array(to_numpy(x), np.float32, order="C") for x in (phase, magnitude))
+    inside = np.ones(wrapped.shape[1:], bool) if mask is None else to_numpy(mask) > 0
+    if not inside.any():
+        raise ValueError("the mask is empty")
+    wrapped[:, ~inside], size[:, ~inside] = 0, 0
+    size /= max(size.max(), np.finfo(np.float32).tiny)
+    return wrapped, size, inside
+
+
+def _in_space(
+    phase: Phase,
+    magnitude: Phase,
+    echo_times_s: Sequence[float],
+    echo: int,
+    inside: NDArray[np.bool_],
+) -> Phase:
+    """Return one echo unwrapped within the mask, up to a multiple of 2 pi."""
+    costs = edge_costs(phase, magnitude, echo_times_s, echo)
+    for axis in range(3):
+        of_axis, ends = np.moveaxis(costs[axis], axis, 0), np.moveaxis(~inside, axis, 0)
+        of_axis[:-1][ends[:-1] | ends[1:]] = NO_EDGE
+    unwrapped = phase[echo].copy()
+    grow(unwrapped, costs)
+    size = magnitude[echo]
+    dim = DIM * np.percentile(size[inside], BRIGHTEST)
+    relax(unwrapped, np.where(size > dim, size, np.float32(0)), SWEEPS)
+    return unwrapped
+
+
 def _free_offset(
-    phase: NDArray[np.float32], magnitude: NDArray[np.float32], echo_times_s: Sequence[float]
+    first: Phase,
+    wrapped: Phase,
+    magnitude: Phase,
+    bright: NDArray[np.bool_],
+    echo_times_s: Sequence[float],
 ) -> np.float32:
-    """Multiple of 2 pi to take off the first echo, whose phase is unwrapped, the second's not."""
-    bright = magnitude[0] > BRIGHT * np.percentile(magnitude[0], BRIGHTEST)
+    """Multiple of 2 pi to take off the first echo's unwrapped phase."""
     if not bright.any():
         return np.float32(0)
-    first = phase[0][bright]
-    nearest = np.round(np.median(first) / TWO_PI)
-    if len(phase) == 1:
-        return np.float32(TWO_PI * nearest)
+    nearest = _whole_turns(first[bright])
+    if len(wrapped) == 1:
+        return nearest
     growth = echo_times_s[1] / echo_times_s[0]
-    weight = magnitude[0][bright]
-    weight /= weight.sum(dtype=float)
-    miss = (weight * np.exp(1j * (phase[1][bright] - first * growth))).sum(dtype=complex)
-    return np.float32(TWO_PI * free_turns(miss, growth, nearest))
+    miss = _mean_phasor(wrapped[1][bright] - first[bright] * growth, magnitude[bright])
+    return np.float32(TWO_PI * free_turns(miss, growth, round(nearest / TWO_PI)))
 
 
-def _edge_bins(
-    phase: NDArray[np.float32], magnitude: NDArray[np.float32], echo_times_s: Sequence[float]
-) -> NDArray[np.uint8]:
-    """Cost of the edge from each voxel to the next along (z, y, x): 0 best, 255 worst."""
-    growth = echo_times_s[1] / echo_times_s[0] if len(phase) > 1 else 0.0
-    bins = np.full((3, *phase.shape[1:]), BINS - 1, np.uint8)
-    _fill_edge_bins(phase[0], phase[min(1, len(phase) - 1)], magnitude[0], growth, bins)
-    return bins
+def _towards(
+    predicted: Phase, wrapped: Phase, magnitude: Phase, bright: NDArray[np.bool_]
+) -> Phase | None:
+    """Turn a phase to where it is predicted; None where too many bright voxels miss that.
+
+    What all of them miss alike, as by eddy currents, stays.
+    """
+    as_a_whole = 0.0
+    miss = (wrapped - predicted)[bright]
+    if len(miss):
+        mean = _mean_phasor(miss, magnitude[bright] ** 2)
+        as_a_whole = float(np.angle(mean)) if abs(mean) > COHERENT else 0.0
+        away = np.abs(miss - as_a_whole - TWO_PI * np.round((miss - as_a_whole) / TWO_PI))
+        if (away > np.pi / 2).mean() > UNPREDICTED:
+            return None
+    turns = np.round((predicted + np.float32(as_a_whole) - wrapped) / np.float32(TWO_PI))
+    return np.asarray(wrapped + np.float32(TWO_PI) * turns, np.float32)
 
 
-@compiled
-def _wrap(angle):  # type: ignore[no-untyped-def]
-    return angle - TWO_PI * np.round(angle / TWO_PI)
+def _mean_phasor(angle: Phase, weight: Phase) -> complex:
+    return complex((weight / weight.sum(dtype=float) * np.exp(1j * angle)).sum(dtype=complex))
 
 
-@compiled
-def _fill_edge_bins(first, second, magnitude, growth, bins):  # type: ignore[no-untyped-def]
-    nz, ny, nx = first.shape
-    for axis in range(3):
-        dz, dy, dx = int(axis == 0), int(axis == 1), int(axis == 2)
-        for z in range(nz - dz):
-            for y in range(ny - dy):
-                for x in range(nx - dx):
-                    low = magnitude[z, y, x]
-                    high = magnitude[z + dz, y + dy, x + dx]
-                    if low > high:
-                        low, high = high, low
-                    if not high > 0:
-                        continue
-                    step = _wrap(first[z + dz, y + dy, x + dx] - first[z, y, x])
-                    quality = (1 - abs(step) / np.pi) * (low / high) ** 2
-                    if growth > 0:
-                        later = second[z + dz, y + dy, x + dx] - second[z, y, x]
-                        quality *= max(0.0, 1 - abs(_wrap(later - growth * step)) / growth)
-                    bins[axis, z, y, x] = np.uint8((BINS - 2) * (1 - quality) + 0.5)
-
-
-@compiled
-def _grow(phase, bins):  # type: ignore[no-untyped-def]
-    """Unwrap `phase` in place, edge by edge from a queue of one stack per bin."""
-    flat, cost = phase.ravel(), bins.reshape(3, -1)
-    voxels = flat.size
-    shape = np.array(phase.shape)
-    stride = np.array([shape[1] * shape[2], shape[2], 1])
-    visited = np.zeros(voxels, np.bool_)
-    below = np.full(3 * voxels, -1, np.int64)  # the edge under this one in its stack
-    top = np.full(BINS, -1, np.int64)
-    voxel = np.argmin(
-        cost[0].astype(np.int64) + cost[1].astype(np.int64) + cost[2].astype(np.int64)
-    )
-    visited[voxel] = True
-    lowest = BINS
-    while True:
-        for axis in range(3):
-            at = (voxel // stride[axis]) % shape[axis]
-            for side in range(2):
-                if (side == 0 and at == 0) or (side == 1 and at == shape[axis] - 1):
-                    continue
-                start = voxel - stride[axis] if side == 0 else voxel
-                other = start if side == 0 else voxel + stride[axis]
-                if not visited[other]:
-                    edge = axis * voxels + start
-                    stack = cost[axis, start]
-                    below[edge] = top[stack]
-                    top[stack] = edge
-                    lowest = min(lowest, stack)
-        found = False
-        while lowest < BINS and not found:
-            edge = top[lowest]
-            if edge < 0:
-                lowest += 1
-                continue
-            top[lowest] = below[edge]
-            start = edge % voxels
-            end = start + stride[edge // voxels]
-            if visited[start] and visited[end]:
-                continue
-            voxel, known = (end, start) if visited[start] else (start, end)
-            flat[voxel] -= TWO_PI * np.round((flat[voxel] - flat[known]) / TWO_PI)
-            visited[voxel] = True
-            found = True
-        if not found:
-            return
+def _whole_turns(angle: Phase) -> np.float32:
+    """Multiple of 2 pi nearest to the median."""
+    return np.float32(TWO_PI * np.round(np.median(angle) / TWO_PI))

@@ -17,13 +17,15 @@ def field_weight(
     noise (z, y, x): standard deviation of the field, any unit, which follows the magnitude; what is
     better than the median is not trusted more, so that iron, dark for its own reason, keeps its
     say. Weights fall linearly to the rim over `rim_mm`, where background removal has but small
-    spheres to go by. voxel_size (z, y, x) in mm. Raises ValueError when the mask is empty.
+    spheres to go by; not at all with 0. voxel_size (z, y, x) in mm.
+    Raises ValueError when the mask is empty.
     """
     xp = array_module(noise)
     if not bool(mask.any()):
         raise ValueError("the mask is empty")
-    precision = float(xp.median(noise[mask])) / noise
-    padded = xp.pad(mask, 1)
-    depth = ndimage_module(mask).distance_transform_edt(padded, sampling=list(voxel_size))
-    rim = depth[1:-1, 1:-1, 1:-1] / rim_mm
-    return xp.where(mask, xp.minimum(precision, 1) * xp.minimum(rim, 1), 0).astype(np.float32)
+    trust = xp.minimum(float(xp.median(noise[mask])) / noise, 1)
+    if rim_mm > 0:
+        padded = xp.pad(mask, 1)
+        depth = ndimage_module(mask).distance_transform_edt(padded, sampling=list(voxel_size))
+        trust *= xp.minimum(depth[1:-1, 1:-1, 1:-1] / rim_mm, 1)
+    return xp.where(mask, trust, 0).astype(np.float32)

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
+from gadgetron_qsm.arrays import Array, array_module
+from gadgetron_qsm.mask.bet import bet
+from gadgetron_qsm.mask.distance import depth
+from gadgetron_qsm.mask.morphology import (
+    bounding_box,
+    close,
+    dilate,
+    erode,
+    fill_holes,
+    largest_piece,
+)
+from gadgetron_qsm.mask.quality import trusted
+from gadgetron_qsm.mask.shading import head, local_brightness
 
-from gadgetron_qsm.arrays import Array, array_module, ndimage_module
-
-HISTOGRAM_BINS = 256
+RIM_MM = 4.0  # of the surface, where bone may be: no measure of how bright the brain is
+BRAIN_MM = 15.0  # standard deviation of the Gaussian that measures it
+BRIGHT = 0.5  # of the brain's brightness nearby: where bone fills half a voxel
 
 
 def brain_mask(
@@ -16,77 +28,92 @@ def brain_mask(
     residual: Array,
     voxel_size: Sequence[float],
     *,
+    quality: Array | None = None,
     opening_mm: float = 12.0,
     closing_mm: float = 2.0,
     largest_residual_rad: float = 0.3,
+    erosion_mm: float = 0.0,
 ) -> Array:
     """Find the brain: bright, its phase explained by a field, thick, in one piece, without holes.
 
-    magnitude (z, y, x), any unit; residual (z, y, x) of the echo fit in rad; voxel_size in mm.
-    Steps: magnitude above half of Otsu's threshold (coils shade the middle of the head) and
-    residual below `largest_residual_rad`; erosion by `opening_mm`, which cuts the bridges to scalp,
-    eyes and neck, or by less when nothing is that thick; the largest piece, grown back within what
-    was kept and by a voxel more, to the rim; closing by `closing_mm`; holes filled.
+    magnitude (z, y, x), any unit; residual (z, y, x) of the echo fit in rad and `quality`, if
+    given, of ROMEO, as in `trusted`; voxel_size (z, y, x) in mm.
+    Steps: magnitude above half of Otsu's threshold (coils shade the middle of the head), phase
+    that can be trusted to `largest_residual_rad`; erosion by `opening_mm`, which cuts the bridges
+    to scalp, eyes and neck, or by less when nothing is that thick; the largest piece, grown back
+    within what was kept and by a voxel more, to the rim; closing by `closing_mm`; holes filled;
+    erosion by `erosion_mm`.
     Returns bool (z, y, x). Raises ValueError when nothing is left.
-    Otsu 1979, doi:10.1109/TSMC.1979.4310076; quality mask after Hagberg et al. 2022,
-    doi:10.1002/nbm.4676.
     """
-    xp = array_module(magnitude)
-    good = (magnitude > otsu(magnitude) / 2) & (residual < largest_residual_rad)
-    depth = _distance(good, voxel_size)
-    thickest = float(xp.where(good, depth, 0).max())
+    tissue = head(magnitude)
+    if not bool(tissue.any()):
+        raise ValueError("no brain found: the magnitude is the same everywhere")
+    good = trusted(residual, tissue, largest_residual_rad=largest_residual_rad, quality=quality)
+    opened = _opened(good, voxel_size, opening_mm)
+    return _finished(fill_holes(close(opened, voxel_size, closing_mm)), voxel_size, erosion_mm)
+
+
+def bet_mask(
+    magnitude: Array,
+    residual: Array,
+    voxel_size: Sequence[float],
+    *,
+    quality: Array | None = None,
+    fractional_threshold: float = 0.5,
+    opening_mm: float = 3.0,
+    closing_mm: float = 2.0,
+    largest_residual_rad: float = 0.3,
+    erosion_mm: float = 0.0,
+) -> Array:
+    """Find the brain: what BET extracts, less what is dark or has no trustworthy phase at its rim.
+
+    Arguments as in `brain_mask`; `fractional_threshold` as in `bet`. Steps: BET; in it, voxels at
+    least half as bright as the brain nearby, whose phase can be trusted; opening by `opening_mm`;
+    the largest piece, closed by `closing_mm` within BET's surface, which is why closing cannot
+    reach the scalp; holes filled: veins, bleeds and calcifications in the brain stay in, however
+    bad their phase; erosion by `erosion_mm`.
+    Returns bool (z, y, x). Raises ValueError when nothing is left.
+    BET and phase quality together: QSM Consensus Organization Committee 2024,
+    doi:10.1002/mrm.30006.
+    """
+    whole = bet(magnitude, voxel_size, fractional_threshold=fractional_threshold)
+    if not bool(whole.any()):
+        raise ValueError("no brain found: BET's surface holds no voxel")
+    box = bounding_box(whole, voxel_size, closing_mm)  # all that follows happens in there
+    brain, quality = whole[box], None if quality is None else quality[box]
+    tissue = brain & bright(magnitude[box], brain, voxel_size)
+    if not bool(tissue.any()):
+        raise ValueError("no brain found: BET's surface holds nothing bright")
+    good = trusted(
+        residual[box], tissue, largest_residual_rad=largest_residual_rad, quality=quality
+    )
+    closed = close(_opened(good, voxel_size, opening_mm), voxel_size, closing_mm) & brain
+    mask = array_module(magnitude).zeros_like(whole)
+    mask[box] = largest_piece(fill_holes(closed))
+    return _finished(mask, voxel_size, erosion_mm)
+
+
+def bright(magnitude: Array, brain: Array, voxel_size: Sequence[float]) -> Array:
+    """Tell where the magnitude (z, y, x) is at least half of the brain's nearby."""
+    deep = erode(brain, voxel_size, RIM_MM) & head(magnitude)
+    sure = deep if bool(deep.any()) else brain
+    return magnitude > BRIGHT * local_brightness(magnitude, sure, voxel_size, BRAIN_MM)
+
+
+def _opened(good: Array, voxel_size: Sequence[float], opening_mm: float) -> Array:
+    """Largest piece after erosion, grown back and a voxel more, to the rim, within `good`."""
+    xp = array_module(good)
+    deep = depth(good, voxel_size)
+    thickest = float(xp.where(good, deep, 0).max())
     if not thickest > 0:
         raise ValueError("no brain found: nothing is bright with a phase that a field explains")
     opening = min(opening_mm, thickest / 2)
-    core = largest_piece(depth > opening)
-    grown = dilate(core, voxel_size, opening + max(voxel_size)) & good
-    closed = erode(dilate(grown, voxel_size, closing_mm), voxel_size, closing_mm)
-    return ndimage_module(magnitude).binary_fill_holes(closed)
+    core = largest_piece(deep > opening)
+    return dilate(core, voxel_size, opening + max(voxel_size)) & good
 
 
-def otsu(image: Array) -> float:
-    """Threshold that separates the histogram of `image` into two classes best.
-
-    Of thresholds that do so equally, with nothing between the classes, the middle.
-    """
-    xp = array_module(image)
-    top = float(image.max())
-    counts, edges = xp.histogram(image, bins=HISTOGRAM_BINS, range=(0.0, max(top, 1e-30)))
-    counts = counts.astype(xp.float64)
-    centres = (edges[:-1] + edges[1:]) / 2
-    below = xp.cumsum(counts)
-    above = below[-1] - below
-    sums = xp.cumsum(counts * centres)
-    low = sums / xp.maximum(below, 1)
-    high = (sums[-1] - sums) / xp.maximum(above, 1)
-    between = below * above * (low - high) ** 2
-    return float(edges[1:][between == between.max()].mean())
-
-
-def largest_piece(mask: Array) -> Array:
-    """Keep the largest piece of `mask` that is connected through faces."""
-    xp = array_module(mask)
-    labels, pieces = ndimage_module(mask).label(mask)
-    if pieces == 0:
-        return xp.zeros_like(mask)
-    sizes = xp.bincount(labels.ravel())
-    sizes[0] = 0
-    return labels == int(xp.argmax(sizes))
-
-
-def erode(mask: Array, voxel_size: Sequence[float], radius_mm: float) -> Array:
-    """Remove what lies within `radius_mm` of a voxel outside; the grid's edge is no outside."""
-    return _distance(mask, voxel_size) > radius_mm
-
-
-def dilate(mask: Array, voxel_size: Sequence[float], radius_mm: float) -> Array:
-    """Add what lies within `radius_mm` of a voxel inside."""
-    return ~(_distance(~mask, voxel_size) > radius_mm)
-
-
-def _distance(mask: Array, voxel_size: Sequence[float]) -> Array:
-    """Distance (mm) of each voxel inside to the nearest outside, infinite when there is none."""
-    xp = array_module(mask)
-    if bool(mask.all()):
-        return xp.full(mask.shape, np.inf)
-    return ndimage_module(mask).distance_transform_edt(mask, sampling=list(voxel_size))
+def _finished(mask: Array, voxel_size: Sequence[float], erosion_mm: float) -> Array:
+    eroded = erode(mask, voxel_size, erosion_mm) if erosion_mm > 0 else mask
+    if not bool(eroded.any()):
+        raise ValueError(f"erosion by {erosion_mm:g} mm leaves nothing of the brain mask")
+    return eroded

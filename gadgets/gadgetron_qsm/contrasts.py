@@ -1,0 +1,103 @@
+"""The maps beside chi that somebody asked for, from the same echoes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import cached_property
+
+from gadgetron_qsm.arrays import Array, array_module
+from gadgetron_qsm.contrast.projection import minimum_projection
+from gadgetron_qsm.contrast.r2star import t2star
+from gadgetron_qsm.contrast.tswi import smwi, tswi
+from gadgetron_qsm.inversion.weight import field_weight
+from gadgetron_qsm.reference import refer
+from gadgetron_qsm.susceptibility import (
+    CSF,
+    PPB_PER_PPM,
+    Susceptibility,
+    Volume,
+    provenance,
+)
+
+
+class Contrasts:
+    """The contrasts of one volume, each made when it is asked for, from `found`, its chi map."""
+
+    def __init__(self, volume: Volume, found: Susceptibility) -> None:
+        self.volume, self.found = volume, found
+
+    def made(self, wanted: Collection[str]) -> Iterator[tuple[str, Array]]:
+        """Give name and data (z, y, x) of the wanted ones, in the unit of MAPS.
+
+        A map that needs more echoes than there are is left out with a warning.
+        """
+        several = len(self.volume.echoes.echo_times_s) > 1
+        for name, make in MAKERS.items():
+            if name not in wanted:
+                continue
+            if several or name not in NEED_ECHOES:
+                yield name, make(self)
+            else:
+                self.volume.journal.warn(
+                    f"no {name} map: it needs at least two echoes, and the scan has one"
+                )
+
+    @cached_property
+    def r2star(self) -> Array:
+        """R2* (1/s) in the mask."""
+        volume, section = self.volume, self.volume.settings.r2star
+        with volume.journal.stage("r2star", **provenance(section)):
+            rate = volume.method(section)(volume.magnitude, volume.echoes.echo_times_s)
+            return array_module(rate).where(self.found.brain, rate, 0)
+
+    @cached_property
+    def swi(self) -> Array:
+        """Susceptibility-weighted image, in the magnitude's unit."""
+        volume, section, echoes = self.volume, self.volume.settings.swi, self.volume.echoes
+        with volume.journal.stage("swi", **provenance(section)):
+            weight = volume.method(section)
+            size = echoes.geometry.voxel_size
+            return weight(echoes.data, echoes.echo_times_s, self.found.brain, size)
+
+    def swi_mip(self) -> Array:
+        """Minimum-intensity projection of the SWI over slabs."""
+        size = self.volume.echoes.geometry.voxel_size
+        with self.volume.journal.stage("swi_mip", method="minimum over slabs"):
+            return minimum_projection(self.swi, size, mask=self.found.brain)
+
+    def weighted(self, method: Callable[[Array, Array], Array]) -> Array:
+        """Magnitude weighted by chi: tSWI or SMWI."""
+        with self.volume.journal.stage(method.__name__, method=method.__name__):
+            return method(self.volume.magnitude, self.found.chi)
+
+    @cached_property
+    def separated(self) -> tuple[Array, Array]:
+        """Positive and negative susceptibility (ppb)."""
+        volume, found, section = self.volume, self.found, self.volume.settings.separation
+        geometry, rate = volume.echoes.geometry, self.r2star
+        with volume.journal.stage("separation", **provenance(section)):
+            # 0 is tissue without sources, to which CSF is nearer than the mean of the brain
+            csf = volume.csf(found.mask)
+            chi, _ = refer(found.chi, found.mask, geometry.voxel_size, region=csf, name=CSF)
+            separate = volume.method(
+                section,
+                chi=chi,
+                magnitude=volume.edges,
+                weight=field_weight(found.fit.noise, found.mask, geometry.voxel_size),
+            )
+            place = found.mask, geometry.voxel_size, geometry.b0_direction
+            positive, negative = separate(found.local_field, rate, *place)
+        return positive * PPB_PER_PPM, negative * PPB_PER_PPM
+
+
+NEED_ECHOES = ("r2star", "t2star", "chi_positive", "chi_negative")
+MAKERS: Mapping[str, Callable[[Contrasts], Array]] = {
+    "r2star": lambda made: made.r2star,
+    "t2star": lambda made: t2star(made.r2star),
+    "swi": lambda made: made.swi,
+    "swi_mip": Contrasts.swi_mip,
+    "tswi": lambda made: made.weighted(tswi),
+    "smwi": lambda made: made.weighted(smwi),
+    "chi_positive": lambda made: made.separated[0],
+    "chi_negative": lambda made: made.separated[1],
+}

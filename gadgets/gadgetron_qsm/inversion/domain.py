@@ -1,0 +1,57 @@
+"""The part of the grid that an inversion works on: the mask's box, and zeros around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gadgetron_qsm.arrays import Array, array_module
+from gadgetron_qsm.grid import good_size, pad_centre, unpad_centre
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A mask (z, y, x) bool, the box of its voxels, and the shape that its transforms have."""
+
+    mask: Array
+    box: tuple[slice, ...]
+    shape: tuple[int, ...]
+
+    @classmethod
+    def around(cls, mask: Array, voxel_size: Sequence[float], padding_mm: float) -> Domain:
+        """Cut the grid down to the mask and lengthen every axis by `padding_mm`, to a good size.
+
+        The zeros keep the periodic dipole from wrapping; voxel_size (z, y, x) in mm.
+        Raises ValueError when the mask is empty.
+        """
+        if not bool(mask.any()):
+            raise ValueError("the mask is empty")
+        box = tuple(_extent(mask, axis) for axis in range(3))
+        shape = tuple(
+            good_size(side.stop - side.start + int(np.ceil(padding_mm / size)))
+            for side, size in zip(box, voxel_size, strict=True)
+        )
+        return cls(mask, box, shape)
+
+    def embed(self, x: Array) -> Array:
+        """Return x (z, y, x) on the work grid, float32, 0 outside the mask whatever it is there."""
+        xp = array_module(x)
+        inside = xp.where(self.mask[self.box], x[self.box], 0).astype(xp.float32)
+        return pad_centre(inside, self.shape)
+
+    def extract(self, x: Array) -> Array:
+        """Return x of the work grid on the whole grid, float32, 0 outside the mask."""
+        xp = array_module(x)
+        inside = self.mask[self.box]
+        whole = xp.zeros(self.mask.shape, xp.float32)
+        whole[self.box] = xp.where(inside, unpad_centre(x, inside.shape), 0)
+        return whole
+
+
+def _extent(mask: Array, axis: int) -> slice:
+    xp = array_module(mask)
+    others = tuple(other for other in range(3) if other != axis)
+    held = xp.nonzero(mask.any(axis=others))[0]
+    return slice(int(held[0]), int(held[-1]) + 1)

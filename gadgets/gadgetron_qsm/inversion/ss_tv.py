@@ -1,0 +1,176 @@
+"""Single-step total variation: susceptibility from the total field, background and all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gadgetron_qsm.arrays import Array, array_module, fft_module, ndimage_module
+from gadgetron_qsm.grid import dipole_kernel
+from gadgetron_qsm.inversion.admm import FIT, RELAXATION, SHRINK_PPM
+from gadgetron_qsm.inversion.domain import Domain
+from gadgetron_qsm.inversion.edges import edge_prices, shrink_edges
+from gadgetron_qsm.inversion.gradient import scales, squared_spectrum
+from gadgetron_qsm.inversion.mean_value import (
+    ROUNDING,
+    mean_value_filter,
+    squared_distance,
+    transfer,
+)
+
+GROWTH = 1.65  # of a sphere's radius over that of the next smaller
+FEWEST = 2.0  # voxel sides in the smallest radius
+
+
+def ss_tv(
+    total_field: Array,
+    mask: Array,
+    voxel_size: Sequence[float],
+    b0_direction: Sequence[float],
+    *,
+    weight: Array | None = None,
+    magnitude: Array | None = None,
+    regularisation: float = 3e-5,
+    edge_share: float = 0.3,
+    smallest_radius_mm: float = 6.0,
+    largest_radius_mm: float = 16.0,
+    outlier_ppm: float = 0.005,
+    iterations: int = 20,
+    padding_mm: float = 20.0,
+) -> tuple[Array, Array]:
+    """Invert the total field under total variation, blind to what comes from outside the mask.
+
+    Minimises sum_r W_r^2 rho(F_r (D chi - field - c |x|^2)) + regularisation * |grad chi|_1, with
+    rho half the square, but linear beyond `outlier_ppm`, as some spheres hold wrong turns of phase.
+    F_r, a voxel minus the mean over its sphere of radius r, lets nothing harmonic pass, so that no
+    background has to be removed before. Each voxel has the largest sphere that fits the mask:
+    radii from `smallest_radius_mm` (at least two voxel sides) to `largest_radius_mm`. Voxels
+    nearer to the edge keep their say, as they lie in the spheres of others. c, fitted along, takes
+    the one part of a smooth field that is not harmonic.
+    total_field (z, y, x) in ppm; mask (z, y, x) bool; voxel_size (z, y, x) in mm; b0_direction
+    unit vector (z, y, x). `weight`, `magnitude`, `regularisation`, `edge_share` and `padding_mm`
+    as in `tv`. One transform pair an iteration and another for each radius.
+    Returns chi (z, y, x) in ppm, float32, 0 outside the mask, mean not referenced, and the mask.
+    Raises ValueError when the mask is empty, no sphere fits it, or a parameter is out of range.
+    Chatnuntawech et al. 2017, doi:10.1002/nbm.3570; variable spheres: Wu et al. 2012,
+    doi:10.1002/mrm.23000.
+    """
+    for name, value in (("regularisation", regularisation), ("outlier_ppm", outlier_ppm)):
+        if not value > 0:
+            raise ValueError(f"the {name} is {value:g}; it must be above 0")
+    domain = Domain.around(mask, voxel_size, padding_mm)
+    radii = _radii(smallest_radius_mm, largest_radius_mm, FEWEST * max(voxel_size))
+    data = _filtered(total_field, weight, domain, voxel_size, b0_direction, radii, outlier_ppm)
+    prices = edge_prices(domain, magnitude, edge_share)
+    chi = _minimise(data, prices, scales(voxel_size), regularisation, iterations)
+    return domain.extract(chi), mask
+
+
+@dataclass(frozen=True)
+class _Filtered:
+    """The field behind its filters, on the work grid (z, y, x).
+
+    kernels: dipole and filter of each radius on the half spectrum; regions: where each radius is
+    the largest that fits; field: the filtered field there; trust: how far a step goes to it, below
+    1, and reach: at most, in ppm; bow: what each filter makes of |x|^2.
+    """
+
+    kernels: list[Array]
+    regions: list[Array]
+    field: Array
+    trust: Array
+    reach: Array
+    bow: list[float]
+
+    def steps(self, predicted: Sequence[Array]) -> list[Array]:
+        """Return for each radius the proximal step from a predicted field to the data."""
+        xp = array_module(self.field)
+        misfit, bow = xp.zeros_like(self.field), xp.zeros_like(self.field)
+        for region, field, constant in zip(self.regions, predicted, self.bow, strict=True):
+            misfit = xp.where(region, self.field - field, misfit)
+            bow = xp.where(region, np.float32(constant), bow)
+        curvature = (self.trust * misfit * bow).sum(dtype=xp.float64)
+        curvature /= (self.trust * bow**2).sum(dtype=xp.float64)
+        step = self.trust * (misfit - curvature.astype(xp.float32) * bow)
+        step = xp.clip(step, -self.reach, self.reach)
+        return [xp.where(region, step, 0) for region in self.regions]
+
+
+def _minimise(
+    data: _Filtered,
+    prices: Sequence[Array],
+    scale: Sequence[float],
+    regularisation: float,
+    iterations: int,
+) -> Array:
+    """Over-relaxed ADMM as in `admm`, with a copy of D chi behind each of the filters."""
+    xp, fft = array_module(data.field), fft_module(data.field)
+    shape, smooth = data.field.shape, np.float32(regularisation) / SHRINK_PPM
+    normal = smooth * squared_spectrum(shape, scale, like=data.field)
+    for kernel in data.kernels:
+        normal += FIT * kernel**2
+    normal[0, 0, 0] = 1  # the mean has no say in the field
+    bounds = [SHRINK_PPM * price for price in prices]
+    edges = [xp.zeros(shape, xp.float32) for _ in range(3)]
+    fields = [xp.zeros(shape, xp.float32) for _ in data.kernels]
+    pull = chi = xp.zeros(shape, xp.float32)
+    for _ in range(iterations):
+        steps = data.steps(fields)
+        spectrum = smooth * fft.rfftn(pull)
+        for kernel, field, step in zip(data.kernels, fields, steps, strict=True):
+            spectrum += (FIT * kernel) * fft.rfftn(field + 2 * step)
+        spectrum /= normal
+        chi = fft.irfftn(spectrum, s=shape)
+        pull = shrink_edges(edges, chi, bounds, RELAXATION, scale)
+        for n, (kernel, step) in enumerate(zip(data.kernels, steps, strict=True)):
+            predicted = fft.irfftn(kernel * spectrum, s=shape)
+            fields[n] += np.float32(RELAXATION) * (predicted - fields[n] - step)
+    return chi
+
+
+def _filtered(
+    total_field: Array,
+    weight: Array | None,
+    domain: Domain,
+    voxel_size: Sequence[float],
+    b0_direction: Sequence[float],
+    radii: Sequence[float],
+    outlier_ppm: float,
+) -> _Filtered:
+    xp, fft = array_module(total_field), fft_module(total_field)
+    dipole = dipole_kernel(domain.shape, voxel_size, b0_direction, like=total_field)
+    fidelity = domain.embed(domain.mask if weight is None else weight) ** 2
+    inside = domain.embed(domain.mask) > 0
+    spectrum = fft.rfftn(domain.embed(total_field))
+    # the grid closes on itself: a rim of zeros keeps the far side from counting as inside
+    depth = ndimage_module(fidelity).distance_transform_edt(
+        xp.pad(inside, 1), sampling=list(voxel_size)
+    )
+    depth = depth[1:-1, 1:-1, 1:-1]
+    field, left = xp.zeros(domain.shape, xp.float32), xp.ones(domain.shape, bool)
+    kernels, regions, bow = [], [], []
+    for radius in radii:
+        region = left & (depth > radius * ROUNDING)
+        left &= ~region
+        weights = mean_value_filter(radius, voxel_size)
+        passed = transfer(weights, domain.shape, like=total_field)
+        field = xp.where(region, fft.irfftn(passed * spectrum, s=domain.shape), field)
+        kernels.append(passed * dipole)
+        regions.append(region)
+        bow.append(squared_distance(weights, voxel_size))
+    if bool(left.all()):
+        raise ValueError(f"no sphere of {radii[-1]:.3g} mm fits the mask")
+    trust = xp.where(left, 0, fidelity / (fidelity + FIT))
+    reach = np.float32(outlier_ppm) / FIT * fidelity
+    return _Filtered(kernels, regions, field, trust, reach, bow)
+
+
+def _radii(smallest: float, largest: float, least: float) -> list[float]:
+    """Radii in mm, the largest first, each GROWTH times the next or less."""
+    if smallest > largest:
+        raise ValueError(f"smallest radius {smallest:g} mm exceeds the largest, {largest:g} mm")
+    smallest, largest = max(smallest, least), max(largest, least)
+    count = int(np.ceil(np.log(largest / smallest) / np.log(GROWTH)))
+    return [float(r) for r in np.geomspace(largest, smallest, count + 1)]
