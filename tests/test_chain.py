@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 
 from gadgetron_qsm import chain
-from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.images import image_to_map
 from gadgetron_qsm.sections import BackgroundSettings, InversionSettings
-from gadgetron_qsm.settings import Settings
 from tests.analytic import sphere_field
+from tests.sphere_map import chi_ppm, contrast, error, run
 from tests.sphere_scan import (
     BRAIN_MM,
     CENTRE_MM,
@@ -26,44 +22,12 @@ from tests.sphere_scan import (
     TE_S,
     VOXEL_MM,
     distance,
-    header_text,
     norm,
     scan,
     turned,
 )
 
 TWO_STEPS = {"inversion.method": "tv", "background.method": "vsharp"}
-
-
-def run(properties=None, *, messages=None, target=chain.qsm, **header):
-    settings = Settings.from_properties(properties or {})
-    messages = scan() if messages is None else messages
-    return list(target(messages, Header.parse(header_text(**header)), settings))
-
-
-def chi_ppm(properties=None, **scanned):
-    """The chi map alone, whatever the scan."""
-    return image_to_map(run({"deliver.maps": "chi"} | (properties or {}), **scanned)[0]).data / 1000
-
-
-def first_echo():
-    """The scan as if it had a single echo."""
-    return (readout for readout in scan() if not readout.head["idx"]["contrast"])
-
-
-def contrast(chi):
-    """Mean chi in the sphere above that around it, in ppm."""
-    r = norm(distance(CENTRE_MM))
-    around = (r > 1.3 * RADIUS_MM) & (norm(distance((0, 0, 0))) < 0.6 * BRAIN_MM)
-    return chi[r < 0.8 * RADIUS_MM].mean() - chi[around].mean()
-
-
-def error(chi):
-    """Root mean square error where the map holds, of that of a map that is 0 all over."""
-    inside = chi != 0
-    true = CHI_PPM * (norm(distance(CENTRE_MM)) < RADIUS_MM)[inside]
-    true = true - true.mean()
-    return np.linalg.norm(chi[inside] - chi[inside].mean() - true) / np.linalg.norm(true)
 
 
 @pytest.fixture(scope="module")
@@ -219,39 +183,6 @@ def test_a_folder_in_the_settings_gets_every_delivered_map_as_dicom(tmp_path):
     run({"deliver.maps": "chi,r2star", "deliver.dicom_folder": str(tmp_path)})
     assert len(list(tmp_path.glob("*/*_QSM_chi/*.dcm"))) == MATRIX[0]
     assert len(list(tmp_path.glob("*/*_R2star/*.dcm"))) == MATRIX[0]
-
-
-def test_what_a_stage_refuses_is_told_with_its_name():
-    noise = [readout for readout in scan() if readout.head["flags"]]
-    heard = (
-        dataclasses.replace(readout, data=noise[i % len(noise)].data * (i % 7))
-        for i, readout in enumerate(scan())
-    )
-    with pytest.raises(QsmError, match=r"^mask: no brain found"):
-        run(messages=heard)
-
-
-def test_a_single_echo_gives_the_map_of_the_sphere(chi):
-    single = chi_ppm(messages=first_echo(), echoes=1)
-    assert contrast(single) == pytest.approx(CHI_PPM, rel=0.3)
-    assert error(single) < 1.3 * error(chi)
-
-
-def test_a_single_echo_has_no_r2star_and_says_so(caplog):
-    images = run({"deliver.maps": "chi,r2star,mask"}, messages=first_echo(), echoes=1)
-    maps = {v.name: v for v in map(image_to_map, images)}
-    assert list(maps) == ["chi", "mask"]
-    report = maps["mask"].report
-    (warning,) = report["warnings"]
-    assert warning == "no r2star map: it needs at least two echoes, and the scan has one"
-    assert warning in caplog.text
-    assert "phase_residual_rad" not in report["quality"]
-    assert report["provenance"]["coils"]["method"] == "VRC"
-
-
-def test_a_combination_that_needs_more_echoes_is_refused_with_what_it_takes():
-    with pytest.raises(QsmError, match=r"^coils: .*at least two echoes"):
-        run({"coils.method": "mcpc3ds"}, messages=first_echo(), echoes=1)
 
 
 def half_the_lines():

@@ -13,6 +13,7 @@ PACKAGE = Path(gadgetron_qsm.__file__).parent
 NUMERIC = (
     "grid.py",
     "arrays.py",
+    "distance.py",
     "kspace",
     "coils",
     "field",

@@ -6,6 +6,7 @@ processes where it likes.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -58,18 +59,33 @@ def susceptibility(scans: Iterable[Echoes], settings: Settings) -> Iterator[Map]
 
 @contextmanager
 def _naming(repetition: int) -> Iterator[None]:
-    """Name a repetition behind the first in what is refused: those before it are delivered."""
+    """Name a repetition behind the first in what is refused: those before it are delivered.
+
+    Memory that runs out is refused as well.
+    """
     try:
-        yield
+        with _enough_memory():
+            yield
     except QsmError as error:
         if not repetition:
             raise
         raise QsmError(f"repetition {repetition + 1}: {error}") from error
 
 
+@contextmanager
+def _enough_memory() -> Iterator[None]:
+    try:
+        yield
+    except MemoryError as error:
+        raise QsmError(
+            f"not enough memory: {error}; take the preset 'fast', larger voxels or more memory"
+        ) from error
+
+
 def _maps(echoes: Echoes, settings: Settings) -> Iterator[Map]:
     journal = Journal(echoes.report)
     magnitude = array_module(echoes.data).abs(echoes.data)
+    _check_signal(magnitude)
     volume = Volume(echoes, magnitude, settings, journal)
     found = quantify(volume)
 
@@ -99,8 +115,21 @@ def _maps(echoes: Echoes, settings: Settings) -> Iterator[Map]:
         yield made("g_factor", echoes.g_factor * PERCENT)
 
 
+def _check_signal(magnitude: Array) -> None:
+    """Raise QsmError for an echo (of echo, z, y, x) that nothing can be learned from."""
+    for number, image in enumerate(magnitude, start=1):
+        most = float(image.max())
+        if not 0 < most < math.inf:
+            what = "0 everywhere" if most == 0 else "not finite"
+            raise QsmError(
+                f"the image of echo {number} is {what}; look at the raw data, and leave that echo "
+                "and its TE out"
+            )
+
+
 def _bright(magnitude: Array) -> Array:
-    return magnitude * np.float32(BRIGHTEST / float(magnitude.max()))
+    most = float(magnitude.max())
+    return magnitude * np.float32(BRIGHTEST / most) if most > 0 else magnitude
 
 
 def deliver(maps: Iterable[Map], header: Header, settings: Settings) -> Iterator[Image]:

@@ -9,6 +9,7 @@ from gadgetron_qsm.arrays import Array, array_module
 from gadgetron_qsm.contrast.projection import minimum_projection
 from gadgetron_qsm.contrast.r2star import t2star
 from gadgetron_qsm.contrast.tswi import smwi, tswi
+from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.inversion.weight import field_weight
 from gadgetron_qsm.reference import refer
 from gadgetron_qsm.susceptibility import (
@@ -29,26 +30,29 @@ class Contrasts:
     def made(self, wanted: Collection[str]) -> Iterator[tuple[str, Array]]:
         """Give name and data (z, y, x) of the wanted ones, in the unit of MAPS.
 
-        A map that needs more echoes than there are is left out with a warning.
+        A map that cannot be made is left out with a warning: chi and the others do not need it.
         """
-        several = len(self.volume.echoes.echo_times_s) > 1
+        several, warn = len(self.volume.echoes.echo_times_s) > 1, self.volume.journal.warn
         for name, make in MAKERS.items():
             if name not in wanted:
                 continue
-            if several or name not in NEED_ECHOES:
-                yield name, make(self)
+            if not several and name in NEED_ECHOES:
+                warn(f"no {name} map: it needs at least two echoes, and the scan has one")
+                continue
+            try:
+                data = make(self)
+            except QsmError as error:
+                warn(f"no {name} map: {error}")
+            except MemoryError as error:
+                warn(f"no {name} map: not enough memory: {error}")
             else:
-                self.volume.journal.warn(
-                    f"no {name} map: it needs at least two echoes, and the scan has one"
-                )
+                yield name, data
 
     @cached_property
     def r2star(self) -> Array:
         """R2* (1/s) in the mask."""
-        volume, section = self.volume, self.volume.settings.r2star
-        with volume.journal.stage("r2star", **provenance(section)):
-            rate = volume.method(section)(volume.magnitude, volume.echoes.echo_times_s)
-            return array_module(rate).where(self.found.brain, rate, 0)
+        rate = self.volume.rate
+        return array_module(rate).where(self.found.brain, rate, 0)
 
     @cached_property
     def swi(self) -> Array:
@@ -75,9 +79,9 @@ class Contrasts:
         """Positive and negative susceptibility (ppb)."""
         volume, found, section = self.volume, self.found, self.volume.settings.separation
         geometry, rate = volume.echoes.geometry, self.r2star
+        # 0 is tissue without sources, to which CSF is nearer than the mean of the brain
+        csf = volume.csf(found.mask)
         with volume.journal.stage("separation", **provenance(section)):
-            # 0 is tissue without sources, to which CSF is nearer than the mean of the brain
-            csf = volume.csf(found.mask)
             chi, _ = refer(found.chi, found.mask, geometry.voxel_size, region=csf, name=CSF)
             separate = volume.method(
                 section,

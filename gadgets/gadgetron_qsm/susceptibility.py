@@ -11,6 +11,7 @@ import numpy as np
 
 from gadgetron_qsm.arrays import Array, array_module, fft_module
 from gadgetron_qsm.data import Echoes
+from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.field.echo_fit import EchoFit
 from gadgetron_qsm.grid import dipole_kernel, good_size, pad_centre, unpad_centre
 from gadgetron_qsm.inversion.csf import csf_mask
@@ -57,10 +58,26 @@ class Volume:
         """Magnitude (z, y, x) of all echoes together."""
         return array_module(self.magnitude).sqrt((self.magnitude**2).sum(axis=0))
 
+    @cached_property
+    def rate(self) -> Array:
+        """R2* (1/s), everywhere. Raises QsmError for what its method refuses, as a single echo."""
+        section = self.settings.r2star
+        with self.journal.stage("r2star", **provenance(section)):
+            return self.method(section)(self.magnitude, self.echoes.echo_times_s)
+
     def csf(self, mask: Array) -> Array:
-        """CSF of the ventricles (bool), by its R2*. Raises ValueError when none is found."""
-        rate = self.method(self.settings.r2star)(self.magnitude, self.echoes.echo_times_s)
-        return csf_mask(rate, mask, self.echoes.geometry.voxel_size)
+        """CSF of the ventricles (bool), by its R2*. Raises QsmError when none is found."""
+        rate = self.rate
+        with self.journal.stage("csf", method="slow decay near the centre"):
+            return csf_mask(rate, mask, self.echoes.geometry.voxel_size)
+
+    def csf_if_found(self, mask: Array, without: str) -> Array | None:
+        """CSF as above; None, and a warning that says what is done without it, if none is found."""
+        try:
+            return self.csf(mask)
+        except QsmError as error:
+            self.journal.warn(f"{without}: {error}")
+            return None
 
     def method(self, section: MethodSettings, **offers: object) -> Method:
         """Return the method of a section, with its parameters and what it asks of the volume."""
@@ -128,10 +145,16 @@ def _first_pass(
     volume: Volume, fit: EchoFit, brain: Array, chi: Array, mask: Array
 ) -> tuple[Array, Array]:
     """Put chi of the reliable voxels alone, and where it holds, over that of the whole mask."""
-    with volume.journal.stage("two_pass", method="chi of the reliable voxels, others filled in"):
-        sure = reliable(brain, volume.magnitude[0], fit.residual, volume.echoes.geometry.voxel_size)
-        _, chi_of_sure, held = _inverted(volume, fit, sure)
-        return merged(chi_of_sure, held, chi, mask)
+    magnitude, size = volume.magnitude[0], volume.echoes.geometry.voxel_size
+    told = {"method": "chi of the reliable voxels, others filled in"}
+    try:
+        with volume.journal.stage("two_pass", **told):
+            sure = reliable(brain, magnitude, fit.residual, size)
+            _, chi_of_sure, held = _inverted(volume, fit, sure)
+            return merged(chi_of_sure, held, chi, mask)
+    except QsmError as error:  # a map there is already
+        volume.journal.warn(f"one pass only, strong sources may streak: {error}")
+        return chi, mask
 
 
 def _two_steps(volume: Volume, fit: EchoFit, brain: Array) -> tuple[Array, Array, Array]:
@@ -140,11 +163,12 @@ def _two_steps(volume: Volume, fit: EchoFit, brain: Array) -> tuple[Array, Array
         weight = field_weight(fit.noise, brain, geometry.voxel_size, rim_mm=0)
         remove = volume.method(settings.background, weight=weight)
         local_field, mask = remove(fit.total_field, brain, geometry.voxel_size)
+    csf = None
+    if takes(settings.inversion.METHODS[settings.inversion.method], "csf"):
+        csf = volume.csf_if_found(mask, "the inversion takes no CSF as uniform")
     with volume.journal.stage("inversion", **provenance(settings.inversion)):
         weight = field_weight(fit.noise, mask, geometry.voxel_size)
-        offers = {"weight": weight, "magnitude": volume.edges}
-        if takes(settings.inversion.METHODS[settings.inversion.method], "csf"):
-            offers["csf"] = volume.csf(mask)
+        offers = {"weight": weight, "magnitude": volume.edges, "csf": csf}
         invert = volume.method(settings.inversion, **offers)
         chi = invert(local_field, mask, geometry.voxel_size, geometry.b0_direction)
     return local_field, chi, mask
@@ -172,13 +196,13 @@ def _field_of(
 
 
 def _referenced(volume: Volume, chi: Array, mask: Array) -> Array:
-    """Make chi relative to the mean over the region that the settings name."""
-    region, voxel_size = volume.settings.reference.region, volume.echoes.geometry.voxel_size
-    with volume.journal.stage("reference", method="mean", region=region):
-        found, name = None, WHOLE_BRAIN
-        if region == "csf":
-            found, name = volume.csf(mask), CSF
-        chi, reference = refer(chi, mask, voxel_size, region=found, name=name)
+    """Make chi relative to the mean over the region that the settings name, if it is found."""
+    region, voxel_size = None, volume.echoes.geometry.voxel_size
+    if volume.settings.reference.region == "csf":
+        region = volume.csf_if_found(mask, f"chi is relative to the {WHOLE_BRAIN}, not to CSF")
+    name = WHOLE_BRAIN if region is None else CSF
+    with volume.journal.stage("reference", method="mean", region=name):
+        chi, reference = refer(chi, mask, voxel_size, region=region, name=name)
     told = asdict(reference)
     volume.journal.quality["reference"] = {
         "region": told.pop("name"),

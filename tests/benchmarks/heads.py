@@ -107,11 +107,9 @@ def _seen(drawn: np.ndarray, grid: Grid, scan: Scan) -> Head:
     chi[tissue.CALCIFICATION] = CALCIFICATION_PPM
     chi = chi[drawn]
     own, others = np.where(brain, chi, 0), np.where(brain, 0, chi)
-    for axis in range(3):  # else air and bone ring at Nyquist, louder than all of the brain
-        others = scipy.ndimage.convolve1d(others, (0.25, 0.5, 0.25), axis, mode="nearest")
     air_ppm = float(tissue.TISSUES[tissue.AIR].chi_ppm)
     local = total_field(own, fine, scan.b0_direction)
-    total = local + head_field(others, air_ppm, fine, scan.b0_direction)
+    total = local + head_field(others, air_ppm, fine, scan.b0_direction, of_boxes=True)
     frequency = total * np.float32(scan.larmor_hz * 1e-6)
     frequency += offsets.shim(frequency, brain, grid.fov_mm, rng).on(drawn.shape)
     density = tissue.lookup(tissue.TISSUES, "proton_density")[drawn]

@@ -9,7 +9,6 @@ from gadgetron_qsm import contrast
 FIRST = {
     "R2STAR": ["magnitude", "echo_times_s"],
     "SWI": ["echoes", "echo_times_s", "mask", "voxel_size"],
-    "CHI_WEIGHTED": ["magnitude", "chi"],
     "SEPARATION": ["local_field", "rate", "mask", "voxel_size", "b0_direction"],
 }
 OFFERED = {"chi", "field_strength_t", "weight", "magnitude"}  # no parameters of the method's own

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gadgetron_qsm.field.line import fit_line, follow, trusted
+from gadgetron_qsm.field.line import echo_trust, fit_line, follow
 
 TIMES_S = (4e-3, 9e-3, 15e-3, 18e-3)
 TURN = 2 * np.pi
@@ -48,7 +48,7 @@ def test_later_echoes_follow_the_line_of_those_before_through_any_wraps(known, o
 
 def trust(phase, power=None, limit=0.3, offset=False):
     power = np.ones_like(phase) if power is None else power
-    return trusted(phase, power, TIMES_S, limit, offset=offset)
+    return echo_trust(phase, power, TIMES_S, limit, offset=offset)
 
 
 def lines(count=400):
@@ -98,5 +98,5 @@ def test_what_is_likely_in_dark_voxels_is_not_in_bright_ones():
 def test_the_line_agrees_on_a_device(device):
     phase, power = lines(), np.random.default_rng(0).uniform(0.1, 1, (4, 1, 1, 400)).astype("f4")
     phase[2, ..., ::9] += 1
-    got = trusted(device(phase), device(power), TIMES_S, 0.3, offset=True)
+    got = echo_trust(device(phase), device(power), TIMES_S, 0.3, offset=True)
     np.testing.assert_allclose(got.get(), trust(phase, power, offset=True), atol=1e-4)

@@ -8,6 +8,7 @@ from gadgetron_qsm.inversion.tv import tv
 from tests.analytic import OBLIQUE, ball, coordinates, distance, sphere_field
 from tests.inversion.sphere import FIELD, GRIDS, MASK, SHAPE, VOXEL, R, contrast, error, sphere_in
 
+CUBE = (np.abs(coordinates(SHAPE, VOXEL) + 0.5) < 5).all(axis=0)  # fills its grid if not padded
 HOW = {"largest_radius_mm": 10.0}  # the mask is a small one
 AIR, AIR_MM, AIR_PPM = (0.0, -27.0, 9.0), 8.0, -9.0  # in the corner of a grid larger than the mask
 
@@ -60,7 +61,7 @@ def test_a_source_nearer_to_the_edge_than_any_sphere_is_seen():
     field = chi * sphere_field(SHAPE, VOXEL, 3, OBLIQUE, centre) * MASK
     near = distance(SHAPE, VOXEL, centre)
     got = solve(field + outer_field())
-    assert 0.6 * chi < got[near < 2].mean() - got[MASK & (near > 5)].mean() < chi
+    assert 0.55 * chi < got[near < 2].mean() - got[MASK & (near > 5)].mean() < chi
 
 
 def test_the_mask_comes_back_whole():
@@ -91,7 +92,7 @@ def test_a_few_wrong_turns_of_phase_do_little_harm():
 def test_a_strong_source_is_no_outlier():
     strict, robust = (contrast(solve(9 * FIELD, outlier_ppm=o)) for o in (10.0, 0.005))
     assert robust == pytest.approx(0.9, rel=0.15)
-    assert robust == pytest.approx(strict, rel=0.03)
+    assert robust == pytest.approx(strict, rel=0.05)
 
 
 def test_edges_of_the_magnitude_lower_the_error_of_a_noisy_sphere():
@@ -156,6 +157,8 @@ def test_it_is_the_same_on_a_device(device):
     [
         ({"mask": np.zeros(SHAPE, bool)}, "the mask is empty"),
         ({"mask": ball(SHAPE, VOXEL, 4)}, r"no sphere of 6 mm fits the mask"),
+        ({"mask": CUBE, "padding_mm": 0.0}, r"no sphere of 6 mm fits the mask"),
+        ({"weight": np.zeros(SHAPE, np.float32)}, "fits the mask around a voxel of any weight"),
         ({"regularisation": 0.0}, "regularisation is 0; it must be above 0"),
         ({"outlier_ppm": -1.0}, "outlier_ppm is -1; it must be above 0"),
         ({"smallest_radius_mm": 12.0}, "smallest radius 12 mm exceeds the largest, 10 mm"),

@@ -43,3 +43,23 @@ def test_a_neck_that_leaves_the_grid_goes_on_below():
     # a long cylinder along B0 has 1/3 of its susceptibility; at a free end it would be about 0
     assert field[0, 20, 20] == pytest.approx(-1 / 3, abs=0.04)
     assert abs(field[19, 20, 20]) < 0.2
+
+
+@pytest.mark.parametrize("voxel_size", [(1.0, 1.0, 1.0), (2.0, 1.0, 1.5)])
+def test_the_field_of_boxes_is_their_mean(voxel_size):
+    rng, b0 = np.random.default_rng(0), (0.8, 0.36, 0.48)
+    chi = rng.standard_normal((10, 11, 12)).astype(np.float32)
+    fine = chi.repeat(4, 0).repeat(4, 1).repeat(4, 2)
+    quarter = total_field(fine, tuple(size / 4 for size in voxel_size), b0)
+    mean = quarter.reshape(10, 4, 11, 4, 12, 4).mean(axis=(1, 3, 5))
+    field = total_field(chi, voxel_size, b0, of_boxes=True)
+    assert np.linalg.norm(field - mean) < 0.1 * np.linalg.norm(mean)
+
+
+def test_a_strong_box_does_not_ring_far_away():
+    chi = np.zeros((48, 48, 48), np.float32)
+    chi[4:12, 4:12, 4:12] = 9.0
+    field = total_field(chi, (1.0, 1.0, 1.0), (0.8, 0.6, 0.0), of_boxes=True)
+    far = field[24:44, 24:44, 24:44]
+    pairs = np.diff(far, axis=0)  # a smooth field has no alternating differences
+    assert np.abs(np.diff(pairs, axis=0)).max() < 0.02 * np.ptp(far)

@@ -6,6 +6,7 @@ import nibabel
 import numpy as np
 import pytest
 
+from gadgetron_qsm import inversion
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.stage import run_stage
 from tests.analytic import ball
@@ -69,6 +70,8 @@ def test_a_missing_key_of_params_is_named(subject, key):
         ("B0_dir", "z"),
         ("B0_dir", [0, 0, float("nan")]),
         ("voxel_size", [1, 1, 0]),
+        ("voxel_size", [0.0012, 0.0015, 0.002]),
+        ("voxel_size", [1200, 1500, 2000]),
         ("voxel_size", 1),
         ("voxel_size", [1, 1, None]),
     ],
@@ -144,10 +147,61 @@ def test_phase_as_scanners_store_it_is_refused(subject):
     assert refused("field-mapping", folder) == "phase.nii.gz goes to 4096; it must be in rad"
 
 
+@pytest.mark.parametrize("start", [-180, 0])
+def test_phase_in_degrees_is_refused(subject, start):
+    folder = subject("magnitude", "mask")
+    save(folder, "phase", start + np.linspace(0, 359, 3 * FIELD.size).reshape(3, *SHAPE))
+    text = refused("field-mapping", folder)
+    assert text.startswith(f"phase.nii.gz goes from {start} to {start + 359}, as degrees do")
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "factor"),
+    [("bfr", "totalfield", 1000), ("dipole", "localfield", 128), ("dipole", "localfield", 1000)],
+    ids=["total in ppb", "local in Hz at 3 T", "local in ppb"],
+)
+def test_a_field_in_another_unit_is_refused(subject, name, file, factor):
+    folder = subject("mask")
+    save(folder, file, factor * FIELD)
+    text = refused(name, folder)
+    assert text.startswith(f"{file}.nii.gz goes beyond")
+    assert "it must be in ppm" in text
+
+
+def test_a_field_that_is_off_in_few_voxels_is_no_other_unit(subject, tmp_path):
+    folder = subject("mask")
+    save(folder, "totalfield", np.where(ball(SHAPE, VOXEL_SIZE, 2.0), 300, FIELD))
+    run_stage("bfr", folder, tmp_path)
+    assert (tmp_path / "localfield.nii.gz").exists()
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0])
+@pytest.mark.parametrize("name", ["field-mapping", "dipole"])
+def test_an_echo_without_magnitude_is_refused_by_its_number(subject, name, value):
+    folder = subject("phase", "mask", "localfield")
+    save(folder, "magnitude", np.stack([MASK * 1.0, MASK * value, MASK * 1.0]))
+    assert refused(name, folder).startswith("echo 2 of magnitude.nii.gz is 0 everywhere, or less")
+
+
 def test_a_magnitude_of_zeros_is_refused(subject):
     folder = subject("phase", "mask")
     save(folder, "magnitude", np.zeros((3, *SHAPE)))
-    assert refused("field-mapping", folder) == "magnitude.nii.gz is 0 everywhere"
+    assert "magnitude.nii.gz is 0 everywhere" in refused("field-mapping", folder)
+
+
+def test_a_local_field_of_zeros_is_refused(subject):
+    folder = subject("mask")
+    save(folder, "localfield", 0 * FIELD)
+    assert refused("dipole", folder).startswith("the local field is 0 all over the mask")
+
+
+def test_memory_that_runs_out_is_refused_in_words(subject, monkeypatch):
+    def fail(*_, **__):
+        raise MemoryError("unable to allocate 9 TiB")
+
+    monkeypatch.setitem(inversion.METHODS, "tv", fail)
+    text = refused("dipole", subject("localfield", "mask"), "tv")
+    assert text.startswith("inversion: not enough memory: unable to allocate 9 TiB; look at")
 
 
 @pytest.mark.parametrize("kept", [0, 40, 400])

@@ -117,6 +117,49 @@ def test_chi_separation_makes_what_is_not_given(subject, tmp_path):
     assert read(tmp_path, "chi-para")[SPHERE].mean() > 0.2 * CHI_PPM
 
 
+def test_separation_takes_chi_relative_to_csf_where_it_makes_chi_itself(subject, tmp_path):
+    folder = subject("localfield", "mask")
+    ventricle = ball(SHAPE, VOXEL_SIZE, 5.0, (-6.0, 6.0, 2.0))
+    times = np.reshape(TE_S, (-1, 1, 1, 1))
+    rate = np.where(ventricle, 1.0, np.where(SPHERE, 200.0, 20.0))
+    save(folder, "magnitude", 900 * np.exp(-times * rate) * MASK)
+    run_stage("chi-separation", folder, tmp_path, "r2star_qsm")
+    para, dia = read(tmp_path, "chi-para"), read(tmp_path, "chi-dia")
+    inner = ball(SHAPE, VOXEL_SIZE, 3.0, (-6.0, 6.0, 2.0))
+    assert (para - dia)[inner].mean() == pytest.approx(0, abs=0.02)  # +-0.02: a voxel layer more
+    assert dia.min() == 0
+    assert not np.signbit(dia).any()
+
+
+def test_a_local_field_that_is_given_counts_up_to_the_edge_beside_a_total_field(subject, tmp_path):
+    run_stage("chi-separation", subject("localfield", "mask", "magnitude"), tmp_path / "one")
+    files = ("localfield", "mask", "magnitude", "totalfield")
+    run_stage("chi-separation", subject(*files), tmp_path / "two")
+    one, two = (read(tmp_path / of, "chi-para") for of in ("one", "two"))
+    np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1e25])
+def test_the_unit_of_the_magnitude_is_of_no_matter(subject, tmp_path, scale):
+    folder = subject("localfield", "mask", "magnitude")
+    run_stage("dipole", folder, tmp_path / "one", "medi")
+    magnitude = read(folder, "magnitude")
+    save(folder, "magnitude", magnitude * np.float32(scale))
+    run_stage("dipole", folder, tmp_path / "other", "medi")
+    one, other = (read(tmp_path / of, "chimap") for of in ("one", "other"))
+    np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_a_magnitude_below_0_counts_as_0_and_is_told(subject, tmp_path, caplog):
+    folder = subject("localfield", "mask")
+    save(folder, "magnitude", np.where(SPHERE, -3.0, 900.0) * MASK)
+    changed(folder, TE=TE_S[0])
+    with caplog.at_level(logging.WARNING):
+        run_stage("dipole", folder, tmp_path)
+    assert "magnitude.nii.gz has voxels below 0" in caplog.text
+    assert np.isfinite(read(tmp_path, "chimap")).all()
+
+
 def test_a_zero_rim_of_the_local_field_is_no_measurement(subject, tmp_path):
     folder = subject("localfield", "mask")
     save(folder, "localfield", np.where(ball(SHAPE, VOXEL_SIZE, 15.0), FIELD, 0))

@@ -14,9 +14,9 @@ def vsharp(
     mask: Array,
     voxel_size: Sequence[float],
     *,
-    largest_radius_mm: float = 8.0,
+    largest_radius_mm: float = 16.0,
     smallest_radius_mm: float | None = None,
-    threshold: float = 0.02,
+    threshold: float = 0.05,
 ) -> tuple[Array, Array]:
     """Remove the background field with V-SHARP.
 

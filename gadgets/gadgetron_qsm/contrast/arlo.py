@@ -15,7 +15,7 @@ def arlo(magnitude: Array, echo_times_s: Sequence[float]) -> Array:
     """Fit the decay by auto-regression: its integral over two spacings against its loss there.
 
     Over [TE, TE + 2 d] an exponential loses R2* times its integral; Simpson's rule takes that
-    from three echoes. The rule is off by (R2* d)^4 / 180: 1 % where R2* d = 1.1.
+    from three echoes. The rule is off by about (R2* d)^4 / 180: 1 % where R2* d = 1.2.
     magnitude (echo, z, y, x), any unit. Returns R2* (z, y, x) in 1/s, float32, 0 or more.
     Raises ValueError for fewer than three echoes, and for echoes that are not equidistant.
     Pei et al. 2015, doi:10.1002/mrm.25137, with its erratum, doi:10.1002/mrm.27807.
@@ -23,9 +23,9 @@ def arlo(magnitude: Array, echo_times_s: Sequence[float]) -> Array:
     xp = array_module(magnitude)
     third = np.float32(_spacing(echo_times_s) / 3)
     tiny = xp.finfo(xp.float32).tiny
-    size = (magnitude / max(float(magnitude.max()), float(tiny))).astype(xp.float32)
-    integral = third * (size[:-2] + 4 * size[1:-1] + size[2:])
-    loss = size[:-2] - size[2:]
+    signal = (magnitude / max(float(magnitude.max()), float(tiny))).astype(xp.float32)
+    integral = third * (signal[:-2] + 4 * signal[1:-1] + signal[2:])
+    loss = signal[:-2] - signal[2:]
     both = (integral * loss).sum(axis=0)
     rate = third * (loss * loss).sum(axis=0) + both
     rate /= xp.maximum((integral * integral).sum(axis=0) + third * both, tiny)

@@ -63,7 +63,7 @@ def chi_separation(
     """
     if not regularisation > 0:
         raise ValueError(f"the regularisation is {regularisation:g}; it must be above 0")
-    xp, fft = array_module(local_field), fft_module(local_field)
+    xp = array_module(local_field)
     domain, scale = Domain.around(mask, voxel_size, padding_mm), scales(voxel_size)
     relaxivity = relaxivities(field_strength_t, relaxivity_positive, relaxivity_negative)
     mean = sum(relaxivity) / 2
@@ -80,7 +80,7 @@ def chi_separation(
     kernel = dipole_kernel(domain.shape, voxel_size, b0_direction, like=local_field)
     smooth = np.float32(regularisation) / SHRINK_PPM
     alone = smooth * squared_spectrum(domain.shape, scale, kernel) + COPY
-    both = alone + 2 * FIT * kernel**2  # of the sum of the sources; of their difference: alone
+    spectra = _Spectra(kernel, alone, domain.shape)
     bounds = [SHRINK_PPM * price for price in edge_prices(domain, magnitude, edge_share)]
     # each split is kept as its copy plus its dual
     edges = [[xp.zeros_like(inside) for _ in range(3)] for _ in SIGNS]
@@ -92,19 +92,15 @@ def chi_separation(
             xp.where(inside > 0, strength, source)
             for strength, source in zip(decay.nearest(*sources), sources, strict=True)
         ]
-        para, dia = (
-            fft.rfftn(smooth * pull + COPY * (2 * strength - source))
+        towards = [
+            smooth * pull + COPY * (2 * strength - source)
             for pull, strength, source in zip(pulls, near, sources, strict=True)
-        )
-        spectrum = (para - dia + (2 * FIT) * kernel * fft.rfftn(2 * agreed - field)) / both
-        total = fft.irfftn(spectrum, s=domain.shape)
-        absolute = fft.irfftn((para + dia) / alone, s=domain.shape)
-        found = [(absolute + sign * total) / 2 for sign in SIGNS]
+        ]
+        found, predicted = spectra.solved(towards, 2 * agreed - field)
         pulls = [
             shrink_edges(edge, strength, bounds, PACE, scale)
             for edge, strength in zip(edges, found, strict=True)
         ]
-        predicted = fft.irfftn(kernel * spectrum, s=domain.shape)
         field = field + PACE * (predicted - agreed)
         sources = [
             source + PACE * (strength - was)
@@ -112,6 +108,29 @@ def chi_separation(
         ]
     para, dia = (domain.extract(strength) for strength in decay.nearest(*sources))
     return para, 0 - dia  # no -0
+
+
+@dataclass(frozen=True)
+class _Spectra:
+    """The quadratic part of a step, diagonal in k-space for the sources' sum and difference.
+
+    kernel: the dipole's; alone: what the splits of gradients and of sources cost; on half spectra.
+    """
+
+    kernel: Array
+    alone: Array
+    shape: tuple[int, ...]
+
+    def solved(self, towards: Sequence[Array], field: Array) -> tuple[list[Array], Array]:
+        """Strengths (chi+, |chi-|) nearest to what they are drawn to, and the field they make."""
+        fft = fft_module(field)
+        para, dia = (fft.rfftn(towards_one) for towards_one in towards)
+        both = self.alone + 2 * FIT * self.kernel**2  # twice: chi+ and chi- make the same field
+        spectrum = (para - dia + (2 * FIT) * self.kernel * fft.rfftn(field)) / both
+        total = fft.irfftn(spectrum, s=self.shape)
+        absolute = fft.irfftn((para + dia) / self.alone, s=self.shape)
+        predicted = fft.irfftn(self.kernel * spectrum, s=self.shape)
+        return [(absolute + sign * total) / 2 for sign in SIGNS], predicted
 
 
 @dataclass(frozen=True)

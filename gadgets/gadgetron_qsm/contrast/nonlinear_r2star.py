@@ -9,7 +9,9 @@ import numpy as np
 from gadgetron_qsm.arrays import Array, array_module
 from gadgetron_qsm.contrast.r2star import weighted_log_fit
 
-SMALLEST_DAMPING = np.float32(1e-7)
+FIRST_DAMPING, SMALLEST_DAMPING = 1e-3, np.float32(1e-7)  # below, float32 sees no difference
+PACE = 10  # by which a step that helped or did not changes the damping, as Marquardt proposes
+LONGEST_STEP = 1.0  # of log A, and of R2* times the mean echo time: e times more or less signal
 
 
 def nonlinear_r2star(
@@ -38,7 +40,7 @@ def nonlinear_r2star(
     times = [np.float32(time / unit) for time in echo_times_s]
     rate = rate * np.float32(unit)
     log = _amplitude(size, times, rate)
-    damping = xp.full(rate.shape, 1e-3, xp.float32)
+    damping = xp.full(rate.shape, FIRST_DAMPING, xp.float32)
     cost, normal = _linearised(size, times, log, rate, floor)
     for _ in range(iterations):
         step_log, step_rate = _step(normal, damping)
@@ -46,7 +48,7 @@ def nonlinear_r2star(
         better = tried <= cost
         log = xp.where(better, log + step_log, log)
         rate = xp.where(better, rate + step_rate, rate)
-        damping = xp.maximum(xp.where(better, damping / 10, damping * 10), SMALLEST_DAMPING)
+        damping = xp.maximum(xp.where(better, damping / PACE, damping * PACE), SMALLEST_DAMPING)
         cost = xp.where(better, tried, cost)
         normal = [xp.where(better, *pair) for pair in zip(trial, normal, strict=True)]
     return (xp.maximum(rate, 0) / np.float32(unit)).astype(xp.float32)
@@ -87,5 +89,6 @@ def _step(normal: Sequence[Array], damping: Array) -> tuple[Array, Array]:
     a, c = power * (1 + damping), later * (1 + damping)
     determinant = a * c - late * late
     determinant = xp.maximum(determinant, xp.finfo(xp.float32).tiny)
-    step_log = xp.clip((c * pull - late * late_pull) / determinant, -1, 1)
-    return step_log, xp.clip((a * late_pull - late * pull) / determinant, -1, 1)
+    of_log = (c * pull - late * late_pull) / determinant
+    of_rate = (a * late_pull - late * pull) / determinant
+    return tuple(xp.clip(step, -LONGEST_STEP, LONGEST_STEP) for step in (of_log, of_rate))

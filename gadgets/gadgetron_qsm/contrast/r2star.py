@@ -9,6 +9,7 @@ import numpy as np
 from gadgetron_qsm.arrays import Array, array_module
 
 MS_PER_S = np.float32(1000)
+FAINTEST = np.float32(1e-6)  # of the largest magnitude: a dark echo has a logarithm, and no weight
 
 
 def weighted_log_fit(magnitude: Array, echo_times_s: Sequence[float]) -> Array:
@@ -24,7 +25,7 @@ def weighted_log_fit(magnitude: Array, echo_times_s: Sequence[float]) -> Array:
         raise ValueError("R2* needs at least two echoes")
     times = xp.asarray(echo_times_s, dtype=xp.float32)[:, None, None, None]
     largest = max(float(magnitude.max()), float(xp.finfo(xp.float32).tiny))
-    size = xp.maximum(magnitude / largest, np.float32(1e-6))
+    size = xp.maximum(magnitude / largest, FAINTEST)
     weight = size * size
     power = weight.sum(axis=0)
     late = times - (weight * times).sum(axis=0) / power

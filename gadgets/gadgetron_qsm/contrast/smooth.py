@@ -9,6 +9,7 @@ import numpy as np
 from gadgetron_qsm.arrays import Array, array_module, fft_module
 from gadgetron_qsm.grid import good_size, pad_centre, spread, unpad_centre
 
+FAINT = np.float32(1e-3)  # share of mask under a Gaussian that counts as much as what is far
 REACH = 4.0  # standard deviations of zeros around the image, beyond which nothing is left
 
 
@@ -45,5 +46,4 @@ def gaussian_mean(
     xp = array_module(image)
     total = gaussian(xp.where(mask, image, 0), voxel_size, sigma_mm)
     weight = xp.maximum(gaussian(mask, voxel_size, sigma_mm), 0)
-    faint = np.float32(1e-3)
-    return (total + faint * np.float32(far)) / (weight + faint)
+    return (total + FAINT * np.float32(far)) / (weight + FAINT)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gadgetron_qsm.arrays import Array, array_module
-from gadgetron_qsm.field.line import FAINT, Line, fit_line, trusted
+from gadgetron_qsm.field.line import FAINT, Line, echo_trust, fit_line
+from gadgetron_qsm.field.wraps import wrapped
 
 SECOND_DIFFERENCE = np.float32(6)  # its variance, of unit noise: 1 + 1 + 2 * 2
 
@@ -18,9 +19,9 @@ class EchoFit:
     """Result of an echo fit, arrays (z, y, x) float32.
 
     total_field in ppm of B0; noise, its standard deviation in ppm for noise of unit variance in
-    the echoes (any scale otherwise); residual, the magnitude-weighted root mean square of what
-    the line does not explain, in rad; with one echo, which a line always explains, the noise that
-    would make its phase as rough from voxel to voxel as it is.
+    the echoes (any scale otherwise); residual, the root mean square of what the line does not
+    explain, in rad, echoes weighted by their squared magnitude; with one echo, which a line always
+    explains, the noise that would make its phase as rough from voxel to voxel as it is.
     """
 
     total_field: Array
@@ -50,7 +51,7 @@ def weighted_echo_fit(
     if offset and len(phase) < 2:
         raise ValueError("the phase offset at TE = 0 cannot be told from a single echo")
     power, scale = relative_power(magnitude)
-    trust = trusted(phase, power, echo_times_s, largest_misfit_rad, offset=offset)
+    trust = echo_trust(phase, power, echo_times_s, largest_misfit_rad, offset=offset)
     line = fit_line(phase, power * trust, echo_times_s, offset=offset)
     return fitted(line, phase, power, echo_times_s, larmor_hz, scale)
 
@@ -102,7 +103,6 @@ def _roughness(phase: Array) -> Array:
     axes = [axis for axis, n in enumerate(phase.shape) if n > 2]
     for axis in axes:
         x = xp.moveaxis(phase, axis, 0)
-        bend = x[2:] + x[:-2] - 2 * x[1:-1]
-        bend -= np.float32(2 * np.pi) * xp.round(bend / np.float32(2 * np.pi))
+        bend = wrapped(x[2:] + x[:-2] - 2 * x[1:-1])
         xp.moveaxis(power, axis, 0)[1:-1] += bend**2
     return xp.sqrt(power / (SECOND_DIFFERENCE * max(len(axes), 1)))

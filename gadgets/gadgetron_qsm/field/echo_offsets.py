@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gadgetron_qsm.arrays import Array, array_module
 from gadgetron_qsm.field.echo_fit import relative_power
-from gadgetron_qsm.field.line import BRIGHT, BRIGHTEST, MOST_PLANES, fit_line
+from gadgetron_qsm.field.line import MOST_PLANES, bright, fit_line
 
 
 def echo_offsets(
@@ -22,11 +22,11 @@ def echo_offsets(
     xp = array_module(phase)
     step = -(-phase.shape[1] // MOST_PLANES)
     power, _ = relative_power(magnitude[:, ::step])
-    bright = power[0] > BRIGHT * xp.percentile(power[0], BRIGHTEST)
-    if len(phase) < 2 + offset or not bool(bright.any()):
+    sure = bright(power[0])
+    if len(phase) < 2 + offset or not bool(sure.any()):
         return [0.0] * len(phase)
-    seen = phase[:, ::step][:, bright][:, None, None]
-    line = fit_line(seen, power[:, bright][:, None, None], echo_times_s, offset=offset)
+    seen = phase[:, ::step][:, sure][:, None, None]
+    line = fit_line(seen, power[:, sure][:, None, None], echo_times_s, offset=offset)
     return [
         float(xp.median(echo - line.at(time_s)))
         for echo, time_s in zip(seen, echo_times_s, strict=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from gadgetron_qsm.arrays import compiled
-from gadgetron_qsm.field.quality import NO_EDGE, TWO_PI
+from gadgetron_qsm.field.quality import NO_EDGE
+from gadgetron_qsm.field.wraps import TWO_PI
 
 ROUNDING = 1e-6
 
@@ -36,8 +37,7 @@ def grow(phase, costs):  # type: ignore[no-untyped-def]
                     below[edge] = top[stack]
                     top[stack] = edge
                     lowest = min(lowest, stack)
-        found = False
-        while lowest < NO_EDGE and not found:
+        while lowest < NO_EDGE:
             edge = top[lowest]
             if edge < 0:
                 lowest += 1
@@ -46,14 +46,13 @@ def grow(phase, costs):  # type: ignore[no-untyped-def]
             axis = edge // voxels
             start = edge - axis * voxels
             end = start + stride[axis]
-            if visited[start] and visited[end]:
-                continue
-            voxel, known = (end, start) if visited[start] else (start, end)
-            flat[voxel] -= TWO_PI * np.round((flat[voxel] - flat[known]) / TWO_PI)
-            visited[voxel] = True
-            found = True
-        if not found:
+            if not (visited[start] and visited[end]):
+                break
+        else:
             return
+        voxel, known = (end, start) if visited[start] else (start, end)
+        flat[voxel] -= TWO_PI * np.round((flat[voxel] - flat[known]) / TWO_PI)
+        visited[voxel] = True
 
 
 @compiled

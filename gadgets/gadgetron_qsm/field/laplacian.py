@@ -8,9 +8,8 @@ import numpy as np
 
 from gadgetron_qsm.arrays import Array, array_module, fft_module
 from gadgetron_qsm.field.edges import divergence
+from gadgetron_qsm.field.wraps import wrapped
 from gadgetron_qsm.grid import spread
-
-TWO_PI = np.float32(2 * np.pi)
 
 
 def laplacian(phase: Array, voxel_size: Sequence[float]) -> Array:
@@ -32,12 +31,6 @@ def laplacian(phase: Array, voxel_size: Sequence[float]) -> Array:
     return from_steps(
         [wrapped(array_module(phase).diff(phase, axis=a)) for a in range(3)], voxel_size
     )
-
-
-def wrapped(steps: Array) -> Array:
-    """Return steps of phase (rad), float32, each within half a turn."""
-    xp = array_module(steps)
-    return (steps - TWO_PI * xp.round(steps / TWO_PI)).astype(xp.float32, copy=False)
 
 
 def from_steps(steps: Sequence[Array], voxel_size: Sequence[float]) -> Array:

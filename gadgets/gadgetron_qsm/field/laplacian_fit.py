@@ -9,8 +9,9 @@ import numpy as np
 from gadgetron_qsm.arrays import Array, array_module
 from gadgetron_qsm.field.echo_fit import EchoFit, relative_power, residual
 from gadgetron_qsm.field.edges import mean_of_edges
-from gadgetron_qsm.field.laplacian import from_steps, wrapped
-from gadgetron_qsm.field.line import FAINT, fit_line, follow, trusted
+from gadgetron_qsm.field.laplacian import from_steps
+from gadgetron_qsm.field.line import FAINT, echo_trust, fit_line, follow
+from gadgetron_qsm.field.wraps import wrapped
 
 
 def laplacian_fit(
@@ -40,7 +41,7 @@ def laplacian_fit(
         near, far = _without(power, axis, last=True), _without(power, axis, last=False)
         weight = near * far / xp.maximum(near + far, np.float32(FAINT))
         follow(steps, weight, echo_times_s, offset=False)
-        trust = trusted(steps, weight, echo_times_s, largest_misfit_rad, offset=False)
+        trust = echo_trust(steps, weight, echo_times_s, largest_misfit_rad, offset=False)
         slopes.append(fit_line(steps, weight * trust, echo_times_s, offset=False).slope)
         residuals.append(residual(steps, weight, echo_times_s, offset=False) ** 2)
     ppm = np.float32(1e6 / (2 * np.pi * larmor_hz))

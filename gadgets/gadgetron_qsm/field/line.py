@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gadgetron_qsm.arrays import Array, array_module
+from gadgetron_qsm.field.wraps import nearest_turn
 
-TWO_PI = np.float32(2 * np.pi)
 FAINT = 1e-24  # of the largest weight: less is none
 BRIGHT, BRIGHTEST = 0.04, 99  # of the squared magnitude at this percentile: signal for sure
 MEDIAN_SQUARE = 0.4549  # of a normal variable of unit variance
@@ -70,14 +70,12 @@ def follow(
     phase (echo, z, y, x) in rad; power: squared magnitude, largest 1. The first `known` echoes,
     at least two with `offset`, stay as they are.
     """
-    xp = array_module(phase)
     for echo in range(known, len(phase)):
         before = fit_line(phase[:echo], power[:echo], echo_times_s[:echo], offset=offset)
-        away = before.at(echo_times_s[echo]) - phase[echo]
-        phase[echo] += TWO_PI * xp.round(away / TWO_PI)
+        phase[echo] = nearest_turn(phase[echo], before.at(echo_times_s[echo]))
 
 
-def trusted(
+def echo_trust(
     phase: Array,
     power: Array,
     echo_times_s: Sequence[float],
@@ -103,10 +101,14 @@ def trusted(
     return trust
 
 
+def bright(power: Array) -> Array:
+    """Tell which voxels signal for sure, by the squared magnitude of an echo, any unit."""
+    return power > BRIGHT * array_module(power).percentile(power, BRIGHTEST)
+
+
 def _noise(square: Array, power: Array) -> float:
     """Variance that squares of noise have, by their median in the bright voxels."""
     xp = array_module(square)
     step = -(-len(square) // MOST_PLANES)
-    square, power = square[::step], power[::step]
-    bright = power > BRIGHT * xp.percentile(power, BRIGHTEST)
-    return float(xp.median(square[bright])) / MEDIAN_SQUARE if bool(bright.any()) else 0.0
+    seen = square[::step][bright(power[::step])]
+    return float(xp.median(seen)) / MEDIAN_SQUARE if seen.size else 0.0

@@ -9,8 +9,9 @@ import numpy as np
 
 from gadgetron_qsm.arrays import Array, array_module
 from gadgetron_qsm.field.echo_fit import EchoFit, fitted, relative_power
-from gadgetron_qsm.field.line import Line, fit_line, follow, trusted
-from gadgetron_qsm.field.romeo import TWO_PI, free_turns, romeo
+from gadgetron_qsm.field.line import Line, echo_trust, fit_line, follow
+from gadgetron_qsm.field.romeo import free_turns, romeo
+from gadgetron_qsm.field.wraps import TWO_PI
 
 WHOLE = 0.01  # off a whole multiple
 COHERENT = 0.5  # mean of phasors: below, an echo tells nothing of turns
@@ -51,7 +52,7 @@ def nonlinear_fit(
         phase = _unwrapped(echoes, magnitude, power, echo_times_s)
     else:
         phase = romeo(xp.angle(echoes), magnitude, echo_times_s)
-    weight = trusted(phase, power, echo_times_s, largest_misfit_rad, offset=offset)
+    weight = echo_trust(phase, power, echo_times_s, largest_misfit_rad, offset=offset)
     weight *= power
     line = fit_line(phase, weight, echo_times_s, offset=offset)
     for _ in range(iterations):

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from gadgetron_qsm.arrays import Array, array_module, compiled, to_numpy
 from gadgetron_qsm.field.edges import mean_of_edges
+from gadgetron_qsm.field.wraps import TWO_PI
 
-TWO_PI = 2 * np.pi
 WORST, DARK, NO_EDGE = 253, 254, 255  # costs: quality 0; no signal; the grid's or the mask's end
 
 
@@ -23,9 +23,9 @@ def romeo_quality(phase: Array, magnitude: Array, echo_times_s: Sequence[float])
     Hagberg et al. 2022, doi:10.1002/nbm.4676; Dymerska et al. 2021, doi:10.1002/mrm.28563.
     """
     xp = array_module(phase)
-    wrapped = np.ascontiguousarray(to_numpy(phase), dtype=np.float32)
-    size = np.ascontiguousarray(to_numpy(magnitude), dtype=np.float32)
-    costs = edge_costs(wrapped, size, echo_times_s)
+    angle = np.ascontiguousarray(to_numpy(phase), dtype=np.float32)
+    signal = np.ascontiguousarray(to_numpy(magnitude), dtype=np.float32)
+    costs = edge_costs(angle, signal, echo_times_s)
     of_axes = []
     for axis in range(3):
         ends = tuple(slice(0, -1 if axis == a else None) for a in range(3))
@@ -42,7 +42,9 @@ def edge_costs(
     """Cost (axis, z, y, x) of the edge from each voxel to the next along z, y, x: 0 best.
 
     The quality is a product: coherence of the phase (small steps), of the magnitude, its
-    linearity (steps before and behind are alike), and, with a later echo, its growth in time.
+    linearity (steps before and behind are alike), and, with another echo, its growth in time.
+    Of ROMEO's six weights, the two for the level of the magnitude are left out; a growth may be
+    off by whole turns of the other echo; and linearity falls to 0 at a bend of pi, not of 2 rad.
     """
     costs = np.full((3, *phase.shape[1:]), NO_EDGE, np.uint8)
     later = echo + 1 if echo + 1 < len(phase) else max(echo - 1, 0)

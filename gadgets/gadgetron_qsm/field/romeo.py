@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from gadgetron_qsm.arrays import Array, array_module, to_numpy
 from gadgetron_qsm.field.grow import grow, relax
-from gadgetron_qsm.field.quality import NO_EDGE, TWO_PI, edge_costs
+from gadgetron_qsm.field.quality import NO_EDGE, edge_costs
+from gadgetron_qsm.field.wraps import TWO_PI, nearest_turn, wrapped
 
 FREE_TURNS = 3  # a centre frequency off by more than 3 / TE1 does not occur
 EQUAL_AGREEMENT = 0.02  # mean cosine; less than this apart is noise
@@ -41,21 +42,21 @@ def romeo(
     Dymerska et al. 2021, doi:10.1002/mrm.28563.
     """
     xp = array_module(phase)
-    wrapped, size, inside = _on_host(phase, magnitude, mask)
-    bright = size[0] > BRIGHT * np.percentile(size[0][inside], BRIGHTEST)
-    unwrapped = np.empty_like(wrapped)
-    unwrapped[0] = _in_space(wrapped, size, echo_times_s, 0, inside)
-    unwrapped[0] -= _free_offset(unwrapped[0], wrapped, size[0], bright, echo_times_s)
+    measured, signal, inside = _on_host(phase, magnitude, mask)
+    bright = signal[0] > BRIGHT * np.percentile(signal[0][inside], BRIGHTEST)
+    unwrapped = np.empty_like(measured)
+    unwrapped[0] = _in_space(measured, signal, echo_times_s, 0, inside)
+    unwrapped[0] -= _free_offset(unwrapped[0], measured, signal[0], bright, echo_times_s)
     slope, information = np.zeros((2, *inside.shape), np.float32)
-    for echo in range(1, len(wrapped)):
+    for echo in range(1, len(measured)):
         before, now = np.float32(echo_times_s[echo - 1]), np.float32(echo_times_s[echo])
-        added = (size[echo - 1] * before) ** 2
+        added = (signal[echo - 1] * before) ** 2
         information += added
         part = added / np.maximum(information, np.finfo(np.float32).tiny)
         slope += part * (unwrapped[echo - 1] / before - slope)
-        in_time = _towards(slope * now, wrapped[echo], size[echo], bright)
+        in_time = _towards(slope * now, measured[echo], signal[echo], bright)
         if in_time is None:
-            in_space = _in_space(wrapped, size, echo_times_s, echo, inside)
+            in_space = _in_space(measured, signal, echo_times_s, echo, inside)
             unwrapped[echo] = in_space - _whole_turns((in_space - slope * now)[bright])
         else:
             unwrapped[echo] = in_time
@@ -78,13 +79,13 @@ def _on_host(
     phase: Array, magnitude: Array, mask: Array | None
 ) -> tuple[Phase, Phase, NDArray[np.bool_]]:
     """Return phase and magnitude, largest 1, 0 outside the mask, and the mask."""
-    wrapped, size = (np.array(to_numpy(x), np.float32, order="C") for x in (phase, magnitude))
-    inside = np.ones(wrapped.shape[1:], bool) if mask is None else to_numpy(mask) > 0
+    measured, signal = (np.array(to_numpy(x), np.float32, order="C") for x in (phase, magnitude))
+    inside = np.ones(measured.shape[1:], bool) if mask is None else to_numpy(mask) > 0
     if not inside.any():
         raise ValueError("the mask is empty")
-    wrapped[:, ~inside], size[:, ~inside] = 0, 0
-    size /= max(size.max(), np.finfo(np.float32).tiny)
-    return wrapped, size, inside
+    measured[:, ~inside], signal[:, ~inside] = 0, 0
+    signal /= max(signal.max(), np.finfo(np.float32).tiny)
+    return measured, signal, inside
 
 
 def _in_space(
@@ -101,15 +102,15 @@ def _in_space(
         of_axis[:-1][ends[:-1] | ends[1:]] = NO_EDGE
     unwrapped = phase[echo].copy()
     grow(unwrapped, costs)
-    size = magnitude[echo]
-    dim = DIM * np.percentile(size[inside], BRIGHTEST)
-    relax(unwrapped, np.where(size > dim, size, np.float32(0)), SWEEPS)
+    signal = magnitude[echo]
+    dim = DIM * np.percentile(signal[inside], BRIGHTEST)
+    relax(unwrapped, np.where(signal > dim, signal, np.float32(0)), SWEEPS)
     return unwrapped
 
 
 def _free_offset(
     first: Phase,
-    wrapped: Phase,
+    measured: Phase,
     magnitude: Phase,
     bright: NDArray[np.bool_],
     echo_times_s: Sequence[float],
@@ -118,30 +119,28 @@ def _free_offset(
     if not bright.any():
         return np.float32(0)
     nearest = _whole_turns(first[bright])
-    if len(wrapped) == 1:
+    if len(measured) == 1:
         return nearest
     growth = echo_times_s[1] / echo_times_s[0]
-    miss = _mean_phasor(wrapped[1][bright] - first[bright] * growth, magnitude[bright])
+    miss = _mean_phasor(measured[1][bright] - first[bright] * growth, magnitude[bright])
     return np.float32(TWO_PI * free_turns(miss, growth, round(nearest / TWO_PI)))
 
 
 def _towards(
-    predicted: Phase, wrapped: Phase, magnitude: Phase, bright: NDArray[np.bool_]
+    predicted: Phase, measured: Phase, magnitude: Phase, bright: NDArray[np.bool_]
 ) -> Phase | None:
     """Turn a phase to where it is predicted; None where too many bright voxels miss that.
 
     What all of them miss alike, as by eddy currents, stays.
     """
     as_a_whole = 0.0
-    miss = (wrapped - predicted)[bright]
+    miss = (measured - predicted)[bright]
     if len(miss):
         mean = _mean_phasor(miss, magnitude[bright] ** 2)
         as_a_whole = float(np.angle(mean)) if abs(mean) > COHERENT else 0.0
-        away = np.abs(miss - as_a_whole - TWO_PI * np.round((miss - as_a_whole) / TWO_PI))
-        if (away > np.pi / 2).mean() > UNPREDICTED:
+        if (np.abs(wrapped(miss - as_a_whole)) > np.pi / 2).mean() > UNPREDICTED:
             return None
-    turns = np.round((predicted + np.float32(as_a_whole) - wrapped) / np.float32(TWO_PI))
-    return np.asarray(wrapped + np.float32(TWO_PI) * turns, np.float32)
+    return np.asarray(nearest_turn(measured, predicted + np.float32(as_a_whole)), np.float32)
 
 
 def _mean_phasor(angle: Phase, weight: Phase) -> complex:

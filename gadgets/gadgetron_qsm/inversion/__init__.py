@@ -8,6 +8,7 @@ from gadgetron_qsm.inversion.medi import medi
 from gadgetron_qsm.inversion.ndi import ndi
 from gadgetron_qsm.inversion.nltv import nltv
 from gadgetron_qsm.inversion.ss_tv import ss_tv
+from gadgetron_qsm.inversion.tgv import tgv
 from gadgetron_qsm.inversion.tikhonov import tikhonov
 from gadgetron_qsm.inversion.tkd import tkd
 from gadgetron_qsm.inversion.tv import tv
@@ -21,4 +22,4 @@ METHODS: dict[str, Callable[..., Any]] = {
     "tikhonov": tikhonov,
     "tkd": tkd,
 }
-SINGLE_STEP: dict[str, Callable[..., Any]] = {"ss_tv": ss_tv}
+SINGLE_STEP: dict[str, Callable[..., Any]] = {"ss_tv": ss_tv, "tgv": tgv}

@@ -32,12 +32,12 @@ def ss_tv(
     *,
     weight: Array | None = None,
     magnitude: Array | None = None,
-    regularisation: float = 3e-5,
+    regularisation: float = 1.5e-5,
     edge_share: float = 0.3,
     smallest_radius_mm: float = 6.0,
     largest_radius_mm: float = 16.0,
     outlier_ppm: float = 0.005,
-    iterations: int = 20,
+    iterations: int = 30,
     padding_mm: float = 20.0,
 ) -> tuple[Array, Array]:
     """Invert the total field under total variation, blind to what comes from outside the mask.
@@ -70,63 +70,67 @@ def ss_tv(
 
 @dataclass(frozen=True)
 class _Filtered:
-    """The field behind its filters, on the work grid (z, y, x).
+    """The field behind the filter of one radius, at the voxels that the radius is the largest for.
 
-    kernels: dipole and filter of each radius on the half spectrum; regions: where each radius is
-    the largest that fits; field: the filtered field there; trust: how far a step goes to it, below
-    1, and reach: at most, in ppm; bow: what each filter makes of |x|^2.
+    kernel: dipole and filter on the half spectrum; at: flat indices of the voxels on the work grid;
+    field, in ppm; trust: how far a step goes to it, below 1, and reach: at most, in ppm; bow: what
+    the filter makes of |x|^2.
     """
 
-    kernels: list[Array]
-    regions: list[Array]
+    kernel: Array
+    at: Array
     field: Array
     trust: Array
     reach: Array
-    bow: list[float]
+    bow: float
 
-    def steps(self, predicted: Sequence[Array]) -> list[Array]:
-        """Return for each radius the proximal step from a predicted field to the data."""
-        xp = array_module(self.field)
-        misfit, bow = xp.zeros_like(self.field), xp.zeros_like(self.field)
-        for region, field, constant in zip(self.regions, predicted, self.bow, strict=True):
-            misfit = xp.where(region, self.field - field, misfit)
-            bow = xp.where(region, np.float32(constant), bow)
-        curvature = (self.trust * misfit * bow).sum(dtype=xp.float64)
-        curvature /= (self.trust * bow**2).sum(dtype=xp.float64)
-        step = self.trust * (misfit - curvature.astype(xp.float32) * bow)
-        step = xp.clip(step, -self.reach, self.reach)
-        return [xp.where(region, step, 0) for region in self.regions]
+
+def _steps(data: Sequence[_Filtered], predicted: Sequence[Array]) -> list[Array]:
+    """Return for each radius the proximal step from a predicted field to the data."""
+    xp = array_module(predicted[0])
+    misfits = [d.field - field.ravel()[d.at] for d, field in zip(data, predicted, strict=True)]
+    pull = sum(
+        d.bow * (d.trust * misfit).sum(dtype=xp.float64)
+        for d, misfit in zip(data, misfits, strict=True)
+    )
+    curvature = pull / sum(d.bow**2 * d.trust.sum(dtype=xp.float64) for d in data)
+    return [
+        xp.clip(d.trust * (misfit - (curvature * d.bow).astype(xp.float32)), -d.reach, d.reach)
+        for d, misfit in zip(data, misfits, strict=True)
+    ]
 
 
 def _minimise(
-    data: _Filtered,
+    data: Sequence[_Filtered],
     prices: Sequence[Array],
     scale: Sequence[float],
     regularisation: float,
     iterations: int,
 ) -> Array:
     """Over-relaxed ADMM as in `admm`, with a copy of D chi behind each of the filters."""
-    xp, fft = array_module(data.field), fft_module(data.field)
-    shape, smooth = data.field.shape, np.float32(regularisation) / SHRINK_PPM
-    normal = smooth * squared_spectrum(shape, scale, like=data.field)
-    for kernel in data.kernels:
-        normal += FIT * kernel**2
+    xp, fft = array_module(prices[0]), fft_module(prices[0])
+    shape, smooth = prices[0].shape, np.float32(regularisation) / SHRINK_PPM
+    normal = smooth * squared_spectrum(shape, scale, like=prices[0])
+    for d in data:
+        normal += FIT * d.kernel**2
     normal[0, 0, 0] = 1  # the mean has no say in the field
     bounds = [SHRINK_PPM * price for price in prices]
     edges = [xp.zeros(shape, xp.float32) for _ in range(3)]
-    fields = [xp.zeros(shape, xp.float32) for _ in data.kernels]
+    fields = [xp.zeros(shape, xp.float32) for _ in data]
     pull = chi = xp.zeros(shape, xp.float32)
     for _ in range(iterations):
-        steps = data.steps(fields)
+        steps = _steps(data, fields)
         spectrum = smooth * fft.rfftn(pull)
-        for kernel, field, step in zip(data.kernels, fields, steps, strict=True):
-            spectrum += (FIT * kernel) * fft.rfftn(field + 2 * step)
+        for d, field, step in zip(data, fields, steps, strict=True):
+            field.ravel()[d.at] += 2 * step
+            spectrum += (FIT * d.kernel) * fft.rfftn(field)
         spectrum /= normal
         chi = fft.irfftn(spectrum, s=shape)
         pull = shrink_edges(edges, chi, bounds, RELAXATION, scale)
-        for n, (kernel, step) in enumerate(zip(data.kernels, steps, strict=True)):
-            predicted = fft.irfftn(kernel * spectrum, s=shape)
-            fields[n] += np.float32(RELAXATION) * (predicted - fields[n] - step)
+        for n, (d, step) in enumerate(zip(data, steps, strict=True)):
+            fields[n] *= np.float32(1 - RELAXATION)
+            fields[n] += np.float32(RELAXATION) * fft.irfftn(d.kernel * spectrum, s=shape)
+            fields[n].ravel()[d.at] += np.float32(RELAXATION - 2) * step
     return chi
 
 
@@ -138,33 +142,35 @@ def _filtered(
     b0_direction: Sequence[float],
     radii: Sequence[float],
     outlier_ppm: float,
-) -> _Filtered:
+) -> list[_Filtered]:
     xp, fft = array_module(total_field), fft_module(total_field)
     dipole = dipole_kernel(domain.shape, voxel_size, b0_direction, like=total_field)
-    fidelity = domain.embed(domain.mask if weight is None else weight) ** 2
-    inside = domain.embed(domain.mask) > 0
+    fidelity = domain.embed(domain.mask if weight is None else weight).ravel() ** 2
     spectrum = fft.rfftn(domain.embed(total_field))
     # the grid closes on itself: a rim of zeros keeps the far side from counting as inside
-    depth = ndimage_module(fidelity).distance_transform_edt(
-        xp.pad(inside, 1), sampling=list(voxel_size)
-    )
+    inside = xp.pad(domain.embed(domain.mask) > 0, 1)
+    depth = ndimage_module(inside).distance_transform_edt(inside, sampling=list(voxel_size))
     depth = depth[1:-1, 1:-1, 1:-1]
-    field, left = xp.zeros(domain.shape, xp.float32), xp.ones(domain.shape, bool)
-    kernels, regions, bow = [], [], []
+    weighed = (fidelity > 0).reshape(domain.shape)
+    data, most = [], np.inf
     for radius in radii:
-        region = left & (depth > radius * ROUNDING)
-        left &= ~region
+        least = radius * ROUNDING
+        at = xp.flatnonzero((depth > least) & (depth <= most) & weighed)
+        most = least
+        if at.size == 0:
+            continue
         weights = mean_value_filter(radius, voxel_size)
         passed = transfer(weights, domain.shape, like=total_field)
-        field = xp.where(region, fft.irfftn(passed * spectrum, s=domain.shape), field)
-        kernels.append(passed * dipole)
-        regions.append(region)
-        bow.append(squared_distance(weights, voxel_size))
-    if bool(left.all()):
-        raise ValueError(f"no sphere of {radii[-1]:.3g} mm fits the mask")
-    trust = xp.where(left, 0, fidelity / (fidelity + FIT))
-    reach = np.float32(outlier_ppm) / FIT * fidelity
-    return _Filtered(kernels, regions, field, trust, reach, bow)
+        field = fft.irfftn(passed * spectrum, s=domain.shape).ravel()[at]
+        trust = fidelity[at] / (fidelity[at] + FIT)
+        reach = np.float32(outlier_ppm) / FIT * fidelity[at]
+        bow = squared_distance(weights, voxel_size)
+        data.append(_Filtered(passed * dipole, at, field, trust, reach, bow))
+    if not data:
+        raise ValueError(
+            f"no sphere of {radii[-1]:.3g} mm fits the mask around a voxel of any weight"
+        )
+    return data
 
 
 def _radii(smallest: float, largest: float, least: float) -> list[float]:

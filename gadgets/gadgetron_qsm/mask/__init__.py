@@ -1,4 +1,8 @@
-"""Where the map is valid."""
+"""Where the map is valid.
+
+Every method takes (magnitude, residual, voxel_size): that of one echo and what the echo fit leaves
+in rad, both (z, y, x), and the voxel size (z, y, x) in mm. It gives the mask, bool (z, y, x).
+"""
 
 from collections.abc import Callable
 from typing import Any

@@ -10,7 +10,7 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from gadgetron_qsm.arrays import Array, array_module, to_numpy
-from gadgetron_qsm.mask.distance import depth
+from gadgetron_qsm.distance import depth
 from gadgetron_qsm.mask.morphology import largest_piece
 from gadgetron_qsm.mask.shading import blocks, head, in_blocks, local_brightness
 from gadgetron_qsm.mask.surface import Points, Topology, icosphere, inside, subdivided
@@ -48,6 +48,7 @@ class _Ground:
         edge = np.minimum(np.rint(EDGE_MM / self.voxel_size), last // 2)
         index = np.clip(np.rint(places / self.voxel_size), edge, last - edge).astype(int)
         z, y, x = np.moveaxis(index, -1, 0)
+        # one index instead of three takes half the time
         return self.image.ravel()[(z * self.image.shape[1] + y) * self.image.shape[2] + x]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gadgetron_qsm.arrays import Array, array_module
+from gadgetron_qsm.distance import depth
 from gadgetron_qsm.mask.bet import bet
-from gadgetron_qsm.mask.distance import depth
 from gadgetron_qsm.mask.morphology import (
     bounding_box,
     close,
@@ -102,9 +102,8 @@ def bright(magnitude: Array, brain: Array, voxel_size: Sequence[float]) -> Array
 
 def _opened(good: Array, voxel_size: Sequence[float], opening_mm: float) -> Array:
     """Largest piece after erosion, grown back and a voxel more, to the rim, within `good`."""
-    xp = array_module(good)
     deep = depth(good, voxel_size)
-    thickest = float(xp.where(good, deep, 0).max())
+    thickest = float(deep.max())
     if not thickest > 0:
         raise ValueError("no brain found: nothing is bright with a phase that a field explains")
     opening = min(opening_mm, thickest / 2)

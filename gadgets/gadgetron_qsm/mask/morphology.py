@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gadgetron_qsm.arrays import Array, array_module, ndimage_module, to_numpy
-from gadgetron_qsm.mask.distance import depth
+from gadgetron_qsm.distance import depth
 
 
 def largest_piece(mask: Array) -> Array:

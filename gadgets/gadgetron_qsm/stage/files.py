@@ -22,14 +22,13 @@ from numpy.typing import NDArray
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.header import LARMOR_HZ_PER_T
+from gadgetron_qsm.stage.checks import ECHOES, checked
 
-ECHOES = ("phase", "magnitude")  # of these there is a volume for each echo
 SAME_PLACE_MM = 0.1  # converters round affines
 SAME_SIZE = 0.01  # relative
 LONGEST_TE_S = 1.0
 STRONGEST_B0_T = 30.0
-LARGEST_PHASE_RAD = 1000.0  # of unwrapped phase; raw values of scanners go to 2048 or more
-HALF = 0.5
+LEAST_MM, MOST_MM = 0.01, 50.0  # of voxels
 UNREADABLE = (
     OSError,
     EOFError,
@@ -68,8 +67,8 @@ class Inputs:
 def read_inputs(folder: Path, needed: Sequence[str], welcome: Sequence[str] = ()) -> Inputs:
     """Read the needed files of a folder, and those that are welcome where they are there.
 
-    Voxels outside the mask are set to 0. Raises QsmError that names the file which is missing or
-    cannot be used, and why.
+    Their numbers are checked, see checks.py. Raises QsmError that names the file which is missing
+    or cannot be used, and why.
     """
     params = _read_params(folder / "params.json")
     there = [name for name in welcome if exists(folder, name)]
@@ -81,7 +80,8 @@ def read_inputs(folder: Path, needed: Sequence[str], welcome: Sequence[str] = ()
     if not np.allclose(sizes, params.voxel_size[::-1], rtol=SAME_SIZE):
         log.warning("voxel_size of params.json is used: that of %s.nii.gz is another", first)
     arrays = {name: _array(name, image) for name, image in images.items()}
-    return Inputs(_checked(arrays, params), params, images[first].header, images[first].affine)
+    known = checked(arrays, len(params.echo_times_s))
+    return Inputs(known, params, images[first].header, images[first].affine)
 
 
 def exists(folder: Path, name: str) -> bool:
@@ -144,7 +144,7 @@ def _read_params(path: Path) -> Params:
         ("TE", rising and times, "echo times in s, rising"),
         ("B0", 0 < b0[0] < STRONGEST_B0_T, "the field in T"),
         ("B0_dir", length > 0, "a direction (x, y, z)"),
-        ("voxel_size", min(size) > 0, "sizes in mm (x, y, z)"),
+        ("voxel_size", all(LEAST_MM < mm < MOST_MM for mm in size), "sizes in mm (x, y, z)"),
     ):
         if not usable:
             raise QsmError(f"{path}: {key} = {content[key]} is not {wanted}")
@@ -205,36 +205,3 @@ def _array(name: str, image: Any) -> NDArray[Any]:
     if name in ECHOES and values.ndim == 3:
         values = values[..., np.newaxis]
     return np.ascontiguousarray(values.T)
-
-
-def _checked(arrays: Mapping[str, NDArray[Any]], params: Params) -> dict[str, NDArray[Any]]:
-    """Return the arrays, the mask as bool, with finite numbers alone."""
-    checked = dict(arrays)
-    mask = arrays["mask"] > HALF if "mask" in arrays else None
-    if mask is not None and not mask.any():
-        raise QsmError("mask.nii.gz is empty")
-    for name, values in arrays.items():
-        wrong = ~np.isfinite(values)
-        if (wrong if mask is None else wrong & mask).any():
-            where = ", and there is no mask" if mask is None else " in the mask"
-            raise QsmError(f"{name}.nii.gz has voxels that are not finite numbers{where}")
-        checked[name] = np.where(wrong, np.float32(0), values)
-    if mask is not None:
-        checked["mask"] = mask
-    if "phase" in arrays:
-        _check_echoes(checked, params)
-    return checked
-
-
-def _check_echoes(arrays: Mapping[str, NDArray[Any]], params: Params) -> None:
-    phase, magnitude = (len(arrays[name]) for name in ECHOES)
-    if not phase == magnitude == len(params.echo_times_s):
-        raise QsmError(
-            f"phase.nii.gz has {phase} echoes, magnitude.nii.gz {magnitude}, and params.json "
-            f"{len(params.echo_times_s)} TE; there must be as many of each"
-        )
-    largest = float(np.abs(arrays["phase"]).max())
-    if largest > LARGEST_PHASE_RAD:
-        raise QsmError(f"phase.nii.gz goes to {largest:.0f}; it must be in rad")
-    if not arrays["magnitude"].any():
-        raise QsmError("magnitude.nii.gz is 0 everywhere")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,16 @@ from gadgetron_qsm.arrays import processors
 from gadgetron_qsm.contrast.r2star import weighted_log_fit
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.field.echo_fit import weighted_echo_fit
+from gadgetron_qsm.inversion.csf import csf_mask
 from gadgetron_qsm.inversion.weight import field_weight
 from gadgetron_qsm.journal import Journal
 from gadgetron_qsm.methods import Method, bound, effective
 from gadgetron_qsm.reference import refer
 from gadgetron_qsm.stage.choice import AT_ONCE, Choice, choose, stage_named
 from gadgetron_qsm.stage.files import Params, exists, read_config, read_inputs, write_map
-from gadgetron_qsm.susceptibility import of_scan
+from gadgetron_qsm.susceptibility import CSF, of_scan
+
+log = logging.getLogger(__name__)
 
 NO_RIM_MM = 0.0  # a field that was not made here is taken at its word up to the mask's edge
 MAKES = {"mask": "mask", "background": "localfield", "inversion": "chimap"}
@@ -32,10 +36,12 @@ class Case:
     """What is known of a subject: maps (z, y, x) by the names of their files.
 
     Beside them noise and residual of the field, as EchoFit has them, when it was made here.
+    `made`: the names of those that a step has made.
     """
 
     params: Params
     maps: dict[str, NDArray[Any]]
+    made: set[str] = field(default_factory=set)
 
 
 def run_stage(name: str, source: Path, target: Path, method: str | None = None) -> list[str]:
@@ -66,8 +72,13 @@ def run_steps(case: Case, choices: Mapping[str, Choice]) -> dict[str, float]:
     """
     journal = Journal()
     for step, choice in choices.items():
-        with journal.stage(step), processors():
-            STEPS[step](case, choice)
+        try:
+            with journal.stage(step), processors():
+                STEPS[step](case, choice)
+        except MemoryError as error:
+            advice = "look at voxel_size in params.json, or take another method or machine"
+            raise QsmError(f"{step}: not enough memory: {error}; {advice}") from error
+        case.made.add(MAKES.get(step, step))
     return journal.timing_s
 
 
@@ -104,8 +115,7 @@ def _background(case: Case, choice: Choice) -> None:
 
 def _inversion(case: Case, choice: Choice) -> None:
     params, mask = case.params, _held(case)
-    made_here = "totalfield" in case.maps
-    run = _with_offers(case, choice, mask, *([] if made_here else [NO_RIM_MM]))
+    run = _with_offers(case, choice, mask, *([] if "localfield" in case.made else [NO_RIM_MM]))
     chi = run(case.maps["localfield"], mask, params.voxel_size, params.b0_direction)
     case.maps["chimap"], case.maps["mask"] = refer(chi, mask, params.voxel_size)[0], mask
 
@@ -118,11 +128,25 @@ def _at_once(case: Case, choice: Choice) -> None:
 
 
 def _separation(case: Case, choice: Choice) -> None:
-    maps, params, mask = case.maps, case.params, _held(case)
+    maps, params, mask, rate = case.maps, case.params, _held(case), _rate(case)
+    if "chimap" in case.made:
+        maps["chimap"] = _relative_to_csf(maps["chimap"], mask, rate, params)
     run = _with_offers(case, choice, mask)
     place = (mask, params.voxel_size, params.b0_direction)
-    positive, negative = run(maps["localfield"], _rate(case), *place)
-    maps["chi-para"], maps["chi-dia"] = positive, -negative  # of both, how much
+    positive, negative = run(maps["localfield"], rate, *place)
+    maps["chi-para"], maps["chi-dia"] = positive, np.abs(negative)  # of both, how much
+
+
+def _relative_to_csf(
+    chi: NDArray[Any], mask: NDArray[np.bool_], rate: NDArray[np.floating], params: Params
+) -> NDArray[Any]:
+    """Chi whose 0 is tissue without sources, as separation has it; as it was without CSF."""
+    try:
+        region = csf_mask(rate, mask, params.voxel_size)
+    except ValueError as error:
+        log.warning("chi stays relative to the whole brain: %s", error)
+        return chi
+    return refer(chi, mask, params.voxel_size, region=region, name=CSF)[0]
 
 
 STEPS: Mapping[str, Callable[[Case, Choice], None]] = {
@@ -167,7 +191,10 @@ def _noise(case: Case) -> NDArray[np.floating]:
 def _held(case: Case) -> NDArray[np.bool_]:
     """Where there is a local field: without the rim of zeros that background removal leaves."""
     mask, local = case.maps["mask"], _map(case, "localfield")
-    return mask & ~ndimage.binary_propagation(~mask, mask=~mask | (local == 0))
+    held = mask & ~ndimage.binary_propagation(~mask, mask=~mask | (local == 0))
+    if not held.any():
+        raise QsmError("the local field is 0 all over the mask; look at what it was made from")
+    return held
 
 
 def _map(case: Case, name: str) -> NDArray[Any]:

@@ -12,8 +12,9 @@ from gadgetron_qsm.arrays import Array, array_module, compiled, ndimage_module
 def depth(mask: Array, voxel_size: Sequence[float]) -> Array:
     """Distance (mm) of each voxel inside to the nearest outside, infinite when there is none.
 
-    mask (z, y, x) bool; voxel_size (z, y, x) in mm; the grid's edge is no outside. Returns float.
-    On the host it is compiled, several times as fast as scipy's; on a device it is cupy's own.
+    mask (z, y, x) bool; voxel_size (z, y, x) in mm; the grid's edge is no outside. Returns
+    (z, y, x), 0 outside, float32 from the host, where it is compiled and several times as fast as
+    scipy's, and float64 from a device, where it is cupy's own.
     Felzenszwalb and Huttenlocher 2012, doi:10.4086/toc.2012.v008a019.
     """
     xp = array_module(mask)

@@ -5,7 +5,7 @@ import pytest
 import scipy.ndimage
 
 from gadgetron_qsm.arrays import to_numpy
-from gadgetron_qsm.mask.distance import depth
+from gadgetron_qsm.distance import depth
 
 VOXEL = (0.7, 1.5, 2.1)
 
