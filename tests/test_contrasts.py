@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gadgetron_qsm.contrasts import MAKERS, Contrasts
-from gadgetron_qsm.sections import MapName, R2starSettings, SeparationSettings
+from gadgetron_qsm.sections import MapName, R2starSettings, SeparationSettings, SwiSettings
 from gadgetron_qsm.susceptibility import quantify
 from tests.nuclei import BRAIN, CSF, CSF_HZ, IRON, IRON_HZ, TISSUE_HZ, volume
 
@@ -96,6 +96,14 @@ def test_a_map_that_memory_does_not_hold_is_left_out_with_a_warning(monkeypatch)
     scan = volume()
     assert list(made(scan, "r2star", "swi")) == ["swi"]
     assert scan.journal.warnings == ["no r2star map: not enough memory: unable to allocate 9 TiB"]
+
+
+def test_a_fault_in_one_map_is_logged_and_takes_no_other_along(monkeypatch, caplog):
+    monkeypatch.setitem(SwiSettings.METHODS, "swi", lambda *_: 1 / 0)
+    scan = volume()
+    assert list(made(scan, "swi", "smwi")) == ["smwi"]
+    assert scan.journal.warnings == ["no swi map: ZeroDivisionError: division by zero"]
+    assert "Traceback" in caplog.text
 
 
 @pytest.mark.usefixtures("maps")

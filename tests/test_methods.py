@@ -6,6 +6,8 @@ from typing import Any, Literal
 import pytest
 
 from gadgetron_qsm import contrast, mask
+from gadgetron_qsm.contrast.clear_swi import clear_swi
+from gadgetron_qsm.contrast.swi import swi
 from gadgetron_qsm.errors import UsageError
 from gadgetron_qsm.methods import bound, chosen, effective, parameters
 from gadgetron_qsm.stage.choice import TABLES
@@ -122,6 +124,17 @@ def test_a_value_of_another_type_or_out_of_range_is_refused(name, given, because
     assert text.startswith(f"{name} = ")
     assert because in text
     assert "\n" not in text
+
+
+def test_what_a_method_divides_by_is_above_0():
+    with pytest.raises(UsageError, match="strength = '0': it must be above 0"):
+        effective(clear_swi, {"strength": "0"})
+    assert effective(clear_swi, {"strength": "0.5"})["strength"] == 0.5
+
+
+def test_an_echo_time_in_ms_is_refused():
+    with pytest.raises(UsageError, match="echo_time_s = '20': it must be from 0 to 1"):
+        effective(swi, {"echo_time_s": "20"})
 
 
 def test_a_bound_method_gets_its_parameters_and_what_it_names_of_the_offers():

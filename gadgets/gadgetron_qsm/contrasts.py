@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cached_property
 
@@ -19,6 +20,8 @@ from gadgetron_qsm.susceptibility import (
     Volume,
     provenance,
 )
+
+log = logging.getLogger(__name__)
 
 
 class Contrasts:
@@ -41,10 +44,8 @@ class Contrasts:
                 continue
             try:
                 data = make(self)
-            except QsmError as error:
-                warn(f"no {name} map: {error}")
-            except MemoryError as error:
-                warn(f"no {name} map: not enough memory: {error}")
+            except Exception as error:  # a fault in one map must not take the others along
+                warn(f"no {name} map: {_reason(error)}")
             else:
                 yield name, data
 
@@ -92,6 +93,15 @@ class Contrasts:
             place = found.mask, geometry.voxel_size, geometry.b0_direction
             positive, negative = separate(found.local_field, rate, *place)
         return positive * PPB_PER_PPM, negative * PPB_PER_PPM
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, QsmError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {error}"
+    log.error("a contrast failed", exc_info=error)
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 NEED_ECHOES = ("r2star", "t2star", "chi_positive", "chi_negative")

@@ -31,15 +31,27 @@ OFFERS = (
 
 Method = Callable[..., Any]
 
-# Least and most of numbers that mean the same in every method; all others are 0 or more.
+# Least and most of numbers that mean the same in every method; all others are 0 or more, or above
+# 0 where a method divides by them.
 RANGES: Mapping[str, tuple[float, float]] = {
     "iterations": (1, 10_000),
     "padding_mm": (0, 200),
     "radius_mm": (0, 40),
     "largest_radius_mm": (0, 40),
     "smallest_radius_mm": (0, 40),
+    "opening_mm": (0, 40),
+    "closing_mm": (0, 40),
+    "erosion_mm": (0, 40),
     "tolerance": (0, 1),
+    "fractional_threshold": (0, 1),
+    "edge_share": (0, 1),
+    "cg_iterations": (1, 10_000),
+    "passes": (1, 100),
+    "peel": (0, 20),
+    "echo_time_s": (0, 1),
+    "multiplications": (0, 100),
 }
+ABOVE_0 = ("strength", "relaxivity_positive", "relaxivity_negative")
 ANY = (0.0, math.inf)
 
 
@@ -113,9 +125,15 @@ def _checked(name: str, given: Any, parameter: inspect.Parameter) -> Any:
     except ValidationError as error:
         problem = error.errors()[0]["msg"].lower()
         raise UsageError(f"{name} = {given!r}: {problem}") from error
+    if isinstance(value, int | float) and get_origin(annotation) is not Literal:
+        _check_range(name, given, value)
+    return value
+
+
+def _check_range(name: str, given: Any, value: float) -> None:
     least, most = RANGES.get(name, ANY)
-    number = isinstance(value, int | float) and get_origin(annotation) is not Literal
-    if number and not least <= value <= most:
+    if name in ABOVE_0 and not value > 0:
+        raise UsageError(f"{name} = {given!r}: it must be above 0")
+    if not least <= value <= most:
         to = f"from {least:g} to {most:g}" if most < math.inf else f"{least:g} or more"
         raise UsageError(f"{name} = {given!r}: it must be {to}")
-    return value

@@ -168,4 +168,6 @@ def _first_problem(error: ValidationError) -> str:
         name, equals, value = text.partition(" = ")
         return f"setting '{stage}.{name}' = {value}" if equals else f"{stage}: {text}"
     key = ".".join(str(part) for part in problem["loc"] if not isinstance(part, int))
+    if problem["type"] == "too_short":
+        return f"setting '{key}' is empty; name at least one"
     return f"setting '{key}' = {problem['input']!r}: {problem['msg'].lower()}"

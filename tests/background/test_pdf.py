@@ -73,3 +73,13 @@ def test_a_constant_weight_changes_nothing():
         for w in (None, weight)
     )
     np.testing.assert_allclose(a, b, atol=1e-4 * np.abs(BACKGROUND).max())
+
+
+def test_the_weight_is_squared():
+    # at the minimum no source outside lessens |W (D chi - field)|^2: D W^2 local is 0 there
+    weight = np.where(MASK, RNG.uniform(0.1, 1, SHAPE), 0).astype(np.float32)
+    total = BACKGROUND + 0.1 * RNG.standard_normal(SHAPE).astype(np.float32)
+    given = {"b0_direction": OBLIQUE, "peel": 0, "iterations": 300, "tolerance": 1e-5}
+    local, _ = pdf(total, MASK, VOXEL_SIZE, weight=weight, **given)
+    slopes = [np.linalg.norm(field_of(weight**power * local)[NEAR]) for power in (1, 2)]
+    assert slopes[1] < 0.2 * slopes[0]

@@ -23,11 +23,11 @@ def with_edge(
 ) -> tuple[Array, Array]:
     """Extend a local field from `inside` to the mask less two layers of voxels.
 
-    All (z, y, x); local and total field in ppm, 0 outside their masks; voxel_size in mm; one voxel
-    at least around the mask. There the background is harmonic: local and total field have one
-    Laplacian. Known inside, and 0 at the second layer, the local field between follows from a
-    Poisson problem, one transform pair for each of 10 to 20 iterations. Voxels of the first layer
-    hold other tissue too: they have no say.
+    All (z, y, x); local and total field in ppm, 0 outside their masks; voxel_size in mm. In the
+    mask the background is harmonic: local and total field have one Laplacian. Known inside, and 0
+    at the second layer, the local field between follows from a Poisson problem, one transform pair
+    for each of 10 to 20 iterations. Voxels of the first layer hold other tissue too: they have no
+    say.
     """
     xp = array_module(local)
     reached = peeled(mask, 2) | inside

@@ -32,7 +32,7 @@ def lbv(
     Zhou et al. 2014, doi:10.1002/nbm.3064.
     """
     xp = array_module(field)
-    domain = Domain.around(mask, voxel_size, padding_mm=2 * max(voxel_size))
+    domain = Domain.around(mask, voxel_size, padding_mm=0)
     kept = peeled(domain.embed(mask) > 0, peel)
     inside = peeled(kept, 1)
     if not bool(inside.any()):
