@@ -57,7 +57,7 @@ def test_layers_are_peeled_by_faces():
 
 def test_a_local_field_known_inside_goes_on_to_the_edge():
     rng = np.random.default_rng(0)
-    reached = peeled(MASK, 2)
+    reached = peeled(MASK, 3)
     truth = np.where(reached, rng.standard_normal(SHAPE), 0).astype(np.float32)
     total = np.where(MASK, truth + saddle(SHAPE, VOXEL_SIZE), 0)
     inside = ball(SHAPE, VOXEL_SIZE, 7)

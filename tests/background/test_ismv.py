@@ -41,10 +41,10 @@ def test_it_is_where_repeated_means_lead():
     np.testing.assert_allclose(NOISE - background, local, atol=1e-3)
 
 
-def test_the_edge_is_kept_down_to_two_layers():
+def test_the_edge_is_kept_down_to_three_layers():
     linear = coordinates(SHAPE, VOXEL_SIZE)[1].astype(np.float32)
     _, inside = ismv(linear, MASK, VOXEL_SIZE, radius_mm=6.0)
-    np.testing.assert_array_equal(inside, peeled(MASK, 2) | fits(depth(MASK, VOXEL_SIZE), 6.0))
+    np.testing.assert_array_equal(inside, peeled(MASK, 3) | fits(depth(MASK, VOXEL_SIZE), 6.0))
 
 
 def test_keeping_the_edge_changes_nothing_further_inside():

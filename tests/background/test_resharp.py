@@ -41,8 +41,8 @@ def test_the_mask_is_where_the_sphere_fits(radius):
     np.testing.assert_array_equal(inside, fits(depth(MASK, VOXEL_SIZE), radius))
 
 
-def test_the_edge_is_kept_down_to_two_layers():
+def test_the_edge_is_kept_down_to_three_layers():
     kept, inside = resharp(TOTAL, MASK, VOXEL_SIZE, radius_mm=6.0)
     deep = fits(depth(MASK, VOXEL_SIZE), 6.0)
-    np.testing.assert_array_equal(inside, peeled(MASK, 2) | deep)
+    np.testing.assert_array_equal(inside, peeled(MASK, 3) | deep)
     np.testing.assert_array_equal(kept[deep], found(radius_mm=6.0)[deep])

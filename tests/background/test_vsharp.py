@@ -88,3 +88,11 @@ def test_a_smallest_radius_above_the_largest_is_refused():
     mask = np.ones((9, 9, 9), bool)
     with pytest.raises(ValueError, match=r"smallest radius 4.0 mm exceeds the largest, 3.0 mm"):
         vsharp(mask, mask, (1.0, 1.0, 1.0), largest_radius_mm=3.0, smallest_radius_mm=4.0)
+
+
+def test_frequencies_that_pass_by_less_than_the_threshold_are_dropped():
+    # a sphere passes 1.4 at most: 1 and the largest side lobe of a mean
+    shape, voxel_size = GRIDS["isotropic, odd"]
+    _, mask, field = scene(shape, voxel_size)
+    assert vsharp(field, mask, voxel_size, threshold=0.9)[0].any()
+    assert not vsharp(field, mask, voxel_size, threshold=1.6)[0].any()

@@ -11,6 +11,7 @@ from gadgetron_qsm.background.conjugate_gradients import conjugate_gradients
 from gadgetron_qsm.grid import spread
 
 ITERATIONS = 200
+RIM = 3  # layers of voxels: two that hold other tissue too, one where the local field is 0
 
 
 def with_edge(
@@ -21,16 +22,16 @@ def with_edge(
     voxel_size: Sequence[float],
     tolerance: float = 1e-3,
 ) -> tuple[Array, Array]:
-    """Extend a local field from `inside` to the mask less two layers of voxels.
+    """Extend a local field from `inside` to the mask less three layers of voxels.
 
     All (z, y, x); local and total field in ppm, 0 outside their masks; voxel_size in mm. In the
     mask the background is harmonic: local and total field have one Laplacian. Known inside, and 0
-    at the second layer, the local field between follows from a Poisson problem, one transform pair
-    for each of 10 to 20 iterations. Voxels of the first layer hold other tissue too: they have no
-    say.
+    at the third layer, the local field between follows from a Poisson problem, one transform pair
+    for each of 10 to 20 iterations. Voxels of the first two layers hold other tissue too: they
+    have no say.
     """
     xp = array_module(local)
-    reached = peeled(mask, 2) | inside
+    reached = peeled(mask, RIM) | inside
     between = reached & ~inside
     right = xp.where(between, curvature(total - local, voxel_size), 0)
     return local + poisson(right, between, voxel_size, tolerance=tolerance), reached

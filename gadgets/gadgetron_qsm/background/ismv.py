@@ -29,7 +29,7 @@ def ismv(
     is computed without the way, by conjugate gradients for local = field - background, until the
     residual falls to `tolerance`, at most `iterations`, one transform pair each.
     Returns the local field (ppm, 0 outside) and the mask it holds in: where spheres fit, or with
-    `keep_edge` the mask less a layer of voxels (see `edge.with_edge`).
+    `keep_edge` the mask less three layers of voxels (see `edge.with_edge`).
     Raises ValueError when the mask is empty or the sphere does not fit it.
     Wen et al. 2014, doi:10.1002/mrm.24998.
     """

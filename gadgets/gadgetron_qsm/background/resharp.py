@@ -32,7 +32,7 @@ def resharp(
     `radius_mm` off each voxel, which leaves nothing of a background field, and M holds the voxels
     whose sphere fits the mask. Two transform pairs an iteration.
     Returns the local field (ppm, 0 outside) and the mask it holds in: M, or with `keep_edge` the
-    mask less a layer of voxels (see `edge.with_edge`).
+    mask less three layers of voxels (see `edge.with_edge`).
     Raises ValueError when the mask is empty or the sphere does not fit it.
     Sun and Wilman 2014, doi:10.1002/mrm.24765.
     """

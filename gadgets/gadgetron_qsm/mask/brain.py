@@ -69,8 +69,8 @@ def bet_mask(
 
     Arguments as in `brain_mask`; `fractional_threshold` as in `bet`. Steps: BET; in it, voxels at
     least half as bright as the brain nearby, whose phase can be trusted; opening by `opening_mm`;
-    the largest piece, closed by `closing_mm` within BET's surface, which is why closing cannot
-    reach the scalp; holes filled: veins, bleeds and calcifications in the brain stay in, however
+    the largest piece, closed by `closing_mm` where it is bright, as a rim of bone, whose field is
+    no tissue's, would spoil the whole map; holes filled: veins, bleeds and calcifications in the brain stay in, however
     bad their phase; erosion by `erosion_mm`.
     Returns bool (z, y, x). Raises ValueError when nothing is left.
     BET and phase quality together: QSM Consensus Organization Committee 2024,
@@ -87,7 +87,8 @@ def bet_mask(
     good = trusted(
         residual[box], tissue, largest_residual_rad=largest_residual_rad, quality=quality
     )
-    closed = close(_opened(good, voxel_size, opening_mm), voxel_size, closing_mm) & brain
+    opened = _opened(good, voxel_size, opening_mm)
+    closed = opened | (close(opened, voxel_size, closing_mm) & tissue)
     mask = array_module(magnitude).zeros_like(whole)
     mask[box] = largest_piece(fill_holes(closed))
     return _finished(mask, voxel_size, erosion_mm)
