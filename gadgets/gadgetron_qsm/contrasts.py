@@ -80,6 +80,11 @@ class Contrasts:
         """Positive and negative susceptibility (ppb)."""
         volume, found, section = self.volume, self.found, self.volume.settings.separation
         geometry, rate = volume.echoes.geometry, self.r2star
+        if section.method == "chi_separation" and not section.complete()["r2_hz"]:
+            volume.journal.warn(
+                "chi+ and chi- take R2* for R2' and are too large; set separation.r2_hz to the R2 "
+                "of tissue, about 13 1/s at 3 T"
+            )
         # 0 is tissue without sources, to which CSF is nearer than the mean of the brain
         csf = volume.csf(found.mask)
         with volume.journal.stage("separation", **provenance(section)):

@@ -125,10 +125,21 @@ class CoilsSettings(_Stage):
 
 
 class FieldSettings(MethodSettings):
-    """Phase of the echoes to the total field."""
+    """Phase of the echoes to the total field.
 
-    METHODS = field.METHODS
-    method: str = "romeo"
+    auto: romeo, or for a single echo laplacian, since a virtual reference coil may leave open-ended
+    fringe lines, along which no path is right.
+    """
+
+    METHODS: ClassVar[Mapping[str, Method]] = {"auto": field.METHODS["romeo"], **field.METHODS}
+    method: str = "auto"
+
+    def of(self, echoes: int) -> FieldSettings:
+        """Return the settings for that many echoes, auto no more."""
+        if self.method != "auto":
+            return self
+        name = "romeo" if echoes > 1 else "laplacian"
+        return FieldSettings(method=name, parameters=self.parameters)
 
 
 class MaskSettings(MethodSettings):

@@ -118,7 +118,8 @@ def provenance(section: MethodSettings) -> dict[str, object]:
 
 
 def _fit(volume: Volume) -> EchoFit:
-    echoes, section = volume.echoes, volume.settings.field
+    echoes = volume.echoes
+    section = volume.settings.field.of(len(echoes.echo_times_s))
     with volume.journal.stage("field", **provenance(section)):
         run = volume.method(section)
         return run(echoes.data, echoes.echo_times_s, echoes.larmor_hz, echoes.geometry.voxel_size)

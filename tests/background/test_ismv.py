@@ -5,7 +5,8 @@ import scipy.fft
 
 from gadgetron_qsm.background.edge import peeled
 from gadgetron_qsm.background.ismv import ismv
-from gadgetron_qsm.background.sphere import depth, fits, sphere
+from gadgetron_qsm.background.sphere import fits, sphere
+from gadgetron_qsm.distance import depth
 from tests.analytic import ball, coordinates
 
 SHAPE, VOXEL_SIZE = (26, 31, 33), (1.7, 1.2, 1.1)

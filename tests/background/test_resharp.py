@@ -5,7 +5,8 @@ import pytest
 
 from gadgetron_qsm.background.edge import peeled
 from gadgetron_qsm.background.resharp import resharp
-from gadgetron_qsm.background.sphere import depth, fits
+from gadgetron_qsm.background.sphere import fits
+from gadgetron_qsm.distance import depth
 from tests.analytic import OBLIQUE, ball, sphere_field
 
 SHAPE, VOXEL_SIZE = (36, 40, 41), (1.2, 1.0, 1.1)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import scipy.fft
 
-from gadgetron_qsm.background.sphere import depth, fits, less_mean, sphere
+from gadgetron_qsm.background.sphere import fits, less_mean, sphere
+from gadgetron_qsm.distance import depth
 from tests.analytic import OBLIQUE, ball, coordinates, sphere_field
 
 VOXEL_SIZES = [(1.0, 1.0, 1.0), (2.0, 1.0, 0.5), (1.5, 0.9, 0.9)]

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gadgetron_qsm.arrays import Array, array_module, fft_module, ndimage_module
+from gadgetron_qsm.arrays import Array, array_module, fft_module
 
 ROUNDING = 1 + 1e-5  # voxels at just a sphere's radius belong to it
 DEGREE = 12  # of the harmonic polynomials whose mean is made that of a true sphere
 EVENNESS = 1e-4  # of the weights, relative to the polynomials' mean square
+MANY = 10_000  # voxels, which make a sphere as they are
 
 
 def less_mean(
@@ -38,11 +39,14 @@ def sphere(radius_mm: float, voxel_size: Sequence[float]) -> NDArray[np.float64]
     The voxels of a small ball are no sphere: weighed alike, they give harmonic polynomials a mean
     that is not their centre. These weights, of sum 1, are near even, and make those means vanish
     up to DEGREE, as nearly as so few voxels can. With them small spheres are of use at a rim.
+    Balls of MANY voxels are weighed alike.
     """
     reach = [int(radius_mm * ROUNDING / size) for size in voxel_size]
     axes = [np.arange(-n, n + 1) * size for n, size in zip(reach, voxel_size, strict=True)]
     places = np.stack(np.meshgrid(*axes, indexing="ij"))
     held = np.linalg.norm(places, axis=0) <= radius_mm * ROUNDING
+    if np.count_nonzero(held) >= MANY:
+        return held / np.count_nonzero(held)
     polynomials = _harmonics(places[:, held] / radius_mm)
     count = polynomials.shape[1]
     passing = polynomials @ polynomials.T / count + EVENNESS * np.eye(len(polynomials))
@@ -52,13 +56,8 @@ def sphere(radius_mm: float, voxel_size: Sequence[float]) -> NDArray[np.float64]
     return weights / weights.sum()
 
 
-def depth(mask: Array, voxel_size: Sequence[float]) -> Array:
-    """Return the distance in mm of each voxel of a mask to the nearest voxel outside."""
-    return ndimage_module(mask).distance_transform_edt(mask, sampling=list(voxel_size))
-
-
 def fits(deep: Array, radius_mm: float) -> Array:
-    """Voxels around which a sphere of `radius_mm` holds nothing but mask, from their `depth`."""
+    """Voxels around which a sphere of `radius_mm` holds nothing but mask, from their depth."""
     return deep > radius_mm * ROUNDING
 
 

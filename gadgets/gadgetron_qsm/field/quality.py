@@ -77,7 +77,7 @@ def _fill(phase, later, magnitude, growth, costs):  # type: ignore[no-untyped-de
                     if growth > 0:
                         step_later = later[z + dz, y + dy, x + dx] - later[z, y, x]
                         miss = abs(_wrap(step_later - growth * step))
-                        quality *= max(0.0, 1 - miss / max(growth, 1 / growth))
+                        quality *= max(0.0, 1 - miss / growth)
                     quality *= _linearity(phase, step, z, y, x, dz, dy, dx)
                     costs[axis, z, y, x] = np.uint8(WORST * (1 - quality) + 0.5)
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array, array_module, fft_module, ndimage_module
+from gadgetron_qsm.arrays import Array, array_module, fft_module
+from gadgetron_qsm.distance import depth
 from gadgetron_qsm.grid import dipole_kernel
 from gadgetron_qsm.inversion.admm import FIT, RELAXATION, SHRINK_PPM
 from gadgetron_qsm.inversion.domain import Domain
@@ -149,13 +150,12 @@ def _filtered(
     spectrum = fft.rfftn(domain.embed(total_field))
     # the grid closes on itself: a rim of zeros keeps the far side from counting as inside
     inside = xp.pad(domain.embed(domain.mask) > 0, 1)
-    depth = ndimage_module(inside).distance_transform_edt(inside, sampling=list(voxel_size))
-    depth = depth[1:-1, 1:-1, 1:-1]
+    deep = depth(inside, voxel_size)[1:-1, 1:-1, 1:-1]
     weighed = (fidelity > 0).reshape(domain.shape)
     data, most = [], np.inf
     for radius in radii:
         least = radius * ROUNDING
-        at = xp.flatnonzero((depth > least) & (depth <= most) & weighed)
+        at = xp.flatnonzero((deep > least) & (deep <= most) & weighed)
         most = least
         if at.size == 0:
             continue
@@ -168,7 +168,8 @@ def _filtered(
         data.append(_Filtered(passed * dipole, at, field, trust, reach, bow))
     if not data:
         raise ValueError(
-            f"no sphere of {radii[-1]:.3g} mm fits the mask around a voxel of any weight"
+            f"no sphere of {radii[-1]:.3g} mm fits the mask around a voxel of any weight; of few "
+            "slices, invert the local field of lbv or pdf instead, as by tv"
         )
     return data
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array, array_module, ndimage_module
+from gadgetron_qsm.arrays import Array, array_module
+from gadgetron_qsm.distance import depth
 
 
 def field_weight(
@@ -25,7 +26,6 @@ def field_weight(
         raise ValueError("the mask is empty")
     trust = xp.minimum(float(xp.median(noise[mask])) / noise, 1)
     if rim_mm > 0:
-        padded = xp.pad(mask, 1)
-        depth = ndimage_module(mask).distance_transform_edt(padded, sampling=list(voxel_size))
-        trust *= xp.minimum(depth[1:-1, 1:-1, 1:-1] / rim_mm, 1)
+        deep = depth(xp.pad(mask, 1), voxel_size)[1:-1, 1:-1, 1:-1]
+        trust *= xp.minimum(deep / rim_mm, 1)
     return xp.where(mask, trust, 0).astype(np.float32)

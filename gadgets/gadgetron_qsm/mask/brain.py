@@ -70,8 +70,8 @@ def bet_mask(
     Arguments as in `brain_mask`; `fractional_threshold` as in `bet`. Steps: BET; in it, voxels at
     least half as bright as the brain nearby, whose phase can be trusted; opening by `opening_mm`;
     the largest piece, closed by `closing_mm` where it is bright, as a rim of bone, whose field is
-    no tissue's, would spoil the whole map; holes filled: veins, bleeds and calcifications in the brain stay in, however
-    bad their phase; erosion by `erosion_mm`.
+    no tissue's, would spoil the whole map; holes filled: veins, bleeds and calcifications in the
+    brain stay in, however bad their phase; erosion by `erosion_mm`.
     Returns bool (z, y, x). Raises ValueError when nothing is left.
     BET and phase quality together: QSM Consensus Organization Committee 2024,
     doi:10.1002/mrm.30006.

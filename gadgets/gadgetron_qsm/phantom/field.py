@@ -46,8 +46,10 @@ def total_field(
 
 def _frequencies(n: int, of_boxes: bool) -> NDArray[np.float64]:
     """Frequencies (1, k), cycles a voxel, or (alias, k), cycles a half voxel, that fold there."""
-    whole = np.fft.fftfreq(n)
-    return np.stack([whole, whole - np.where(whole > 0, 1, -1)]) / 2 if of_boxes else whole[None]
+    whole = np.fft.fftfreq(n).astype(np.float64)
+    if not of_boxes:
+        return whole[np.newaxis]
+    return np.stack([whole, whole - np.where(whole > 0, 1.0, -1.0)]) / 2.0
 
 
 def _dipole(
