@@ -15,7 +15,7 @@ def vsharp(
     mask: Array,
     voxel_size: Sequence[float],
     *,
-    largest_radius_mm: float = 16.0,
+    largest_radius_mm: float = 12.0,
     smallest_radius_mm: float | None = None,
     threshold: float = 0.05,
 ) -> tuple[Array, Array]:
