@@ -61,7 +61,7 @@ def test_each_map_of_each_repetition_is_a_series_of_its_own(images, maps):
 def test_repetitions_that_differ_in_scale_alone_give_the_same_chi(maps):
     first, second = maps[0].data, maps[4].data
     both = (first != 0) & (second != 0)  # a voxel at a threshold of the mask may fall either way
-    assert np.count_nonzero((first != 0) != (second != 0)) < 0.001 * np.count_nonzero(both)
+    assert np.count_nonzero((first != 0) != (second != 0)) < 0.005 * np.count_nonzero(both)
     np.testing.assert_allclose(second[both], first[both], atol=0.02 * 1000 * CHI_PPM)
 
 
