@@ -121,7 +121,8 @@ def _checked(name: str, given: Any, parameter: inspect.Parameter) -> Any:
         if isinstance(given, bool) and bool not in (annotation, *get_args(annotation)):
             raise UsageError(f"{name} = {given}: not a number")
         finite = ConfigDict(allow_inf_nan=False)
-        value = TypeAdapter(annotation, config=finite).validate_python(given)
+        text = given.strip() if isinstance(given, str) else given
+        value = TypeAdapter(annotation, config=finite).validate_python(text)
     except ValidationError as error:
         problem = error.errors()[0]["msg"].lower()
         raise UsageError(f"{name} = {given!r}: {problem}") from error
