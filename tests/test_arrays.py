@@ -25,6 +25,9 @@ from gadgetron_qsm.arrays import (
 PACKAGE = Path(gadgetron_qsm.__file__).parent
 NUMERIC = [
     "arrays",
+    "conjugate_gradients",
+    "distance",
+    "domain",
     "grid",
     *(
         path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", ".")

@@ -11,6 +11,8 @@ from tests.imports import imports
 
 PACKAGE = Path(gadgetron_qsm.__file__).parent
 NUMERIC = (
+    "conjugate_gradients.py",
+    "domain.py",
     "grid.py",
     "arrays.py",
     "distance.py",

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import scipy.fft
 
+from gadgetron_qsm.domain import Domain
 from gadgetron_qsm.grid import dipole_kernel
 from gadgetron_qsm.inversion.admm import FIT, absolute_misfit, minimise, squared_misfit
-from gadgetron_qsm.inversion.domain import Domain
 from gadgetron_qsm.inversion.edges import edge_prices
 from tests.analytic import OBLIQUE, sphere_field
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.fft
 
-from gadgetron_qsm.inversion.domain import Domain
+from gadgetron_qsm.domain import Domain
 from gadgetron_qsm.inversion.edges import EDGE_PRICE, edge_prices, plain, shrink_edges
 from gadgetron_qsm.inversion.gradient import adjoint, forward, scales, squared_spectrum
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gadgetron_qsm.arrays import Array, array_module, fft_module, ndimage_module
-from gadgetron_qsm.background.conjugate_gradients import conjugate_gradients
+from gadgetron_qsm.conjugate_gradients import conjugate_gradients
 from gadgetron_qsm.grid import spread
 
 ITERATIONS = 200

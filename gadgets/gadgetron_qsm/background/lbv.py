@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gadgetron_qsm.arrays import Array, array_module
 from gadgetron_qsm.background.edge import curvature, peeled, poisson
-from gadgetron_qsm.inversion.domain import Domain
+from gadgetron_qsm.domain import Domain
 
 
 def lbv(

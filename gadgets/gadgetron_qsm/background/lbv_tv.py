@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from gadgetron_qsm.arrays import Array, array_module, fft_module
 from gadgetron_qsm.background.edge import peeled
 from gadgetron_qsm.background.lbv import lbv
+from gadgetron_qsm.domain import Domain
 from gadgetron_qsm.grid import dipole_kernel
-from gadgetron_qsm.inversion.domain import Domain
 from gadgetron_qsm.inversion.tv import tv
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gadgetron_qsm.arrays import Array, array_module, fft_module
-from gadgetron_qsm.background.conjugate_gradients import conjugate_gradients
 from gadgetron_qsm.background.edge import peeled
+from gadgetron_qsm.conjugate_gradients import conjugate_gradients
+from gadgetron_qsm.domain import Domain
 from gadgetron_qsm.grid import dipole_kernel
-from gadgetron_qsm.inversion.domain import Domain
 
 
 def pdf(

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from gadgetron_qsm.arrays import Array, array_module, fft_module
-from gadgetron_qsm.background.conjugate_gradients import conjugate_gradients
 from gadgetron_qsm.background.edge import with_edge
 from gadgetron_qsm.background.sphere import fits, less_mean
+from gadgetron_qsm.conjugate_gradients import conjugate_gradients
 from gadgetron_qsm.distance import depth
-from gadgetron_qsm.inversion.domain import Domain
+from gadgetron_qsm.domain import Domain
 
 
 def resharp(

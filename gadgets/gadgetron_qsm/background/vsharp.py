@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gadgetron_qsm.arrays import Array, array_module, fft_module
 from gadgetron_qsm.background.sphere import fits, less_mean
 from gadgetron_qsm.distance import depth
-from gadgetron_qsm.inversion.domain import Domain
+from gadgetron_qsm.domain import Domain
 
 
 def vsharp(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gadgetron_qsm.arrays import Array, array_module, fft_module
-from gadgetron_qsm.inversion.domain import Domain
+from gadgetron_qsm.domain import Domain
 from gadgetron_qsm.inversion.edges import shrink_edges
 from gadgetron_qsm.inversion.gradient import scales, squared_spectrum
 

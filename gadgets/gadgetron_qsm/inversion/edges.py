@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gadgetron_qsm.arrays import Array, array_module, compiled
-from gadgetron_qsm.inversion.domain import Domain
+from gadgetron_qsm.domain import Domain
 from gadgetron_qsm.inversion.gradient import adjoint, forward
 
 EDGE_PRICE = np.float32(0.3)  # of a gradient where the magnitude has an edge

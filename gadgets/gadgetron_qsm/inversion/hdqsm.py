@@ -8,9 +8,9 @@ from functools import partial
 import numpy as np
 
 from gadgetron_qsm.arrays import Array, array_module, fft_module
+from gadgetron_qsm.domain import Domain
 from gadgetron_qsm.grid import dipole_kernel
 from gadgetron_qsm.inversion.admm import FIT, absolute_misfit, minimise, squared_misfit
-from gadgetron_qsm.inversion.domain import Domain
 from gadgetron_qsm.inversion.edges import edge_prices
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from gadgetron_qsm.arrays import Array, array_module, fft_module
-from gadgetron_qsm.background.conjugate_gradients import Operator, conjugate_gradients
+from gadgetron_qsm.conjugate_gradients import Operator, conjugate_gradients
+from gadgetron_qsm.domain import Domain
 from gadgetron_qsm.grid import dipole_kernel
-from gadgetron_qsm.inversion.domain import Domain
 from gadgetron_qsm.inversion.edges import edge_prices
 from gadgetron_qsm.inversion.gradient import adjoint, forward, scales, squared_spectrum
 

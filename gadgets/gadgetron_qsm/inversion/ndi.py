@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from gadgetron_qsm.arrays import Array, array_module, fft_module
+from gadgetron_qsm.domain import Domain
 from gadgetron_qsm.grid import dipole_kernel
-from gadgetron_qsm.inversion.domain import Domain
 
 START = np.float32(0.1)  # Tikhonov weight of the first map: strong sources come close, turns do not
 CAUTION = np.float32(0.03)  # D^2 below which steps no longer grow much

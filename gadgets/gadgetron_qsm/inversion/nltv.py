@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from gadgetron_qsm.arrays import Array, array_module, fft_module, ndimage_module
+from gadgetron_qsm.domain import Domain
 from gadgetron_qsm.grid import dipole_kernel
 from gadgetron_qsm.inversion.admm import RELAXATION, SHRINK_PPM
-from gadgetron_qsm.inversion.domain import Domain
 from gadgetron_qsm.inversion.edges import edge_prices, shrink_edges
 from gadgetron_qsm.inversion.gradient import scales, squared_spectrum
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gadgetron_qsm.arrays import Array, array_module
-from gadgetron_qsm.inversion.domain import Domain
+from gadgetron_qsm.domain import Domain
 from gadgetron_qsm.inversion.gradient import scales
 from gadgetron_qsm.inversion.tgv_steps import DUALS, PAIRS, PRIMALS, Problem, dual_step, primal_step
 

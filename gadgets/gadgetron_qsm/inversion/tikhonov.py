@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 
 from gadgetron_qsm.arrays import Array, fft_module
+from gadgetron_qsm.domain import Domain
 from gadgetron_qsm.grid import dipole_kernel
 from gadgetron_qsm.inversion.dipole import point_value
-from gadgetron_qsm.inversion.domain import Domain
 from gadgetron_qsm.inversion.gradient import scales, squared_spectrum
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from gadgetron_qsm.arrays import Array, array_module, fft_module
+from gadgetron_qsm.domain import Domain
 from gadgetron_qsm.grid import dipole_kernel
 from gadgetron_qsm.inversion.dipole import point_value
-from gadgetron_qsm.inversion.domain import Domain
 
 
 def tkd(

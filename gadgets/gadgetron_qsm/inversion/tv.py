@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gadgetron_qsm.arrays import Array
+from gadgetron_qsm.domain import Domain
 from gadgetron_qsm.grid import dipole_kernel
 from gadgetron_qsm.inversion.admm import minimise, squared_misfit
-from gadgetron_qsm.inversion.domain import Domain
 from gadgetron_qsm.inversion.edges import edge_prices
 
 

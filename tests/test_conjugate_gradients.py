@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gadgetron_qsm.background.conjugate_gradients import conjugate_gradients, dot
+from gadgetron_qsm.conjugate_gradients import conjugate_gradients, dot
 
 N = 12
 RNG = np.random.default_rng(0)

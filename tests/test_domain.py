@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gadgetron_qsm.inversion.domain import Domain
+from gadgetron_qsm.domain import Domain
 
 MASK = np.zeros((12, 13, 14), bool)
 MASK[2:9, 3:5, 13] = True
