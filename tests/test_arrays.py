@@ -18,20 +18,20 @@ from gadgetron_qsm.arrays import (
     compiled,
     fft_module,
     ndimage_module,
-    processors,
+    slabs,
     to_numpy,
 )
+from gadgetron_qsm.processors import processors
 
 PACKAGE = Path(gadgetron_qsm.__file__).parent
 NUMERIC = [
-    "arrays",
     "conjugate_gradients",
     "distance",
     "domain",
     "grid",
     *(
         path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", ".")
-        for part in "kspace coils field mask background inversion contrast".split()  # noqa: SIM905
+        for part in "arrays kspace coils field mask background inversion contrast".split()  # noqa: SIM905
         for path in sorted(PACKAGE.glob(f"{part}/*.py"))
     ),
 ]
@@ -74,6 +74,34 @@ print("cupy" in sys.modules)
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "False"), done.stderr
+
+
+def test_numeric_packages_need_numpy_scipy_and_numba_alone():
+    program = f"""
+import importlib, sys
+import numpy, scipy.fft, scipy.ndimage, numba
+
+class Nothing:
+    def find_spec(self, name, path=None, target=None):
+        root = name.partition(".")[0]
+        if root not in {{"numpy", "scipy", "numba", "llvmlite", "gadgetron_qsm"}}:
+            if root not in sys.stdlib_module_names:
+                raise ImportError(name + " is not installed")
+
+sys.meta_path.insert(0, Nothing())
+for name in {NUMERIC!r}:
+    importlib.import_module("gadgetron_qsm." + name)
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("axis", "planes"), [(0, 2), (1, 3)])
+def test_a_host_volume_is_worked_on_plane_by_plane_and_a_devices_at_once(device, axis, planes):
+    volume = np.arange(24).reshape(2, 3, 4)
+    assert list(slabs(volume, axis)) == [slice(n, n + 1) for n in range(planes)]
+    assert list(slabs(device(volume), axis)) == [slice(0, planes)]
 
 
 @pytest.mark.usefixtures("cupy")

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from gadgetron_qsm import chain, configs
-from gadgetron_qsm.arrays import processors
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.connection import Connection
@@ -20,6 +19,7 @@ from gadgetron_qsm.mrd.images import image_to_map, map_to_image
 from gadgetron_qsm.mrd.messages import ConfigFile, Image, Message
 from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.mrd.wire import PeerGone
+from gadgetron_qsm.processors import processors
 from gadgetron_qsm.settings import Settings
 
 log = logging.getLogger(__name__)

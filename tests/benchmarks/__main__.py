@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.table import Table
 
 from gadgetron_qsm import chain
-from gadgetron_qsm.arrays import processors
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.grid import good_size
 from gadgetron_qsm.mrd.files import RawFile
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.phantom import Scan, simulate
+from gadgetron_qsm.processors import processors
 from gadgetron_qsm.settings import Settings
 
 REPEATS = 5

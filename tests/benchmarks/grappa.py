@@ -11,11 +11,11 @@ import time
 
 import numpy as np
 
-from gadgetron_qsm.arrays import processors
 from gadgetron_qsm.kspace.fourier import centred_fft
 from gadgetron_qsm.kspace.g_factor import g_factor
 from gadgetron_qsm.kspace.grappa import grappa
 from gadgetron_qsm.kspace.lattice import Lattice
+from gadgetron_qsm.processors import processors
 from tests.benchmarks.__main__ import fft_pair_seconds
 
 ECHOES, COILS, MATRIX, CENTRE = 4, 16, (88, 112, 92), 24  # MATRIX is kz, ky, x

@@ -14,11 +14,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from gadgetron_qsm.arrays import processors
 from gadgetron_qsm.ingest.lines import Lines
 from gadgetron_qsm.ingest.memory import WORKING_BYTES
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.messages import ACQUISITION_HEADER, Acquisition
+from gadgetron_qsm.processors import processors
 from gadgetron_qsm.settings import KSpaceSettings
 
 ECHOES, PARTITIONS, PHASE_ENCODES, SAMPLES, VIRTUAL_COILS = 5, 24, 128, 512, 12

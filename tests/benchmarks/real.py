@@ -9,11 +9,11 @@ import numpy as np
 from scipy import ndimage
 
 from gadgetron_qsm import chain
-from gadgetron_qsm.arrays import processors
 from gadgetron_qsm.coils.mcpc3ds import mcpc3ds
 from gadgetron_qsm.coils.roemer import roemer
 from gadgetron_qsm.data import Echoes
 from gadgetron_qsm.geometry import Geometry
+from gadgetron_qsm.processors import processors
 from gadgetron_qsm.report.picture import save_picture
 from gadgetron_qsm.settings import Settings
 from tests.benchmarks.scores import deeper_than

@@ -22,7 +22,6 @@ from typing import Any, get_args
 import numpy as np
 
 from gadgetron_qsm import chain
-from gadgetron_qsm.arrays import processors
 from gadgetron_qsm.contrast.r2star import weighted_log_fit
 from gadgetron_qsm.data import Echoes, Map
 from gadgetron_qsm.errors import QsmError
@@ -31,6 +30,7 @@ from gadgetron_qsm.field.romeo import romeo
 from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.inversion.weight import field_weight
 from gadgetron_qsm.methods import bound
+from gadgetron_qsm.processors import processors
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.stage.choice import AT_ONCE, TABLES
 from tests.benchmarks.__main__ import fft_pair_seconds

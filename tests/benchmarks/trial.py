@@ -8,10 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
-from gadgetron_qsm.arrays import processors
 from gadgetron_qsm.field.echo_fit import weighted_echo_fit
 from gadgetron_qsm.methods import effective
 from gadgetron_qsm.phantom import tissue
+from gadgetron_qsm.processors import processors
 from gadgetron_qsm.stage.choice import choose
 from gadgetron_qsm.stage.files import Params
 from gadgetron_qsm.stage.run import Case, run_steps

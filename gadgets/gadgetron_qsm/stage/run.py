@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from gadgetron_qsm.arrays import processors
 from gadgetron_qsm.contrast.r2star import weighted_log_fit
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.field.echo_fit import weighted_echo_fit
@@ -20,6 +19,7 @@ from gadgetron_qsm.inversion.csf import csf_mask
 from gadgetron_qsm.inversion.weight import field_weight
 from gadgetron_qsm.journal import Journal
 from gadgetron_qsm.methods import Method, bound, effective
+from gadgetron_qsm.processors import processors
 from gadgetron_qsm.reference import refer
 from gadgetron_qsm.stage.choice import AT_ONCE, Choice, choose, stage_named
 from gadgetron_qsm.stage.files import Params, exists, read_config, read_inputs, write_map

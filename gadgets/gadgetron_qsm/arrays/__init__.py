@@ -1,11 +1,9 @@
-"""numpy or cupy, whichever an array belongs to. Nothing else in the package imports cupy."""
+"""numpy or cupy, whichever an array belongs to. Nothing outside this folder imports cupy."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -13,7 +11,6 @@ import numba
 import numpy as np
 import scipy.fft
 import scipy.ndimage
-from threadpoolctl import ThreadpoolController
 
 Array = Any  # numpy.ndarray or cupy.ndarray; cupy has no usable static types
 
@@ -58,18 +55,18 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         return numba.njit(function)
 
 
-@contextmanager
-def processors() -> Iterator[None]:
-    """Within this, Fourier transforms run on all processors, and matrix products on one.
-
-    The products of a scan are many and small: BLAS's threads wait for each other far longer than
-    they compute as soon as another program wants a processor.
-    """
-    one_thread = ThreadpoolController().limit(limits=1, user_api="blas")
-    with scipy.fft.set_workers(os.cpu_count() or 1), one_thread:
-        yield
-
-
 def to_numpy(x: Array) -> np.ndarray:
     """Return `x` in host memory, without a copy when it is there already."""
     return x.get() if _is_device(x) else np.asarray(x)
+
+
+def slabs(volume: Array, axis: int = 0) -> Iterator[slice]:
+    """Cut an axis into pieces that are worked on together.
+
+    Of a host array single planes, which stay in the cache; of a device array, where every call
+    costs the same however much it does, all of them.
+    """
+    planes = volume.shape[axis]
+    step = max(planes, 1) if _is_device(volume) else 1
+    for start in range(0, planes, step):
+        yield slice(start, start + step)
