@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from gadgetron_qsm.contrasts import MAKERS, Contrasts
+from gadgetron_qsm.journal import Journal
 from gadgetron_qsm.sections import MapName, R2starSettings, SeparationSettings, SwiSettings
-from gadgetron_qsm.susceptibility import quantify
+from gadgetron_qsm.susceptibility import Susceptibility, quantify
 from tests.nuclei import BRAIN, CSF, CSF_HZ, IRON, IRON_HZ, TISSUE_HZ, volume
 
 
@@ -81,6 +84,12 @@ def test_a_separation_without_csf_is_left_out_with_its_reason():
     assert warning.startswith("no chi_positive map: csf: no voxel within")
 
 
+def test_a_separation_that_needs_no_csf_is_made_without():
+    scan = volume({"separation.method": "chi_separation"}, csf=False)
+    assert list(made(scan, "chi_positive")) == ["chi_positive"]
+    assert "csf" not in scan.journal.provenance
+
+
 def test_a_method_that_needs_more_echoes_takes_no_other_map_along():
     scan = volume({"r2star.method": "arlo"}, count=2)
     assert list(made(scan, "r2star", "swi")) == ["swi"]
@@ -112,3 +121,15 @@ def test_what_was_done_is_told_with_its_parameters(scan):
     assert told["swi"] == {"method": "swi", **scan.settings.swi.complete()}
     assert told["separation"]["relaxivity_positive"] > 0
     assert told["r2star"]["method"] == "weighted_log"
+
+
+def test_every_contrast_agrees_on_a_device(scan, maps, found, device):
+    arrays = {name: device(value) for name, value in vars(found).items() if name != "fit"}
+    fit = replace(found.fit, **{name: device(value) for name, value in vars(found.fit).items()})
+    echoes = replace(scan.echoes, data=device(scan.echoes.data))
+    there = replace(scan, echoes=echoes, magnitude=device(scan.magnitude), journal=Journal())
+    made_there = dict(Contrasts(there, Susceptibility(fit=fit, **arrays)).made(MAKERS))
+    assert there.journal.warnings == []
+    for name, expected in maps.items():
+        tolerance = 1e-4 * np.abs(expected).max()
+        np.testing.assert_allclose(made_there[name].get(), expected, atol=tolerance, err_msg=name)

@@ -61,3 +61,19 @@ def test_it_agrees_on_a_device(device):
     np.testing.assert_allclose(chi.get(), expected, atol=1e-7)
     assert reference.mean_ppb == pytest.approx(stated.mean_ppb)
     assert isinstance(reference.sd_ppb, float)
+
+
+def test_the_whole_brain_agrees_on_a_device(device):
+    chi, reference = refer(device(CHI), device(BRAIN), VOXEL)
+    expected, stated = refer(CHI, BRAIN, VOXEL)
+    np.testing.assert_allclose(chi.get(), expected, atol=1e-7)
+    assert reference.sd_ppb == pytest.approx(stated.sd_ppb)
+    assert reference.volume_ml == stated.volume_ml
+
+
+def test_what_cannot_be_is_refused_on_a_device(device):
+    empty = np.zeros(SHAPE, bool)
+    with pytest.raises(ValueError, match="the mask is empty"):
+        refer(device(CHI), device(empty), VOXEL)
+    with pytest.raises(ValueError, match="no voxel of the reference region"):
+        refer(device(CHI), device(BRAIN), VOXEL, region=device(~BRAIN))

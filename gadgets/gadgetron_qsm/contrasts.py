@@ -12,6 +12,7 @@ from gadgetron_qsm.contrast.r2star import t2star
 from gadgetron_qsm.contrast.tswi import smwi, tswi
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.inversion.weight import field_weight
+from gadgetron_qsm.methods import Method, chosen, takes
 from gadgetron_qsm.reference import refer
 from gadgetron_qsm.susceptibility import (
     CSF,
@@ -79,25 +80,33 @@ class Contrasts:
     def separated(self) -> tuple[Array, Array]:
         """Positive and negative susceptibility (ppb)."""
         volume, found, section = self.volume, self.found, self.volume.settings.separation
-        geometry, rate = volume.echoes.geometry, self.r2star
+        geometry = volume.echoes.geometry
         if section.method == "chi_separation" and not section.complete()["r2_hz"]:
             volume.journal.warn(
                 "chi+ and chi- take R2* for R2' and are too large; set separation.r2_hz to the R2 "
                 "of tissue, about 13 1/s at 3 T"
             )
-        # 0 is tissue without sources, to which CSF is nearer than the mean of the brain
-        csf = volume.csf(found.mask)
+        method = chosen(section.METHODS, section.method)
+        rate, csf = self.r2star, volume.csf(found.mask) if takes(method, "chi") else None
         with volume.journal.stage("separation", **provenance(section)):
-            chi, _ = refer(found.chi, found.mask, geometry.voxel_size, region=csf, name=CSF)
-            separate = volume.method(
-                section,
-                chi=chi,
-                magnitude=volume.edges,
-                weight=field_weight(found.fit.noise, found.mask, geometry.voxel_size),
-            )
+            separate = volume.method(section, **self._offers(method, csf))
             place = found.mask, geometry.voxel_size, geometry.b0_direction
             positive, negative = separate(found.local_field, rate, *place)
         return positive * PPB_PER_PPM, negative * PPB_PER_PPM
+
+    def _offers(self, method: Method, csf: Array | None) -> dict[str, Array]:
+        """Make what a separation asks for, which takes time, and nothing else.
+
+        Its chi is relative to the CSF: 0 is then tissue without sources, to which CSF is nearer
+        than the mean of the brain.
+        """
+        volume, found, size = self.volume, self.found, self.volume.echoes.geometry.voxel_size
+        makers: Mapping[str, Callable[[], Array]] = {
+            "chi": lambda: refer(found.chi, found.mask, size, region=csf, name=CSF)[0],
+            "magnitude": lambda: volume.edges,
+            "weight": lambda: field_weight(found.fit.noise, found.mask, size),
+        }
+        return {name: make() for name, make in makers.items() if takes(method, name)}
 
 
 def _reason(error: Exception) -> str:

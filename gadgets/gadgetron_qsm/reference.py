@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array, array_module
+from gadgetron_qsm.arrays import Array, array_module, to_numpy
 
 WHOLE_BRAIN = "whole brain"
 
@@ -42,17 +42,19 @@ def refer(
     Consensus: QSM Consensus Organization Committee 2024, doi:10.1002/mrm.30006.
     """
     xp = array_module(chi)
-    if not bool(brain.any()):
-        raise ValueError("the mask is empty")
     zero = brain if region is None else brain & region
-    if not bool(zero.any()):
+    whole = chi[brain].astype(xp.float64)
+    part = whole if region is None else chi[zero].astype(xp.float64)
+    if not whole.size:
+        raise ValueError("the mask is empty")
+    if not part.size:
         raise ValueError(f"no voxel of the reference region ({name}) lies in the mask")
-    whole, part = (chi[where].astype(xp.float64) for where in (brain, zero))
-    mean = float(part.mean())
+    found = to_numpy(xp.stack([whole.mean(), part.mean(), part.std()]))
+    mean_of_whole, mean, deviation = (float(value) for value in found)
     reference = Reference(
         name=name,
-        mean_ppb=1000 * (mean - float(whole.mean())),
-        sd_ppb=1000 * float(part.std()),
-        volume_ml=int(zero.sum()) * float(np.prod(voxel_size)) / 1000,
+        mean_ppb=1000 * (mean - mean_of_whole),
+        sd_ppb=1000 * deviation,
+        volume_ml=part.size * float(np.prod(voxel_size)) / 1000,
     )
-    return xp.where(brain, chi - np.float32(mean), 0).astype(xp.float32), reference
+    return xp.where(brain, chi - np.float32(mean), 0).astype(xp.float32, copy=False), reference

@@ -208,3 +208,13 @@ def test_it_agrees_on_a_device(device):
     found = separate(*(device(x) for x in inputs), iterations=4)
     for a, b in zip(found, separate(*inputs, iterations=4), strict=True):
         np.testing.assert_allclose(a.get(), b, atol=1e-5)
+
+
+def test_with_weight_and_edges_it_agrees_on_a_device(device):
+    inputs = sphere(shape=(17, 18, 19))
+    rng = np.random.default_rng(0)
+    known = {name: rng.random((17, 18, 19)).astype(np.float32) for name in ("weight", "magnitude")}
+    there = {name: device(x) for name, x in known.items()}
+    found = separate(*(device(x) for x in inputs), iterations=4, **there)
+    for a, b in zip(found, separate(*inputs, iterations=4, **known), strict=True):
+        np.testing.assert_allclose(a.get(), b, atol=1e-5)

@@ -49,8 +49,10 @@ def test_an_empty_mask_is_refused():
         minimum_projection(IMAGE, (1.0, 1.0, 1.0), mask=np.zeros(IMAGE.shape, bool))
 
 
-def test_it_agrees_on_a_device(device):
-    mask = IMAGE < 1.8
-    found = minimum_projection(device(IMAGE), (2.0, 1.0, 1.0), mask=device(mask), slab_mm=6.0)
-    expected = minimum_projection(IMAGE, (2.0, 1.0, 1.0), mask=mask, slab_mm=6.0)
+@pytest.mark.parametrize("mask", [None, IMAGE < 1.8], ids=["everywhere", "masked"])
+@pytest.mark.parametrize("slab_mm", [4.0, 6.0], ids=["even", "odd"])
+def test_it_agrees_on_a_device(slab_mm, mask, device):
+    there = None if mask is None else device(mask)
+    found = minimum_projection(device(IMAGE), (2.0, 1.0, 1.0), mask=there, slab_mm=slab_mm)
+    expected = minimum_projection(IMAGE, (2.0, 1.0, 1.0), mask=mask, slab_mm=slab_mm)
     np.testing.assert_array_equal(found.get(), expected)

@@ -42,8 +42,18 @@ def test_far_from_the_mask_the_mean_is_what_was_asked_for():
     assert found[0, 2, 2] == pytest.approx(7, rel=0.02)
 
 
+def test_the_weight_of_a_mask_is_made_once_for_several_images():
+    image = np.random.default_rng(0).standard_normal((7, 8, 9)).astype(np.float32)
+    mask = image > 0
+    found = gaussian_mean(image, mask, VOXEL, 1.5, weight=gaussian(mask, VOXEL, 1.5))
+    np.testing.assert_array_equal(found, gaussian_mean(image, mask, VOXEL, 1.5))
+
+
 def test_it_agrees_on_a_device(device):
     image = np.random.default_rng(0).standard_normal((7, 8, 9)).astype(np.float32)
-    found = gaussian_mean(device(image), device(image > 0), VOXEL, 1.5)
+    there, mask = device(image), device(image > 0)
     expected = gaussian_mean(image, image > 0, VOXEL, 1.5)
-    np.testing.assert_allclose(found.get(), expected, atol=1e-5)
+    np.testing.assert_allclose(gaussian_mean(there, mask, VOXEL, 1.5).get(), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        gaussian(there, VOXEL, 1.5).get(), gaussian(image, VOXEL, 1.5), atol=1e-5
+    )

@@ -41,3 +41,8 @@ def test_a_threshold_of_0_is_refused(method):
 def test_it_agrees_on_a_device(method, device):
     found = method(device(MAGNITUDE), device(CHI))
     np.testing.assert_allclose(found.get(), method(MAGNITUDE, CHI), rtol=1e-6)
+
+
+def test_diamagnetic_smwi_agrees_on_a_device(device):
+    found = smwi(device(MAGNITUDE), device(CHI), source="diamagnetic")
+    np.testing.assert_allclose(found.get(), smwi(MAGNITUDE, CHI, source="diamagnetic"), rtol=1e-6)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array, array_module
+from gadgetron_qsm.arrays import Array, array_module, slabs
 
+TINY = np.finfo(np.float32).tiny
 UNEVEN = 0.01  # of the spacing: echo times are given to 10 us, and a spacing is 1 ms or more
 
 
@@ -22,14 +23,26 @@ def arlo(magnitude: Array, echo_times_s: Sequence[float]) -> Array:
     """
     xp = array_module(magnitude)
     third = np.float32(_spacing(echo_times_s) / 3)
-    tiny = xp.finfo(xp.float32).tiny
-    signal = (magnitude / max(float(magnitude.max()), float(tiny))).astype(xp.float32)
-    integral = third * (signal[:-2] + 4 * signal[1:-1] + signal[2:])
-    loss = signal[:-2] - signal[2:]
-    both = (integral * loss).sum(axis=0)
-    rate = third * (loss * loss).sum(axis=0) + both
-    rate /= xp.maximum((integral * integral).sum(axis=0) + third * both, tiny)
-    return xp.maximum(rate, 0).astype(xp.float32)
+    scale = 1 / xp.maximum(magnitude.max(), TINY)
+    rate = xp.empty(magnitude.shape[1:], xp.float32)
+    for planes in slabs(rate):
+        rate[planes] = _decay((magnitude[:, planes] * scale).astype(xp.float32, copy=False), third)
+    return rate
+
+
+def _decay(signal: Array, third: np.float32) -> Array:
+    """The rate, 0 or more, of signal (echo, z, y, x); `third` of the echo spacing in s."""
+    xp = array_module(signal)
+    integrals, losses, both = (xp.zeros(signal.shape[1:], xp.float32) for _ in range(3))
+    for first, second, last in zip(signal[:-2], signal[1:-1], signal[2:], strict=True):
+        integral = third * (first + 4 * second + last)
+        loss = first - last
+        both += integral * loss
+        losses += loss * loss
+        integrals += integral * integral
+    rate = third * losses + both
+    rate /= xp.maximum(integrals + third * both, TINY)
+    return xp.maximum(rate, 0)
 
 
 def _spacing(echo_times_s: Sequence[float]) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gadgetron_qsm.arrays import Array, array_module
-from gadgetron_qsm.contrast.smooth import gaussian_mean
+from gadgetron_qsm.contrast.smooth import gaussian, gaussian_mean
 from gadgetron_qsm.field.laplacian import laplacian
 
 BRIGHT = 80  # percentile of the magnitude in the brain that contrast is set by
@@ -62,11 +62,14 @@ def _local_field(
     """High-passed field (rad/s) that the echoes agree on, 0 outside the mask."""
     xp = array_module(echoes)
     pull, power = (xp.zeros(mask.shape, xp.float32) for _ in range(2))
+    weight = gaussian(mask, voxel_size, smoothing_mm)
     for image, size, time in zip(echoes, magnitude, echo_times_s, strict=True):
         phase = laplacian(xp.angle(xp.where(mask, image, 0)), voxel_size)
-        phase = phase - gaussian_mean(phase, mask, voxel_size, smoothing_mm)
-        pull += np.float32(time) * size * size * phase
-        power += np.float32(time**2) * size * size
+        phase -= gaussian_mean(phase, mask, voxel_size, smoothing_mm, weight=weight)
+        square = size * size
+        power += np.float32(time**2) * square
+        square *= phase
+        pull += np.float32(time) * square
     return xp.where(mask & (power > 0), pull / xp.where(power > 0, power, 1), 0)
 
 

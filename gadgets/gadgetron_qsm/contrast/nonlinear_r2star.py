@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array, array_module
+from gadgetron_qsm.arrays import Array, array_module, slabs
 from gadgetron_qsm.contrast.r2star import weighted_log_fit
 
 FIRST_DAMPING, SMALLEST_DAMPING = 1e-3, np.float32(1e-7)  # below, float32 sees no difference
+TINY = float(np.finfo(np.float32).tiny)
 PACE = 10  # by which a step that helped or did not changes the damping, as Marquardt proposes
 LONGEST_STEP = 1.0  # of log A, and of R2* times the mean echo time: e times more or less signal
 
@@ -33,12 +34,21 @@ def nonlinear_r2star(
     """
     xp = array_module(magnitude)
     rate = weighted_log_fit(magnitude, echo_times_s)
-    scale = max(float(magnitude.max()), float(xp.finfo(xp.float32).tiny))
-    size = (magnitude / scale).astype(xp.float32)
+    scale = max(float(magnitude.max()), TINY)
     floor = np.float32((noise_floor / scale) ** 2)
     unit = float(np.mean(echo_times_s))  # times in units of their mean, of which rates are inverse
     times = [np.float32(time / unit) for time in echo_times_s]
-    rate = rate * np.float32(unit)
+    for planes in slabs(rate):
+        size = (magnitude[:, planes] / scale).astype(xp.float32, copy=False)
+        rate[planes] = _refined(size, times, rate[planes] * unit, floor, iterations) / unit
+    return rate
+
+
+def _refined(
+    size: Array, times: Sequence[np.float32], rate: Array, floor: np.float32, iterations: int
+) -> Array:
+    """The rate (z, y, x), 0 or more, that fits size (echo, z, y, x), from one that nearly does."""
+    xp = array_module(size)
     log = _amplitude(size, times, rate)
     damping = xp.full(rate.shape, FIRST_DAMPING, xp.float32)
     cost, normal = _linearised(size, times, log, rate, floor)
@@ -51,7 +61,7 @@ def nonlinear_r2star(
         damping = xp.maximum(xp.where(better, damping / PACE, damping * PACE), SMALLEST_DAMPING)
         cost = xp.where(better, tried, cost)
         normal = [xp.where(better, *pair) for pair in zip(trial, normal, strict=True)]
-    return (xp.maximum(rate, 0) / np.float32(unit)).astype(xp.float32)
+    return xp.maximum(rate, 0)
 
 
 def _amplitude(size: Array, times: Sequence[np.float32], rate: Array) -> Array:
@@ -60,7 +70,7 @@ def _amplitude(size: Array, times: Sequence[np.float32], rate: Array) -> Array:
     decays = [xp.exp(-time * rate) for time in times]
     power = sum(decay * decay for decay in decays)
     amplitude = sum(m * decay for m, decay in zip(size, decays, strict=True)) / power
-    return xp.log(xp.maximum(amplitude, xp.finfo(xp.float32).tiny))
+    return xp.log(xp.maximum(amplitude, TINY))
 
 
 def _linearised(
@@ -72,7 +82,7 @@ def _linearised(
     for m, time in zip(size, times, strict=True):
         signal = xp.exp(log - time * rate)
         model = xp.sqrt(signal * signal + floor)
-        slope = signal * signal / xp.maximum(model, xp.finfo(xp.float32).tiny)
+        slope = signal * signal / xp.maximum(model, TINY)
         misfit = m - model
         cost += misfit * misfit
         pull += slope * misfit
@@ -88,7 +98,7 @@ def _step(normal: Sequence[Array], damping: Array) -> tuple[Array, Array]:
     xp = array_module(damping)
     a, c = power * (1 + damping), later * (1 + damping)
     determinant = a * c - late * late
-    determinant = xp.maximum(determinant, xp.finfo(xp.float32).tiny)
+    determinant = xp.maximum(determinant, TINY)
     of_log = (c * pull - late * late_pull) / determinant
     of_rate = (a * late_pull - late * pull) / determinant
     return tuple(xp.clip(step, -LONGEST_STEP, LONGEST_STEP) for step in (of_log, of_rate))

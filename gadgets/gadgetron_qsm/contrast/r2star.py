@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array, array_module
+from gadgetron_qsm.arrays import Array, array_module, slabs
 
 MS_PER_S = np.float32(1000)
+TINY = np.finfo(np.float32).tiny
 FAINTEST = np.float32(1e-6)  # of the largest magnitude: a dark echo has a logarithm, and no weight
 
 
@@ -23,15 +24,30 @@ def weighted_log_fit(magnitude: Array, echo_times_s: Sequence[float]) -> Array:
     xp = array_module(magnitude)
     if len(echo_times_s) < 2:
         raise ValueError("R2* needs at least two echoes")
-    times = xp.asarray(echo_times_s, dtype=xp.float32)[:, None, None, None]
-    largest = max(float(magnitude.max()), float(xp.finfo(xp.float32).tiny))
-    size = xp.maximum(magnitude / largest, FAINTEST)
-    weight = size * size
-    power = weight.sum(axis=0)
-    late = times - (weight * times).sum(axis=0) / power
-    log = xp.log(size)
-    slope = (weight * late * log).sum(axis=0) / (weight * late * late).sum(axis=0)
-    return xp.maximum(-slope, 0).astype(xp.float32)
+    rate = xp.empty(magnitude.shape[1:], xp.float32)
+    times = [np.float32(time) for time in echo_times_s]
+    scale = 1 / xp.maximum(magnitude.max(), TINY)
+    for planes in slabs(rate):
+        size = xp.maximum(magnitude[:, planes] * scale, FAINTEST)
+        rate[planes] = _decay(size.astype(xp.float32, copy=False), times)
+    return rate
+
+
+def _decay(size: Array, times: Sequence[np.float32]) -> Array:
+    """Weighted regression of log size (echo, z, y, x), no echo of which is 0; 0 or more."""
+    xp = array_module(size)
+    power, late, fall, spread = (xp.zeros(size.shape[1:], xp.float32) for _ in range(4))
+    for echo, time in zip(size, times, strict=True):
+        weight = echo * echo
+        power += weight
+        late += time * weight
+    centre = late / power
+    for echo, time in zip(size, times, strict=True):
+        away = time - centre
+        weighted = echo * echo * away
+        fall -= weighted * xp.log(echo)
+        spread += weighted * away
+    return xp.maximum(fall / spread, 0)
 
 
 def t2star(r2star: Array, *, longest_ms: float = 500.0) -> Array:

@@ -38,12 +38,17 @@ def gaussian_mean(
     sigma_mm: float,
     *,
     far: float = 0.0,
+    weight: Array | None = None,
 ) -> Array:
     """Weighted mean over the voxels of a mask, the weights a Gaussian around each voxel.
 
-    As `gaussian`; mask (z, y, x) bool; far from all of it the mean becomes `far`.
+    As `gaussian`; mask (z, y, x) bool; far from all of it the mean becomes `far`. `weight`: that of
+    the same mask, of which `gaussian` is made once for several images.
     """
     xp = array_module(image)
-    total = gaussian(xp.where(mask, image, 0), voxel_size, sigma_mm)
-    weight = xp.maximum(gaussian(mask, voxel_size, sigma_mm), 0)
-    return (total + FAINT * np.float32(far)) / (weight + FAINT)
+    mean = gaussian(xp.where(mask, image, 0), voxel_size, sigma_mm)
+    if weight is None:
+        weight = gaussian(mask, voxel_size, sigma_mm)
+    mean += FAINT * np.float32(far)
+    mean /= xp.maximum(weight, 0) + FAINT
+    return mean
