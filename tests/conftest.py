@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.device import DeviceArray, modules
+from tests.device_memory import equip
 
 IN_CI = os.environ.get("CI") == "true"
 
@@ -71,6 +72,8 @@ def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> C
     """A function that moves a host array to a device: a strict stand-in's, or a GPU's."""
     if request.param == "gpu":
         return pytest.importorskip("cupy", exc_type=ImportError).asarray
-    for name, module in modules().items():
+    standing_in = modules()
+    equip(standing_in["cupy"], standing_in["cupyx"])
+    for name, module in standing_in.items():
         monkeypatch.setitem(sys.modules, name, module)
     return lambda x: DeviceArray(x.copy())
