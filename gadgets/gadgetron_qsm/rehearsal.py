@@ -42,7 +42,7 @@ def rehearse(settings: Settings) -> None:
     start = time.perf_counter()
     try:
         with processors():
-            scans = chain.combine(_readouts(), Header.parse(HEADER), settings)
+            scans = chain.combine(readouts(), Header.parse(HEADER), settings)
             made = len(list(chain.susceptibility(scans, settings, settings.deliver.maps)))
     except Exception as error:  # scans to come may well succeed
         log.warning("the rehearsal failed: %s: %s", type(error).__name__, error)
@@ -50,7 +50,7 @@ def rehearse(settings: Settings) -> None:
         log.info("rehearsed %d maps in %.1f s", made, time.perf_counter() - start)
 
 
-def _readouts() -> Iterator[Acquisition]:
+def readouts() -> Iterator[Acquisition]:
     """Noise, then the lines of the ball, echo after echo."""
     rng = np.random.default_rng(0)
     head = np.zeros((), ACQUISITION_HEADER)
