@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from gadgetron_qsm.coils.tiles import Tiles
 from gadgetron_qsm.combination import combine_coils
 from gadgetron_qsm.data import CoilImages
 from gadgetron_qsm.errors import QsmError
@@ -102,3 +105,31 @@ def test_a_g_factor_that_came_with_combined_images_is_handed_on():
 def test_combined_images_of_several_channels_are_refused():
     with pytest.raises(QsmError, match="more than one channel"):
         combined(coil_images(report={"provenance": {"coils": {"method": "theirs"}}}))
+
+
+@pytest.mark.parametrize("echoes", [1, 3])
+@pytest.mark.parametrize("phase_sign", ["1", "-1"])
+def test_coils_are_combined_where_their_images_are(phase_sign, echoes, device):
+    images = coil_images(echoes)
+    expected = combined(images, {"coils.phase_sign": phase_sign})
+    there, tiles = device(images.data), Tiles(images.data, device)
+    for data in (there, tiles):
+        found = combined(replace(images, data=data), {"coils.phase_sign": phase_sign})
+        assert isinstance(found.data, type(there))
+        np.testing.assert_allclose(found.data.get(), expected.data, rtol=0, atol=1e-4)
+        for part in ("provenance", "quality"):
+            assert found.report[part] == expected.report[part]
+
+
+def test_images_that_come_combined_stay_where_they_are(device):
+    images = coil_images(report={"provenance": {"coils": {"method": "theirs"}}})
+    found = combined(replace(images, data=device(images.data[:, :1])))
+    np.testing.assert_array_equal(found.data.get(), images.data[:, 0])
+
+
+def test_of_tiles_no_echo_goes_to_the_device_twice_but_the_second_and_planes_of_the_third():
+    images, moved = coil_images(4), []
+    tiles = Tiles(images.data, lambda part: moved.append(part.nbytes) or part)
+    combined(replace(images, data=tiles), {"coils.method": "mcpc3ds"})
+    a_few_planes_of_the_third = images.data[2].nbytes
+    assert sum(moved) <= images.data.nbytes + images.data[1].nbytes + a_few_planes_of_the_third

@@ -11,6 +11,7 @@ from gadgetron_qsm.arrays import Array, array_module, to_numpy
 from gadgetron_qsm.coils import METHODS
 from gadgetron_qsm.coils.residues import phase_residues
 from gadgetron_qsm.coils.roemer import roemer
+from gadgetron_qsm.coils.thinned import thinned
 from gadgetron_qsm.data import CoilImages, Echoes
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.journal import Journal
@@ -57,6 +58,7 @@ def _combined(
 ) -> tuple[Array, Array | None]:
     """Return the combined images, and the g-factor when it was asked for and is known."""
     coils, data = settings.coils, images.data
+    first = data[0]  # held, so that of `Tiles` it goes to the device once
     method = coils.method
     if method == "auto":
         method = "mcpc3ds" if len(header.echo_times_s) > 1 else "vrc"
@@ -69,9 +71,10 @@ def _combined(
             smoothing_mm=coils.smoothing_mm,
         )
         combined = roemer(data, sensitivities)
-    journal.quality["phase_residues"] = _residues(combined[0], data[0].sum(axis=0))
-    if coils.phase_sign == -1:
-        combined = combined.conj()  # here it is one volume an echo, and all before is symmetric
+    xp = array_module(combined)
+    journal.quality["phase_residues"] = _residues(combined[0], first.sum(axis=0))
+    if coils.phase_sign == -1:  # here it is one volume an echo, and all before is symmetric
+        xp.conjugate(combined, out=combined)
     if not images.kernels or "g_factor" not in settings.deliver.maps:
         return combined, None
     with journal.stage("g_factor"):
@@ -92,7 +95,7 @@ def _residues(combined: Array, summed: Array) -> dict[str, Any]:
     """
     xp = array_module(combined)
     magnitude = xp.abs(combined)
-    head = magnitude > HEAD * float(xp.percentile(magnitude, 99))
+    head = magnitude > HEAD * xp.percentile(thinned(magnitude), 99).astype(xp.float32)
     return {
         "combined": phase_residues(combined, head),
         "sum_over_coils": phase_residues(summed, head),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gadgetron_qsm.coils.residues import phase_residues
+from gadgetron_qsm.coils.residues import phase_residues, plain
 from tests.analytic import coordinates
 
 SHAPE = (9, 12, 15)
@@ -49,3 +49,19 @@ def test_of_loops_of_random_phase_one_in_three_is_a_residue():
 
 def test_a_single_slice_is_counted():
     assert phase_residues(whirl(0)[:1], EVERYWHERE[:1]) == 1
+
+
+@pytest.mark.parametrize(
+    "shape", [(6, 7, 9), (1, 7, 9), (6, 1, 9), (6, 7, 1), (1, 1, 5), (2, 2, 2)]
+)
+def test_the_compiled_count_is_that_of_arrays(shape):
+    rng = np.random.default_rng(1)
+    image = rng.normal(size=(*shape, 2)).astype(np.float32).view(np.complex64)[..., 0]
+    image[rng.random(shape) < 0.1] = 0
+    mask = rng.random(shape) < 0.9
+    assert phase_residues(image, mask) == plain(image, mask)
+
+
+def test_an_image_may_lie_in_memory_in_any_order():
+    image = np.moveaxis(np.ascontiguousarray(np.moveaxis(whirl(1), 0, 2)), 2, 0)
+    assert phase_residues(image, np.asfortranarray(EVERYWHERE)) == SHAPE[1]

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array, array_module, ndimage_module
+from gadgetron_qsm.arrays import Array, array_module, ndimage_module, slabs
+from gadgetron_qsm.coils.products import add_products
 from gadgetron_qsm.coils.sensitivities import relative_sensitivities
 from gadgetron_qsm.coils.vrc import virtual_coil
-from gadgetron_qsm.field.romeo import TWO_PI, free_turns, romeo
+from gadgetron_qsm.field.romeo import free_turns, romeo
+from gadgetron_qsm.field.wraps import TURN, nearest_turn
 
 WHOLE = 0.01  # off a whole multiple: an unseen turn of the phase is an offset of 0.06 rad
 LARGEST_BLOCK_MM = 4.0  # in which the phase hardly turns between the first two echoes
@@ -38,33 +40,46 @@ def mcpc3ds(
     Returns (coil, z, y, x) complex64, of any norm. Raises ValueError for fewer than two echoes.
     Eckstein et al. 2018, doi:10.1002/mrm.26963.
     """
-    xp = array_module(images)
     if len(echo_times_s) < 2:
         raise ValueError("the coils' phase offsets need at least two echoes")
-    growth = _growth(images, 1)
+    first = images[0]
+    xp = array_module(first)
+    growth = _growth(first, images, 1)
     spacings = echo_times_s[0] / (echo_times_s[1] - echo_times_s[0])
     phase = xp.angle(growth)
     if not _is_whole(spacings):
         phase = _unwrapped(phase, growth, voxel_size)
-        phase -= np.float32(TWO_PI * _turns_off(phase, images, echo_times_s))
-    reference = xp.sqrt(xp.abs(growth)) * xp.exp(np.complex64(1j * spacings) * phase)
+        phase -= TURN * _turns_off(phase, first, images, echo_times_s)
+    reference = _phasor(phase * np.float32(spacings))
+    reference *= xp.sqrt(xp.abs(growth))
     if not _is_whole(spacings) and bool(growth.any()):
-        reference *= _island_turns(virtual_coil(images[0]) * reference.conj(), spacings, voxel_size)
-    return relative_sensitivities(images[0], reference, voxel_size, smoothing_mm=smoothing_mm)
+        offset = virtual_coil(first)
+        offset *= reference.conj()
+        reference *= _island_turns(offset, spacings, voxel_size)
+    return relative_sensitivities(first, reference, voxel_size, smoothing_mm=smoothing_mm)
 
 
 def _is_whole(multiple: float) -> bool:
     return abs(multiple - round(multiple)) < WHOLE
 
 
-def _growth(images: Array, echo: int, step: int = 1) -> Array:
+def _growth(first: Array, images: Array, echo: int, step: int = 1) -> Array:
     """Magnitude squared and phase difference of an echo to the first, in every `step`-th plane."""
-    first, later = images[0, :, ::step], images[echo, :, ::step]
-    growth = array_module(images).zeros(first.shape[1:], images.dtype)
-    for z in range(len(growth)):
-        for coil in range(len(first)):
-            growth[z] += first[coil, z].conj() * later[coil, z]
+    growth = array_module(first).zeros(first[0, ::step].shape, first.dtype)
+    for part in slabs(growth):
+        planes = slice(part.start * step, part.stop * step, step)
+        later = (images[echo, coil, planes] for coil in range(len(first)))
+        add_products(growth[part], first[:, planes], later)
     return growth
+
+
+def _phasor(angle: Array) -> Array:
+    """exp(i angle), complex64, of an angle in rad, float32."""
+    xp = array_module(angle)
+    phasor = xp.empty(angle.shape, xp.complex64)
+    xp.cos(angle, out=phasor.real)
+    xp.sin(angle, out=phasor.imag)
+    return phasor
 
 
 def _unwrapped(phase: Array, growth: Array, voxel_size: Sequence[float]) -> Array:
@@ -76,8 +91,8 @@ def _unwrapped(phase: Array, growth: Array, voxel_size: Sequence[float]) -> Arra
         blocks = _halved(blocks, axis)
     magnitude = xp.sqrt(xp.abs(blocks))
     guide = romeo(xp.angle(blocks)[None], magnitude[None], [1.0])[0]
-    guide = _expanded(guide, [2 if axis in halved else 1 for axis in range(3)], phase.shape)
-    return phase + np.float32(TWO_PI) * xp.round((guide - phase) / np.float32(TWO_PI))
+    factors = [2 if axis in halved else 1 for axis in range(3)]
+    return nearest_turn(phase, _expanded(guide, factors, phase.shape))
 
 
 def _halved(volume: Array, axis: int) -> Array:
@@ -90,9 +105,11 @@ def _halved(volume: Array, axis: int) -> Array:
 
 def _expanded(blocks: Array, factors: Sequence[int], shape: Sequence[int]) -> Array:
     """Give every voxel of `shape` the value of its block of `factors` voxels."""
-    for axis, factor in enumerate(factors):
-        blocks = array_module(blocks).repeat(blocks, factor, axis=axis)
-    return blocks[tuple(slice(n) for n in shape)]
+    xp = array_module(blocks)
+    for axis, (factor, n) in enumerate(zip(factors, shape, strict=True)):
+        if factor > 1:
+            blocks = blocks.take(xp.arange(n) // factor, axis=axis)
+    return blocks
 
 
 def _island_turns(offset: Array, spacings: float, voxel_size: Sequence[float]) -> Array:
@@ -120,14 +137,17 @@ def _island_turns(offset: Array, spacings: float, voxel_size: Sequence[float]) -
     return _expanded(turned, factors, offset.shape).conj()
 
 
-def _turns_off(phase: Array, images: Array, echo_times_s: Sequence[float]) -> float:
+def _turns_off(
+    phase: Array, first: Array, images: Array, echo_times_s: Sequence[float]
+) -> np.float32:
     """Turns to take off the unwrapped phase between two echoes, so that the third agrees."""
     if len(echo_times_s) < 3:
-        return 0
+        return np.float32(0)
     xp = array_module(phase)
     step = -(-len(phase) // MOST_PLANES)
-    growth = _growth(images, 2, step)
-    first, second, third = echo_times_s[:3]
-    longer = (third - first) / (second - first)
-    miss = complex((growth * xp.exp(np.complex64(-1j * longer) * phase[::step])).sum())
-    return free_turns(miss / max(float(xp.abs(growth).sum()), TINY), longer)
+    growth = _growth(first, images, 2, step)
+    times = echo_times_s[:3]
+    longer = (times[2] - times[0]) / (times[1] - times[0])
+    miss = (growth * _phasor(phase[::step] * np.float32(-longer))).sum()
+    miss /= xp.maximum(xp.abs(growth).sum(), TINY)
+    return np.float32(free_turns(complex(miss), longer))

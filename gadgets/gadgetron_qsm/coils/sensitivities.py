@@ -12,7 +12,8 @@ from gadgetron_qsm.arrays import Array, array_module
 
 SPACING = 1.0  # of the points of the fit, in standard deviations of its Gaussian
 RIDGE = 0.02  # variance added to that of the neighbours' places, which may be 0 along an axis
-FAINT = 1e-6  # of the largest weight: where nothing is, nothing is fitted
+FAINT = np.float32(1e-6)  # of the largest weight: where nothing is, nothing is fitted
+TINY = np.finfo(np.float32).tiny
 
 Order = tuple[int, int, int]  # of a moment, along z, y, x
 SLOPES: tuple[Order, ...] = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
@@ -75,7 +76,7 @@ def _fit_of_moments(reference: Array, axes: Sequence[_Axis]) -> dict[Order, Arra
     xp = array_module(reference)
     moments = _gathered(reference.real**2 + reference.imag**2, axes, 2)
     power = moments.pop((0, 0, 0))
-    power += max(float(power.max()) * FAINT, float(np.finfo(np.float32).tiny))
+    power += xp.maximum(power.max() * FAINT, TINY)
     mean = xp.stack([moments[order] for order in SLOPES]) / power
     square = [xp.stack([moments[_sum(a, b)] for b in SLOPES]) / power for a in SLOPES]
     rows = [square[i] - mean * mean[i] for i in range(3)]
@@ -94,27 +95,28 @@ def _sum(first: Order, second: Order) -> Order:
 
 
 def _gathered(volume: Array, axes: Sequence[_Axis], most: int) -> dict[Order, Array]:
-    """Moments (y, z, x) about every point, by their orders along z, y, x; in all at most `most`.
+    """Moments (z, y, x) about every point, by their orders along z, y, x; in all at most `most`.
 
-    The order of axes makes each step one large product of matrices.
+    Axis by axis, each a product of matrices that leaves the others where they are.
     """
-    xp = array_module(volume)
+    along_z, along_y, along_x = (axis.moments[: most + 1] for axis in axes)
+    orders, points, voxels = along_z.shape
+    flat = volume.view(np.float32).reshape(voxels, -1)
+    planes = (along_z.reshape(-1, voxels) @ flat).reshape(orders, points, volume.shape[1], -1)
+    along_x = along_x.astype(volume.dtype, copy=False)
     moments = {}
-    along_z, along_y, along_x = (axis.moments for axis in axes)
-    flat = volume.view(np.float32).reshape(len(volume), -1)
     for z in range(most + 1):
-        planes = (along_z[z] @ flat).reshape(along_z.shape[1], volume.shape[1], -1)
         for y in range(most + 1 - z):
-            rows = xp.tensordot(along_y[y], planes, (1, 1)).view(volume.dtype)
+            rows = (along_y[y] @ planes[z]).view(volume.dtype)
             for x in range(most + 1 - z - y):
-                moments[z, y, x] = xp.tensordot(rows, along_x[x].astype(volume.dtype), (2, 1))
+                gathered = rows.reshape(-1, rows.shape[-1]) @ along_x[x].T
+                moments[z, y, x] = gathered.reshape(*rows.shape[:-1], -1)
     return moments
 
 
 def _spread(points: Array, axes: Sequence[_Axis], volume: Array) -> None:
-    """Interpolate from points (y, z, x) to all voxels of `volume` (z, y, x), which is written."""
-    xp = array_module(points)
+    """Interpolate from points (z, y, x) to all voxels of `volume` (z, y, x), which is written."""
     z, y, x = (axis.between for axis in axes)
-    rows = xp.tensordot(points, x.astype(points.dtype), (2, 1)).view(np.float32)
-    planes = xp.tensordot(y, rows, (1, 0)).swapaxes(0, 1).reshape(z.shape[1], -1)
-    xp.matmul(z, planes, out=volume.view(np.float32).reshape(len(volume), -1))
+    rows = (points @ x.T.astype(points.dtype)).view(np.float32)
+    planes = (y @ rows).reshape(z.shape[1], -1)
+    array_module(points).matmul(z, planes, out=volume.view(np.float32).reshape(len(volume), -1))

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gadgetron_qsm.arrays import Array, array_module, to_numpy
+from gadgetron_qsm.arrays import Array, array_module, slabs, to_numpy
+from gadgetron_qsm.coils.products import power
 from gadgetron_qsm.coils.sensitivities import relative_sensitivities
+from gadgetron_qsm.coils.thinned import thinned
 
 ABOVE_NOISE = 2.0  # times the darkest signal, which is noise where there is air
 BRIGHT = 0.5  # of the brightest signal: is seen even without air
@@ -46,27 +48,30 @@ def virtual_coil(images: Array) -> Array:
 
     Raises ValueError for images without signal.
     """
-    weights = _weights(_directions(images))
-    virtual = array_module(images).zeros(images.shape[1:], images.dtype)
-    for weight, image in zip(weights, images, strict=True):
-        virtual += complex(weight.conj()) * image
+    xp = array_module(images)
+    weights = _weights(_directions(images)).conj()
+    virtual = xp.zeros(images.shape[1:], images.dtype)
+    for planes in slabs(virtual):
+        part = virtual[planes]
+        seen = xp.empty_like(part)
+        for weight, image in zip(weights, images, strict=True):
+            xp.multiply(image[planes], weight, out=seen)
+            part += seen
     return virtual
 
 
 def _directions(image: Array) -> NDArray[np.complex64]:
     """Coil vectors (voxel, coil) of norm 1 of voxels spread over all that is no noise."""
     xp = array_module(image)
-    power = xp.zeros(image.shape[1:], xp.float32)
-    for coil in image:
-        power += coil.real**2 + coil.imag**2
-    flat = to_numpy(power).ravel()
-    darkest, brightest = np.percentile(flat, [DARKEST, BRIGHTEST])
-    bright = np.flatnonzero(flat > min(ABOVE_NOISE**2 * darkest, BRIGHT**2 * brightest))
+    seen = power(image)
+    darkest, brightest = xp.percentile(thinned(seen), [DARKEST, BRIGHTEST])
+    bright = xp.flatnonzero(seen > xp.minimum(ABOVE_NOISE**2 * darkest, BRIGHT**2 * brightest))
     if len(bright) == 0:
         raise ValueError("the coil images hold no signal")
-    chosen = bright[np.linspace(0, len(bright) - 1, min(len(bright), MOST_VOXELS)).astype(int)]
-    vectors = np.stack([to_numpy(coil.reshape(-1)[chosen]) for coil in image], axis=1)
-    return vectors / np.sqrt(flat[chosen, None])
+    chosen = np.linspace(0, len(bright) - 1, min(len(bright), MOST_VOXELS)).astype(int)
+    bright = bright[xp.asarray(chosen)]
+    vectors = xp.stack([coil.ravel()[bright] for coil in image], axis=1)
+    return to_numpy(vectors / xp.sqrt(seen.ravel()[bright, None]))
 
 
 def _weights(directions: NDArray[np.complex64]) -> NDArray[np.complex64]:
