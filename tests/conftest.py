@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -15,14 +14,7 @@ import pytest
 
 from tests.device import DeviceArray, modules
 from tests.device_memory import equip
-
-IN_CI = os.environ.get("CI") == "true"
-
-
-def _missing(what: str) -> None:
-    if IN_CI:
-        pytest.fail(what)
-    pytest.skip(what)
+from tests.missing import missing
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +33,7 @@ def program() -> Callable[[str], str]:
     def find(name: str) -> str:
         path = shutil.which(name)
         if path is None:
-            _missing(f"{name} is not installed; see 'make debian-programs'")
+            missing(f"{name} is not installed; see 'make debian-programs'")
         return str(path)
 
     return find

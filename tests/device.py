@@ -15,6 +15,8 @@ import numpy as np
 import scipy.fft
 import scipy.ndimage
 
+from tests.host_kernel import HostKernel
+
 HOST_ONLY = {
     "numpy": "errstate seterr nditer ndenumerate broadcast_shapes save load savez geterr",
     "numpy.linalg": "cond matrix_power multi_dot eig eigvals lstsq_",
@@ -193,9 +195,20 @@ def _from_host(function: Any) -> Any:
     return call
 
 
+class ElementwiseKernel:
+    """Stands in for cupy's: the same C++ on the host, see `host_kernel`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._host = HostKernel(*args, **kwargs)
+
+    def __call__(self, *args: Any) -> Any:
+        return _wrap(self._host(*map(_unwrap, args)))
+
+
 def modules() -> dict[str, ModuleType]:
     """What `import cupy` and its parts give while the stand-in is installed."""
     cupy = DeviceModule("cupy", np)
+    cupy.ElementwiseKernel = ElementwiseKernel  # type: ignore[attr-defined]
     cupyx, of_scipy = ModuleType("cupyx"), ModuleType("cupyx.scipy")
     of_scipy.fft = DeviceModule("cupyx.scipy.fft", scipy.fft, FFT_OPTIONS)  # type: ignore[attr-defined]
     of_scipy.ndimage = DeviceModule("cupyx.scipy.ndimage", scipy.ndimage)  # type: ignore[attr-defined]
