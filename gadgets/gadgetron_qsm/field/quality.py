@@ -42,7 +42,7 @@ def edge_costs(
     linearity (steps before and behind are alike), and, with another echo, its growth in time.
     Of ROMEO's six weights, the two for the level of the magnitude are left out; a growth may be
     off by whole turns of the other echo; and linearity falls to 0 at a bend of pi, not of 2 rad.
-    A host array's are compiled, and 6 times as fast as the plain ones of a device.
+    Those of a host array are compiled, ten times as fast as the plain ones, and the same.
     """
     xp = array_module(phase)
     later = echo + 1 if echo + 1 < len(phase) else max(echo - 1, 0)

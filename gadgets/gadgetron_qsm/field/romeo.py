@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array, array_module
+from gadgetron_qsm.arrays import Array, array_module, slabs
 from gadgetron_qsm.field.grow import grow
 from gadgetron_qsm.field.quality import NO_EDGE, edge_costs
 from gadgetron_qsm.field.relax import relax
@@ -45,24 +45,20 @@ def romeo(
     if mask is not None and not bool(mask.any()):
         raise ValueError("the mask is empty")
     measured, signal = _within(phase, mask), _within(magnitude, mask)
-    signal /= np.float32(max(float(signal.max()), FAINTEST))
+    signal = signal / np.float32(max(float(signal.max()), FAINTEST))
     bright = signal[0] > np.float32(BRIGHT) * _brightest(signal[0], mask)
     unwrapped = xp.empty_like(measured)
     unwrapped[0] = _in_space(measured, signal, echo_times_s, 0, mask)
     unwrapped[0] -= _free_offset(unwrapped[0], measured, signal[0], bright, echo_times_s)
     slope, information = xp.zeros((2, *phase.shape[1:]), xp.float32)
     for echo in range(1, len(measured)):
-        before, now = np.float32(echo_times_s[echo - 1]), np.float32(echo_times_s[echo])
-        added = (signal[echo - 1] * before) ** 2
-        information += added
-        part = added / xp.maximum(information, np.float32(FAINTEST))
-        slope += part * (unwrapped[echo - 1] / before - slope)
-        in_time = _towards(slope * now, measured[echo], signal[echo], bright)
+        _learn(slope, information, unwrapped[echo - 1], signal[echo - 1], echo_times_s[echo - 1])
+        predicted = slope * np.float32(echo_times_s[echo])
+        in_time = _towards(predicted, measured[echo], signal[echo], bright)
         if in_time is None:
             in_space = _in_space(measured, signal, echo_times_s, echo, mask)
-            unwrapped[echo] = in_space - _whole_turns((in_space - slope * now)[bright])
-        else:
-            unwrapped[echo] = in_time
+            in_time = in_space - _whole_turns((in_space - predicted)[bright])
+        unwrapped[echo] = in_time
     return unwrapped if mask is None else xp.where(mask > 0, unwrapped, np.float32(0))
 
 
@@ -79,11 +75,10 @@ def free_turns(miss: complex, growth: float, nearest: float = 0) -> float:
 
 
 def _within(values: Array, mask: Array | None) -> Array:
-    """Return a copy, float32, that is 0 outside the mask."""
+    """Return values, float32 and C-ordered, that are 0 outside the mask."""
     xp = array_module(values)
-    if mask is None:
-        return xp.array(values, xp.float32, order="C")
-    return xp.where(mask > 0, values, np.float32(0)).astype(xp.float32, copy=False)
+    inside = values if mask is None else xp.where(mask > 0, values, np.float32(0))
+    return xp.ascontiguousarray(inside, dtype=xp.float32)
 
 
 def _brightest(magnitude: Array, mask: Array | None) -> np.float32:
@@ -126,6 +121,16 @@ def _free_offset(
     growth = echo_times_s[1] / echo_times_s[0]
     miss = _mean_phasor(measured[1][bright] - seen * np.float32(growth), magnitude[bright])
     return np.float32(TWO_PI * free_turns(miss, growth, round(nearest / TWO_PI)))
+
+
+def _learn(slope: Array, information: Array, phase: Array, magnitude: Array, time_s: float) -> None:
+    """Let an echo have a say in the slope of the line through 0, in place."""
+    xp, time = array_module(slope), np.float32(time_s)
+    for part in slabs(slope):
+        weight = (magnitude[part] * time) ** 2
+        information[part] += weight
+        weight /= xp.maximum(information[part], np.float32(FAINTEST))
+        slope[part] += weight * (phase[part] / time - slope[part])
 
 
 def _towards(predicted: Array, measured: Array, magnitude: Array, bright: Array) -> Array | None:
