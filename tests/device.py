@@ -25,7 +25,21 @@ HOST_ONLY = {
     "scipy.ndimage": "find_objects watershed_ift distance_transform_bf distance_transform_cdt",
 }
 FFT_OPTIONS = {"s", "n", "axes", "axis", "norm", "overwrite_x", "x"}
-BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "matmul")
+BINARY = (
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "pow",
+    "and",
+    "or",
+    "xor",
+    "lshift",
+    "rshift",
+    "matmul",
+)
 COMPARE = ("lt", "le", "eq", "ne", "gt", "ge")
 UNARY = ("neg", "pos", "abs", "invert")
 ATTRIBUTES = {"shape", "dtype", "ndim", "size", "nbytes", "itemsize", "strides", "flags"}
@@ -205,6 +219,12 @@ class ElementwiseKernel:
         return _wrap(self._host(*map(_unwrap, args)))
 
 
+def _scatter_min(least: DeviceArray, index: Any, values: Any) -> None:
+    if least.dtype.char not in "iILQfd":
+        raise TypeError(f"cupyx.scatter_min has no atomics for {least.dtype}")
+    np.minimum.at(least._host, _unwrap(index), _unwrap(values))
+
+
 def modules() -> dict[str, ModuleType]:
     """What `import cupy` and its parts give while the stand-in is installed."""
     cupy = DeviceModule("cupy", np)
@@ -213,6 +233,7 @@ def modules() -> dict[str, ModuleType]:
     of_scipy.fft = DeviceModule("cupyx.scipy.fft", scipy.fft, FFT_OPTIONS)  # type: ignore[attr-defined]
     of_scipy.ndimage = DeviceModule("cupyx.scipy.ndimage", scipy.ndimage)  # type: ignore[attr-defined]
     cupyx.scipy = of_scipy  # type: ignore[attr-defined]
+    cupyx.scatter_min = _scatter_min  # type: ignore[attr-defined]
     return {
         "cupy": cupy,
         "cupyx": cupyx,
