@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import replace
 
+from gadgetron_qsm.arrays.feed import Feed
 from gadgetron_qsm.data import CoilImages
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.ingest.intake import Intake
@@ -23,8 +24,8 @@ ONE_VOLUME = ("phase", "set")
 class Lines:
     """Readouts on their way to coil images, one volume a repetition."""
 
-    def __init__(self, header: Header, settings: KSpaceSettings) -> None:
-        self._header, self._settings = header, settings
+    def __init__(self, header: Header, settings: KSpaceSettings, feed: Feed | None = None) -> None:
+        self._header, self._settings, self._feed = header, settings, feed
         self._noise = Noise()
         self._intake: Intake | None = None
         self._repetition: int | None = None
@@ -97,7 +98,8 @@ class Lines:
             self._warnings.append(
                 f"receivers {self._noise.silent} have no noise: taken as not connected and left out"
             )
-        return Intake(self._header, self._settings, int(head["active_channels"]), whitening)
+        coils = int(head["active_channels"])
+        return Intake(self._header, self._settings, coils, whitening, feed=self._feed)
 
     def _check(self, head: Record) -> None:
         for counter in ONE_VOLUME:

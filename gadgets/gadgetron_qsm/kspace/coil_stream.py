@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
 
-from gadgetron_qsm.arrays import Array
+from gadgetron_qsm.arrays import Array, array_module
 from gadgetron_qsm.kspace.compress import CoilCovariance, compress, compression_matrices
 
 HELD_BYTES = 1_000_000_000  # of lines that wait for the matrices
@@ -61,7 +61,7 @@ class CoilStream(Generic[Tag]):
         acquired: the part of a whole readout that was sampled, and has noise.
         """
         if self._method == "none":
-            yield lines if self._whitening is None else self._whitening @ lines, tag
+            yield lines if self._whitening is None else self._whitened(lines), tag
         elif self._matrices is not None:
             yield compress(lines, self._matrices), tag
         else:
@@ -105,8 +105,12 @@ class CoilStream(Generic[Tag]):
             "chosen_by": "number" if self._virtual_coils else why,
         }
 
+    def _whitened(self, lines: Array) -> Array:
+        self._whitening = array_module(lines).asarray(self._whitening)  # moves there once
+        return self._whitening @ lines
+
     def _hold(self, lines: Array, tag: Tag) -> None:
         if self._covariance is None:
-            self._covariance = CoilCovariance(lines.shape[2], self.received)
+            self._covariance = CoilCovariance(lines.shape[2], self.received, like=lines)
         self._covariance.add(lines)
         self._held.append((lines, tag))
