@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
+import weakref
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,3 +99,61 @@ def test_a_dataclass_is_fetched_with_all_its_arrays(device):
     np.testing.assert_array_equal(found.inner.x, x)
     assert found.y is x
     assert found.name == "both"
+
+
+def test_readouts_go_to_the_device_and_only_maps_come_back(device, monkeypatch):  # noqa: ARG001
+    combined = []
+    combine = chain.combine_coils
+    monkeypatch.setattr(
+        chain, "combine_coils", lambda images, *of: combined.append(images) or combine(images, *of)
+    )
+    maps("gpu")
+    assert on_device(combined[0].data)
+
+
+def test_a_scan_that_does_not_fit_the_device_is_combined_in_tiles(device, monkeypatch):  # noqa: ARG001
+    monkeypatch.setattr(Gpu, "free_bytes", lambda _: 0.5e9)
+    here, there = maps("cpu")["chi"], maps("gpu")["chi"]
+    kept, combined = there.report["warnings"]
+    assert kept.startswith("k-space needs 1.0 GB, more than")
+    assert combined.endswith("coils were combined echo by echo")
+    assert np.linalg.norm(there.data - here.data) < SAME * np.linalg.norm(here.data)
+
+
+def test_a_combination_that_finds_no_room_goes_on_in_tiles_and_then_on_the_cpu(
+    device,  # noqa: ARG001
+    monkeypatch,
+):
+    tried = []
+    combine = chain.combine_coils
+
+    def narrow(images, *of):
+        tried.append(type(images.data).__name__)
+        if not isinstance(images.data, np.ndarray):
+            raise MemoryError("out of memory allocating 9 bytes")
+        return combine(images, *of)
+
+    monkeypatch.setattr(chain, "combine_coils", narrow)
+    chi = maps("gpu")["chi"]
+    assert tried[1:] == ["Tiles", "ndarray"]
+    assert [w.rpartition(": ")[2] for w in chi.report["warnings"]] == [
+        "coils were combined echo by echo",
+        "coils were combined on the CPU",
+    ]
+
+
+def test_nothing_holds_coil_images_that_made_room(device, monkeypatch):  # noqa: ARG001
+    whole = []
+    combine = chain.combine_coils
+
+    def narrow(images, *of):
+        if not whole:
+            whole.append(weakref.ref(images.data))
+            raise MemoryError("out of memory allocating 9 bytes")
+        gc.collect()
+        assert whole[0]() is None
+        return combine(images, *of)
+
+    monkeypatch.setattr(chain, "combine_coils", narrow)
+    maps("gpu")
+    assert whole

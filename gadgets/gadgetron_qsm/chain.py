@@ -19,7 +19,7 @@ from gadgetron_qsm.arrays import Array, array_module, to_numpy
 from gadgetron_qsm.arrays.places import Host, Place
 from gadgetron_qsm.combination import combine_coils
 from gadgetron_qsm.contrasts import Contrasts
-from gadgetron_qsm.data import Echoes, Map
+from gadgetron_qsm.data import CoilImages, Echoes, Map
 from gadgetron_qsm.dicom.identity import scan_name, series_description
 from gadgetron_qsm.dicom.kinds import MAPS, kind_of
 from gadgetron_qsm.dicom.series import write_series
@@ -29,7 +29,7 @@ from gadgetron_qsm.journal import Journal
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.images import echoes_to_images, map_to_image
 from gadgetron_qsm.mrd.messages import Image, Message
-from gadgetron_qsm.placing import where
+from gadgetron_qsm.placing import lighter, nearer, where
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.susceptibility import PPB_PER_PPM, Susceptibility, Volume, quantify
 
@@ -47,15 +47,30 @@ def combine(messages: Iterable[Message], header: Header, settings: Settings) -> 
 
     Gives one repetition after the other, each when the last of its messages has come.
     """
-    start = time.perf_counter()
-    for images in coil_images(messages, header, settings.kspace):
+    start, place = time.perf_counter(), where(settings.device)
+    scans = coil_images(messages, header, settings.kspace, place)
+    while (images := next(scans, None)) is not None:
         journal = Journal(images.report)
         journal.timing_s.setdefault("ingest", round(time.perf_counter() - start, 3))
         with _naming(images.repetition):
-            echoes = combine_coils(images, header, settings, journal)
+            images = nearer(images, place, journal)
+            while (echoes := _combined(images, header, settings, journal)) is None:
+                images = lighter(images, place, journal)
         del images  # the next repetition needs the room
         yield echoes
         start = time.perf_counter()
+
+
+def _combined(
+    images: CoilImages, header: Header, settings: Settings, journal: Journal
+) -> Echoes | None:
+    """Combine the coils; None when a device has too little memory."""
+    try:
+        return combine_coils(images, header, settings, journal)
+    except MemoryError:
+        if isinstance(images.data, np.ndarray):
+            raise
+        return None
 
 
 def susceptibility(

@@ -17,7 +17,7 @@ from gadgetron_qsm.ingest.readouts import Extent, Sampling, extent, misfit, whol
 from gadgetron_qsm.ingest.volume import Volume, counters
 from gadgetron_qsm.journal import Journal
 from gadgetron_qsm.kspace.assemble import Place
-from gadgetron_qsm.kspace.coil_stream import CoilStream
+from gadgetron_qsm.kspace.coil_stream import CoilStream, most_kept
 from gadgetron_qsm.kspace.readout import HOST, transform_readouts
 from gadgetron_qsm.mrd.header import Header, fingerprint
 from gadgetron_qsm.mrd.messages import ACQUISITION_HEADER, Acquisition, Record
@@ -62,7 +62,7 @@ class Intake:
             self._coils: CoilStream[_Tag] = CoilStream(
                 coils,
                 whitening=whitening,
-                method=settings.compression if header.slices is None else "none",
+                method=_compression(settings, flat=header.slices is not None),
                 virtual_coils=settings.virtual_coils,
                 kept_energy=settings.kept_energy,
             )
@@ -157,6 +157,15 @@ class Intake:
             **self._coils.described(),
         }
         return Volume(self._header, self._settings, lines.shape[1], journal, like=lines)
+
+
+def most_virtual_coils(coils: int, settings: KSpaceSettings, *, flat: bool) -> int:
+    """How many coils are left of `coils` at most; `flat`: of a scan of slices."""
+    return most_kept(coils, _compression(settings, flat=flat), settings.virtual_coils)
+
+
+def _compression(settings: KSpaceSettings, *, flat: bool) -> str:
+    return "none" if flat else settings.compression
 
 
 def _compressed(ready: Iterable[tuple[Array, _Tag]]) -> Iterator[tuple[Array, _Tag]]:

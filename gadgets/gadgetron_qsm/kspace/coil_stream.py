@@ -15,6 +15,13 @@ FEW_COILS = 8  # that are worth no compression; of more, half are enough
 Tag = TypeVar("Tag")
 
 
+def most_kept(received: int, method: str, virtual_coils: int | None) -> int:
+    """How many coils are left of those received, at most; arguments as of `CoilStream`."""
+    if method == "none" or (virtual_coils is None and received <= FEW_COILS):
+        return received
+    return virtual_coils or (received + 1) // 2
+
+
 class CoilStream(Generic[Tag]):
     """Whitens and compresses the coils of lines on their way.
 
@@ -40,10 +47,10 @@ class CoilStream(Generic[Tag]):
     ) -> None:
         if virtual_coils and virtual_coils > received:
             raise ValueError(f"{virtual_coils} virtual coils cannot be made of {received} coils")
-        if virtual_coils is None and received <= FEW_COILS:
-            method = "none"
         self.received = received
-        self._half = (received + 1) // 2
+        self._most = most_kept(received, method, virtual_coils)
+        if self._most == received and virtual_coils is None:
+            method = "none"
         self._whitening = whitening
         self._method, self._virtual_coils, self._kept_energy = method, virtual_coils, kept_energy
         self._held_bytes = held_bytes
@@ -80,7 +87,7 @@ class CoilStream(Generic[Tag]):
                 self._covariance,
                 method=self._method,
                 coils=self._virtual_coils,
-                most=self._half if self._virtual_coils is None else None,
+                most=self._most if self._virtual_coils is None else None,
                 kept_energy=self._kept_energy,
                 noise=None if self._whitening is None else variance,
                 whitening=self._whitening,
@@ -96,7 +103,7 @@ class CoilStream(Generic[Tag]):
             return {"coil_compression": "none"}
         virtual = self._matrices.shape[1]
         why = f"{self._kept_energy:g} of the energy kept"
-        if virtual == self._half:
+        if virtual == self._most:
             why = "half of the receivers"
         return {
             "coil_compression": self._method,
