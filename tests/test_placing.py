@@ -18,7 +18,7 @@ from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.placing import fetched, where
 from gadgetron_qsm.rehearsal import HEADER, readouts
-from gadgetron_qsm.sections import DeviceSettings, InversionSettings
+from gadgetron_qsm.sections import DeviceSettings, InversionSettings, R2starSettings
 from gadgetron_qsm.settings import Settings
 
 SAME = 1e-3  # relative difference of maps, as the arithmetic's order may differ
@@ -140,6 +140,21 @@ def test_a_combination_that_finds_no_room_goes_on_in_tiles_and_then_on_the_cpu(
         "coils were combined echo by echo",
         "coils were combined on the CPU",
     ]
+
+
+def test_a_contrast_that_does_not_fit_the_device_is_made_on_the_cpu(device, monkeypatch):  # noqa: ARG001
+    method = R2starSettings.METHODS["weighted_log"]
+
+    def narrow(magnitude, times):
+        if on_device(magnitude):
+            raise MemoryError("out of memory allocating 9 bytes")
+        return method(magnitude, times)
+
+    monkeypatch.setitem(R2starSettings.METHODS, "weighted_log", narrow)
+    there, here = maps("gpu"), maps("cpu")
+    np.testing.assert_allclose(there["r2star"].data, here["r2star"].data, rtol=SAME)
+    (warning,) = there["r2star"].report["warnings"]
+    assert warning.endswith("r2star was computed on the CPU")
 
 
 def test_nothing_holds_coil_images_that_made_room(device, monkeypatch):  # noqa: ARG001
