@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 OLDEST_PYTHON ?= $(shell command -v python3.10 || command -v python3)
 VENV ?= .venv
 BIN = $(VENV)/bin
-DEBIAN_PROGRAMS = dciodvfy:dicom3tools dcm2niix:dcm2niix
+DEBIAN_PROGRAMS = dciodvfy:dicom3tools dcm2niix:dcm2niix g++:g++
 
 .PHONY: demo test test-oldest bench accuracy lint debian-programs clean
 
@@ -50,7 +50,8 @@ python3-venv:
 	@[ "$$(id -u)" = 0 ] || { echo "install python3-venv, then again"; exit 1; }
 	apt-get update -qq && apt-get install -y -qq python3-venv
 
-# Validators that tests ask; without root they are only named, and their tests are skipped.
+# Validators that tests ask, and the compiler of what they run in a device's place; without root they
+# are only named, and their tests are skipped.
 debian-programs:
 	@missing=; for pair in $(DEBIAN_PROGRAMS); do \
 		command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair##*:}"; \

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -14,14 +13,8 @@ from typing import Any
 import pytest
 
 from tests.device import DeviceArray, modules
-
-IN_CI = os.environ.get("CI") == "true"
-
-
-def _missing(what: str) -> None:
-    if IN_CI:
-        pytest.fail(what)
-    pytest.skip(what)
+from tests.device_memory import equip
+from tests.missing import missing
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +33,7 @@ def program() -> Callable[[str], str]:
     def find(name: str) -> str:
         path = shutil.which(name)
         if path is None:
-            _missing(f"{name} is not installed; see 'make debian-programs'")
+            missing(f"{name} is not installed; see 'make debian-programs'")
         return str(path)
 
     return find
@@ -71,6 +64,8 @@ def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> C
     """A function that moves a host array to a device: a strict stand-in's, or a GPU's."""
     if request.param == "gpu":
         return pytest.importorskip("cupy", exc_type=ImportError).asarray
-    for name, module in modules().items():
+    standing_in = modules()
+    equip(standing_in["cupy"], standing_in["cupyx"])
+    for name, module in standing_in.items():
         monkeypatch.setitem(sys.modules, name, module)
     return lambda x: DeviceArray(x.copy())

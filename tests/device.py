@@ -15,6 +15,8 @@ import numpy as np
 import scipy.fft
 import scipy.ndimage
 
+from tests.host_kernel import HostKernel
+
 HOST_ONLY = {
     "numpy": "errstate seterr nditer ndenumerate broadcast_shapes save load savez geterr",
     "numpy.linalg": "cond matrix_power multi_dot eig eigvals lstsq_",
@@ -23,7 +25,21 @@ HOST_ONLY = {
     "scipy.ndimage": "find_objects watershed_ift distance_transform_bf distance_transform_cdt",
 }
 FFT_OPTIONS = {"s", "n", "axes", "axis", "norm", "overwrite_x", "x"}
-BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "matmul")
+BINARY = (
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "pow",
+    "and",
+    "or",
+    "xor",
+    "lshift",
+    "rshift",
+    "matmul",
+)
 COMPARE = ("lt", "le", "eq", "ne", "gt", "ge")
 UNARY = ("neg", "pos", "abs", "invert")
 ATTRIBUTES = {"shape", "dtype", "ndim", "size", "nbytes", "itemsize", "strides", "flags"}
@@ -193,13 +209,31 @@ def _from_host(function: Any) -> Any:
     return call
 
 
+class ElementwiseKernel:
+    """Stands in for cupy's: the same C++ on the host, see `host_kernel`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._host = HostKernel(*args, **kwargs)
+
+    def __call__(self, *args: Any) -> Any:
+        return _wrap(self._host(*map(_unwrap, args)))
+
+
+def _scatter_min(least: DeviceArray, index: Any, values: Any) -> None:
+    if least.dtype.char not in "iILQfd":
+        raise TypeError(f"cupyx.scatter_min has no atomics for {least.dtype}")
+    np.minimum.at(least._host, _unwrap(index), _unwrap(values))
+
+
 def modules() -> dict[str, ModuleType]:
     """What `import cupy` and its parts give while the stand-in is installed."""
     cupy = DeviceModule("cupy", np)
+    cupy.ElementwiseKernel = ElementwiseKernel  # type: ignore[attr-defined]
     cupyx, of_scipy = ModuleType("cupyx"), ModuleType("cupyx.scipy")
     of_scipy.fft = DeviceModule("cupyx.scipy.fft", scipy.fft, FFT_OPTIONS)  # type: ignore[attr-defined]
     of_scipy.ndimage = DeviceModule("cupyx.scipy.ndimage", scipy.ndimage)  # type: ignore[attr-defined]
     cupyx.scipy = of_scipy  # type: ignore[attr-defined]
+    cupyx.scatter_min = _scatter_min  # type: ignore[attr-defined]
     return {
         "cupy": cupy,
         "cupyx": cupyx,

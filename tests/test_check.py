@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import h5py
 import numpy as np
 import pytest
@@ -47,6 +49,15 @@ def test_a_configuration_is_read_for_its_targets_and_settings(configured):
     )
     assert found[:2] == [("target", "combine"), ("target", "susceptibility")]
     assert found[2] == ("settings", "{'inversion': {'parameters': {'iterations': 7}}}")
+
+
+def test_the_installation_says_where_it_computes(device):  # noqa: ARG001 - it puts one in place
+    assert dict(check(None))["computes on"].endswith(" GB are free")
+
+
+def test_the_installation_says_why_it_computes_on_the_cpu(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    assert dict(check(None))["computes on"].startswith("the CPU; CuPy is not there: ")
 
 
 def test_a_resident_process_is_named(configured):

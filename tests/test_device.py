@@ -6,6 +6,7 @@ import scipy.fft
 import scipy.ndimage
 
 from gadgetron_qsm.arrays import array_module, fft_module, ndimage_module, to_numpy
+from gadgetron_qsm.arrays.scatter import scatter_min
 from tests.device import DeviceArray
 
 
@@ -80,3 +81,20 @@ def test_what_only_numpy_and_scipy_have_is_missed(device, x):
     assert not hasattr(array_module(there), "errstate")
     assert not hasattr(fft_module(there), "set_workers")
     assert not hasattr(ndimage_module(there), "find_objects")
+
+
+def test_of_several_values_for_one_place_the_least_is_written(device):
+    least, index = np.full(4, 2**40, np.uint64), np.array([1, 3, 1, 1], np.int32)
+    values = np.array([7, 2**41, 5, 6], np.uint64)
+    there = device(least)
+    scatter_min(there, device(index), device(values))
+    scatter_min(least, index, values)
+    np.testing.assert_array_equal(least, [2**40, 5, 2**40, 2**40])
+    np.testing.assert_array_equal(to_numpy(there), least)
+
+
+def test_the_least_of_a_type_without_atomics_is_refused(device):
+    with pytest.raises(TypeError):
+        scatter_min(
+            device(np.zeros(4, np.int64)), device(np.zeros(2, int)), device(np.ones(2, int))
+        )

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import scipy.fft
 
-from gadgetron_qsm.grid import dipole_kernel, good_size, pad_centre, unpad_centre
+from gadgetron_qsm.grid import (
+    dipole_kernel,
+    filtered,
+    from_half_spectra,
+    good_size,
+    half_spectra,
+    pad_centre,
+    unpad_centre,
+)
 from tests.analytic import OBLIQUE, distance, sphere_field
 
 RADIUS = 8.0
@@ -79,6 +87,60 @@ def test_the_dipole_convolution_is_its_own_adjoint(shape):
         return scipy.fft.irfftn(kernel * scipy.fft.rfftn(chi), s=shape)
 
     assert (field(x) * y).sum() == pytest.approx((x * field(y)).sum(), rel=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(6, 8, 10), (5, 7, 9), (8, 5, 6)])
+def test_a_field_has_the_spectrum_that_the_kernel_makes_of_the_sources(shape):
+    spectrum = scipy.fft.rfftn(np.random.default_rng(0).standard_normal(shape))
+    made = dipole_kernel(shape, (1.0, 2.0, 1.5), OBLIQUE, like=spectrum.real) * spectrum
+    again = scipy.fft.rfftn(scipy.fft.irfftn(made, s=shape))
+    np.testing.assert_allclose(again, made, atol=1e-10)
+
+
+@pytest.mark.parametrize("shape", [(6, 8, 10), (5, 7, 9)])
+def test_grid_and_kernel_are_the_same_on_a_device(device, shape):
+    x = np.random.default_rng(0).random(shape, np.float32)
+    wide = pad_centre(device(x), (12, 12, 12))
+    np.testing.assert_array_equal(wide.get(), pad_centre(x, (12, 12, 12)))
+    np.testing.assert_array_equal(unpad_centre(wide, shape).get(), x)
+    kernel = dipole_kernel(shape, (1.0, 2.0, 1.5), OBLIQUE, like=device(x))
+    np.testing.assert_allclose(
+        kernel.get(), dipole_kernel(shape, (1.0, 2.0, 1.5), OBLIQUE, like=x), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("shape", [(6, 8, 10), (2, 5, 7, 9), (3, 4, 6, 8)])
+def test_volumes_come_back_from_half_spectra(shape):
+    x = np.random.default_rng(0).random(shape, np.float32)
+    spectra = half_spectra(x)
+    np.testing.assert_allclose(spectra, scipy.fft.rfftn(x, axes=(-3, -2, -1)), rtol=1e-6)
+    voxels = np.float32(np.prod(shape[-3:]))
+    times = from_half_spectra(spectra.copy(), shape[-3:], divide=False)
+    np.testing.assert_allclose(times / voxels, x, atol=1e-6)
+    back = from_half_spectra(spectra, shape[-3:])
+    assert back.dtype == np.float32
+    np.testing.assert_allclose(back, x, atol=1e-6)
+
+
+def test_a_filter_multiplies_the_spectrum():
+    x, kernel = np.random.default_rng(0).random((2, 6, 8, 10), np.float32)
+    before, kernel = x.copy(), kernel[..., :6]
+    expected = scipy.fft.irfftn(scipy.fft.rfftn(x) * kernel, s=x.shape)
+    np.testing.assert_allclose(filtered(x, kernel), expected, atol=1e-6)
+    np.testing.assert_array_equal(x, before)
+
+
+def test_half_spectra_are_the_same_on_a_device(device):
+    x = np.random.default_rng(0).random((2, 6, 8, 9), np.float32)
+    spectra = half_spectra(device(x))
+    np.testing.assert_allclose(spectra.get(), half_spectra(x), atol=1e-4)
+    kernel = np.random.default_rng(1).random((6, 8, 5), np.float32)
+    got = filtered(device(x[0]), device(kernel))
+    np.testing.assert_allclose(got.get(), filtered(x[0], kernel), atol=1e-6)
+    back = from_half_spectra(spectra.copy(), x.shape[1:])
+    np.testing.assert_allclose(back.get(), x, atol=1e-6)
+    times = from_half_spectra(spectra, x.shape[1:], divide=False)
+    np.testing.assert_allclose(times.get() / (6 * 8 * 9), x, atol=1e-6)
 
 
 def test_good_sizes_are_the_next_even_products_of_2_3_and_5():

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from gadgetron_qsm.arrays import Array, array_module, to_numpy
+from gadgetron_qsm.arrays.places import Host, Place
 from gadgetron_qsm.combination import combine_coils
 from gadgetron_qsm.contrasts import Contrasts
-from gadgetron_qsm.data import Echoes, Map
+from gadgetron_qsm.data import CoilImages, Echoes, Map
 from gadgetron_qsm.dicom.identity import scan_name, series_description
 from gadgetron_qsm.dicom.kinds import MAPS, kind_of
 from gadgetron_qsm.dicom.series import write_series
@@ -27,11 +29,17 @@ from gadgetron_qsm.journal import Journal
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.images import echoes_to_images, map_to_image
 from gadgetron_qsm.mrd.messages import Image, Message
+from gadgetron_qsm.placing import lighter, nearer, where
 from gadgetron_qsm.settings import Settings
-from gadgetron_qsm.susceptibility import PPB_PER_PPM, Volume, quantify
+from gadgetron_qsm.susceptibility import PPB_PER_PPM, Susceptibility, Volume, quantify
 
 PERCENT = np.float32(100)
 BRIGHTEST = 4095.0  # of the magnitude images, as scanners scale theirs
+PLAIN: Mapping[str, Callable[[Susceptibility], Array]] = {
+    "total_field": lambda found: found.fit.total_field * PPB_PER_PPM,
+    "local_field": lambda found: found.local_field * PPB_PER_PPM,
+    "mask": lambda found: found.mask,
+}
 
 
 def combine(messages: Iterable[Message], header: Header, settings: Settings) -> Iterator[Echoes]:
@@ -39,22 +47,44 @@ def combine(messages: Iterable[Message], header: Header, settings: Settings) -> 
 
     Gives one repetition after the other, each when the last of its messages has come.
     """
-    start = time.perf_counter()
-    for images in coil_images(messages, header, settings.kspace):
+    start, place = time.perf_counter(), where(settings.device)
+    scans = coil_images(messages, header, settings.kspace, place)
+    while (images := next(scans, None)) is not None:
         journal = Journal(images.report)
         journal.timing_s.setdefault("ingest", round(time.perf_counter() - start, 3))
         with _naming(images.repetition):
-            echoes = combine_coils(images, header, settings, journal)
+            images = nearer(images, place, journal)
+            while (echoes := _combined(images, header, settings, journal)) is None:
+                images = lighter(images, place, journal)
         del images  # the next repetition needs the room
         yield echoes
         start = time.perf_counter()
 
 
-def susceptibility(scans: Iterable[Echoes], settings: Settings) -> Iterator[Map]:
-    """Complex echoes to maps: chi first, as it is what is waited for, contrasts if asked for."""
+def _combined(
+    images: CoilImages, header: Header, settings: Settings, journal: Journal
+) -> Echoes | None:
+    """Combine the coils; None when a device has too little memory."""
+    try:
+        return combine_coils(images, header, settings, journal)
+    except MemoryError:
+        if isinstance(images.data, np.ndarray):
+            raise
+        return None
+
+
+def susceptibility(
+    scans: Iterable[Echoes], settings: Settings, wanted: Collection[str] = tuple(MAPS)
+) -> Iterator[Map]:
+    """Complex echoes to maps: chi first, as it is what is waited for, contrasts if asked for.
+
+    Of the maps that need no asking those are made that are `wanted`.
+    """
+    place = where(settings.device)
     for echoes in scans:
         with _naming(echoes.repetition):
-            yield from _maps(echoes, settings)
+            yield from _maps(echoes, settings, wanted, place)
+        place.release()
 
 
 @contextmanager
@@ -82,12 +112,11 @@ def _enough_memory() -> Iterator[None]:
         ) from error
 
 
-def _maps(echoes: Echoes, settings: Settings) -> Iterator[Map]:
+def _maps(
+    echoes: Echoes, settings: Settings, wanted: Collection[str], place: Place
+) -> Iterator[Map]:
     journal = Journal(echoes.report)
-    magnitude = array_module(echoes.data).abs(echoes.data)
-    _check_signal(magnitude)
-    volume = Volume(echoes, magnitude, settings, journal)
-    found = quantify(volume)
+    volume, found = _quantified(echoes, settings, journal, place)
 
     def made(name: str, data: Array, **echo: Any) -> Map:
         data = to_numpy(data).astype(np.float32, copy=False)
@@ -104,15 +133,44 @@ def _maps(echoes: Echoes, settings: Settings) -> Iterator[Map]:
     yield made("chi", found.chi * PPB_PER_PPM)
     for name, data in Contrasts(volume, found).made(settings.deliver.maps):
         yield made(name, _bright(data) if MAPS[name].unit == MAPS["magnitude"].unit else data)
-    yield made("total_field", found.fit.total_field * PPB_PER_PPM)
-    yield made("local_field", found.local_field * PPB_PER_PPM)
-    yield made("mask", found.mask)
-    magnitude = _bright(magnitude)
-    for echo, echo_time_s in enumerate(echoes.echo_times_s):
-        yield made("magnitude", magnitude[echo], echo=echo, echo_time_s=echo_time_s)
+    for name, make in PLAIN.items():
+        if name in wanted:
+            yield made(name, make(found))
+    if "magnitude" in wanted:
+        magnitude = _bright(volume.magnitude)
+        for echo, echo_time_s in enumerate(echoes.echo_times_s):
+            yield made("magnitude", magnitude[echo], echo=echo, echo_time_s=echo_time_s)
     if echoes.g_factor is not None:
         journal.provenance["g_factor"] = {"method": "from the GRAPPA kernels and sensitivities"}
         yield made("g_factor", echoes.g_factor * PERCENT)
+
+
+def _quantified(
+    echoes: Echoes, settings: Settings, journal: Journal, place: Place
+) -> tuple[Volume, Susceptibility]:
+    """Run the numerical stages in a place, or on the host where that has too little memory."""
+    try:
+        return _run(echoes, settings, journal, place)
+    except MemoryError:
+        if not place.on_device:
+            raise
+    journal.warn(f"{place.name} has too little free memory: the maps were computed on the CPU")
+    place.release()
+    return _run(echoes, settings, journal, Host())
+
+
+def _run(
+    echoes: Echoes, settings: Settings, journal: Journal, place: Place
+) -> tuple[Volume, Susceptibility]:
+    echoes = replace(echoes, data=place.bring(echoes.data))
+    magnitude = array_module(echoes.data).abs(echoes.data)
+    _check_signal(magnitude)
+    volume = Volume(echoes, magnitude, settings, journal)
+    found = quantify(volume)
+    journal.provenance["device"] = {"method": f"computed on {place.name}"}
+    if place.on_device:
+        journal.quality["peak_device_bytes"] = place.peak_bytes()
+    return volume, found
 
 
 def _check_signal(magnitude: Array) -> None:
@@ -153,7 +211,8 @@ def deliver(maps: Iterable[Map], header: Header, settings: Settings) -> Iterator
 
 def qsm(messages: Iterable[Message], header: Header, settings: Settings) -> Iterator[Image]:
     """Run the whole chain: a scan's messages to the console's images."""
-    return deliver(susceptibility(combine(messages, header, settings), settings), header, settings)
+    scans = combine(messages, header, settings)
+    return deliver(susceptibility(scans, settings, settings.deliver.maps), header, settings)
 
 
 def combined_images(

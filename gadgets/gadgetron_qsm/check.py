@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import platform
 import shutil
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import h5py
 import numpy as np
 
 from gadgetron_qsm import __version__, configs, gadgets
+from gadgetron_qsm.arrays.places import Gpu
 from gadgetron_qsm.dicom.read import read_series
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.ingest.kinds import Kind, kind_of
@@ -48,12 +48,19 @@ def _installation() -> Findings:
     yield "Python", platform.python_version()
     for package in PACKAGES:
         yield package, importlib.metadata.version(package)
-    gpu = "installed" if importlib.util.find_spec("cupy") else "not installed: computing on the CPU"
-    yield "cupy", gpu
+    yield "computes on", _place()
     yield "gadgetron server", shutil.which("gadgetron") or "not installed: serve and replay work"
     yield "configurations", ", ".join(configs.names())
     yield "settings", "changed by --set STAGE.KEY=VALUE or <property name= value=>:"
     yield from Settings.described()
+
+
+def _place() -> str:
+    try:
+        place = Gpu(0)
+    except ValueError as error:
+        return f"the CPU; {error}"
+    return f"{place.name}, of whose memory {place.free_bytes() / 1e9:.1f} GB are free"
 
 
 def _configuration(subject: Path) -> Findings:

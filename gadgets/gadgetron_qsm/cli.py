@@ -31,6 +31,9 @@ Set = Annotated[
     list[str], typer.Option("--set", metavar="STAGE.KEY=VALUE", help="change a setting; repeatable")
 ]
 Host = Annotated[str, typer.Option(help="address to listen on; MRD has no passwords")]
+Rehearsed = Annotated[
+    str, typer.Option(help="configuration to get ready for before the first scan: name or file")
+]
 
 
 def _list_variants(wanted: bool) -> None:
@@ -137,21 +140,23 @@ def replay(
 
 
 @app.command()
-def serve(host: Host = "127.0.0.1", port: int = 9002) -> None:
+def serve(host: Host = "127.0.0.1", port: int = 9002, config: Rehearsed = "qsm") -> None:
     """Serve MRD clients: Gadgetron's, FIRE's and OpenRecon's."""
     from gadgetron_qsm.gadgets import serve_scan
     from gadgetron_qsm.mrd.server import serve as serve_mrd
 
+    _rehearse(config)
     serve_mrd(host, port, serve_scan, ready=_tell(host))
 
 
 @app.command()
-def gadget(host: Host = "127.0.0.1", port: int = 18000) -> None:
+def gadget(host: Host = "127.0.0.1", port: int = 18000, config: Rehearsed = "qsm") -> None:
     """Stay resident for a Gadgetron chain's <connect>, scan after scan."""
     from gadgetron_qsm.gadgets import serve_resident
     from gadgetron_qsm.mrd.connection import Connection
     from gadgetron_qsm.mrd.server import serve as serve_mrd
 
+    _rehearse(config)
     serve_mrd(host, port, serve_resident, ready=_tell(host), fail=Connection.fail_inside_gadgetron)
 
 
@@ -247,6 +252,15 @@ def _bar(text: str) -> Iterator[Callable[[float], None]]:
     with Progress(*columns, console=screen) as progress:
         task = progress.add_task(text, total=1.0)
         yield lambda fraction: progress.update(task, completed=fraction)
+
+
+def _rehearse(config: str) -> None:
+    from gadgetron_qsm import configs
+    from gadgetron_qsm.mrd.properties import read_properties
+    from gadgetron_qsm.rehearsal import rehearse
+    from gadgetron_qsm.settings import Settings
+
+    rehearse(Settings.from_properties(read_properties(configs.read(config))))
 
 
 def _overrides(settings: list[str]) -> dict[str, str]:

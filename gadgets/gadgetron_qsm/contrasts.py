@@ -6,13 +6,14 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cached_property
 
-from gadgetron_qsm.arrays import Array, array_module
+from gadgetron_qsm.arrays import Array, array_module, on_device
 from gadgetron_qsm.contrast.projection import minimum_projection
 from gadgetron_qsm.contrast.r2star import t2star
 from gadgetron_qsm.contrast.tswi import smwi, tswi
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.inversion.weight import field_weight
 from gadgetron_qsm.methods import Method, chosen, takes
+from gadgetron_qsm.placing import fetched
 from gadgetron_qsm.reference import refer
 from gadgetron_qsm.susceptibility import (
     CSF,
@@ -37,6 +38,7 @@ class Contrasts:
         A map that cannot be made is left out with a warning: chi and the others do not need it.
         """
         several, warn = len(self.volume.echoes.echo_times_s) > 1, self.volume.journal.warn
+        made = self
         for name, make in MAKERS.items():
             if name not in wanted:
                 continue
@@ -44,11 +46,23 @@ class Contrasts:
                 warn(f"no {name} map: it needs at least two echoes, and the scan has one")
                 continue
             try:
-                data = make(self)
+                if (data := made.tried(make)) is None:
+                    warn(f"the device has too little free memory: {name} was computed on the CPU")
+                    made = Contrasts(fetched(self.volume), fetched(self.found))
+                    data = make(made)
             except Exception as error:  # a fault in one map must not take the others along
                 warn(f"no {name} map: {_reason(error)}")
             else:
                 yield name, data
+
+    def tried(self, make: Callable[[Contrasts], Array]) -> Array | None:
+        """Make a map; None when a device has too little memory for it."""
+        try:
+            return make(self)
+        except MemoryError:
+            if not on_device(self.found.chi):
+                raise
+            return None
 
     @cached_property
     def r2star(self) -> Array:

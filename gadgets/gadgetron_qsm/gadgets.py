@@ -20,6 +20,7 @@ from gadgetron_qsm.mrd.messages import ConfigFile, Image, Message
 from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.mrd.wire import PeerGone
 from gadgetron_qsm.processors import processors
+from gadgetron_qsm.rehearsal import rehearse
 from gadgetron_qsm.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -29,17 +30,17 @@ Target = Callable[[Iterable[Message], Header, Settings], Iterator[Image]]
 
 def qsm(connection: Any) -> None:
     """Turn whatever comes (readouts, buckets, buffers, images) into the console's images."""
-    _serve_gadgetron(connection, chain.qsm)
+    _serve_gadgetron(connection, chain.qsm, rehearsed=True)
 
 
 def combine(connection: Any) -> None:
     """Turn readouts or images into one complex image an echo."""
-    _serve_gadgetron(connection, chain.combined_images)
+    _serve_gadgetron(connection, chain.combined_images, rehearsed=True)
 
 
 def susceptibility(connection: Any) -> None:
     """Turn complex echo images into maps."""
-    _serve_gadgetron(connection, _all_maps)
+    _serve_gadgetron(connection, _all_maps, rehearsed=True)
 
 
 def deliver(connection: Any) -> None:
@@ -73,10 +74,16 @@ def serve_scan(connection: Connection) -> None:
     run(connection, chain.qsm, Settings.from_properties(properties))
 
 
-def _serve_gadgetron(gadgetron_connection: Any, target: Target) -> None:
+def _serve_gadgetron(gadgetron_connection: Any, target: Target, *, rehearsed: bool = False) -> None:
+    """Run a target; what it compiles and loads, if `rehearsed`, is made ready while the first
+    readouts wait in the connection's inbox.
+    """
     connection = Connection.adopt(gadgetron_connection)
     try:
-        run(connection, target, Settings.from_properties(connection.properties))
+        settings = Settings.from_properties(connection.properties)
+        if rehearsed:
+            rehearse(settings)
+        run(connection, target, settings)
     except PeerGone as error:
         log.error("%s", error)
         raise SystemExit(1) from error

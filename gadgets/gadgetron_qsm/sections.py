@@ -76,6 +76,18 @@ def _told() -> Iterator[None]:
         raise ValueError(str(error)) from error
 
 
+class DeviceSettings(_Stage):
+    """Where the chain computes."""
+
+    use: Literal["auto", "gpu", "cpu"] = Field(
+        "auto", description="auto: on the GPU where CuPy finds one, or else on the CPU"
+    )
+    number: int = Field(0, ge=0, le=63, description="of the CUDA device, from 0")
+    memory_gb: float | None = Field(
+        None, gt=0, description="most memory on the device; default all that is free"
+    )
+
+
 class KSpaceSettings(_Stage):
     """Readouts to coil images."""
 

@@ -16,6 +16,7 @@ from gadgetron_qsm.sections import (
     BackgroundSettings,
     CoilsSettings,
     DeliverSettings,
+    DeviceSettings,
     FieldSettings,
     InversionSettings,
     KSpaceSettings,
@@ -37,6 +38,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     preset: Literal["fast", "standard", "research"] = "standard"
+    device: DeviceSettings = DeviceSettings()
     kspace: KSpaceSettings = KSpaceSettings()
     coils: CoilsSettings = CoilsSettings()
     field: FieldSettings = FieldSettings()

@@ -13,6 +13,7 @@ from gadgetron_qsm.arrays import Array, array_module, fft_module
 from gadgetron_qsm.data import Echoes
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.field.echo_fit import EchoFit
+from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.grid import dipole_kernel, good_size, pad_centre, unpad_centre
 from gadgetron_qsm.inversion.csf import csf_mask
 from gadgetron_qsm.inversion.weight import field_weight
@@ -33,15 +34,25 @@ class Susceptibility:
     """What was found in one volume, arrays (z, y, x).
 
     brain (bool): the mask before background removal, which may make it smaller. chi, referenced,
-    and local_field in ppm, 0 outside `mask` (bool). Of a method that takes the total field,
-    local_field is that of its chi.
+    `inverted`, chi as the inversion gave it, and `left`, the field that background removal left,
+    in ppm, 0 outside `mask` (bool); `left` is None for a method that takes the total field.
     """
 
     fit: EchoFit
     brain: Array
     mask: Array
-    local_field: Array
+    left: Array | None
+    inverted: Array
     chi: Array
+    geometry: Geometry
+
+    @cached_property
+    def local_field(self) -> Array:
+        """Field (ppm) of the sources in the mask; of a method that takes the total field, chi's."""
+        if self.left is not None:
+            return self.left
+        field = _field_of(self.inverted, self.geometry.voxel_size, self.geometry.b0_direction)
+        return array_module(self.chi).where(self.mask, field, 0)
 
 
 @dataclass(frozen=True)
@@ -103,13 +114,13 @@ def quantify(volume: Volume) -> Susceptibility:
     """Run the stages on one volume. Raises QsmError, with its name, for what a stage refuses."""
     fit = _fit(volume)
     brain = _brain(volume, fit)
-    local_field, chi, mask = _inverted(volume, fit, brain)
+    left, inverted, mask = _inverted(volume, fit, brain)
     if volume.settings.mask.two_pass:
-        chi, mask = _first_pass(volume, fit, brain, chi, mask)
-    chi = _referenced(volume, chi, mask)
+        inverted, mask = _first_pass(volume, fit, brain, inverted, mask)
+    chi = _referenced(volume, inverted, mask)
     volume_ml = mask.sum() * np.prod(volume.echoes.geometry.voxel_size) / 1000
     volume.journal.quality["mask_volume_ml"] = rounded(volume_ml)
-    return Susceptibility(fit, brain, mask, local_field, chi)
+    return Susceptibility(fit, brain, mask, left, inverted, chi, volume.echoes.geometry)
 
 
 def provenance(section: MethodSettings) -> dict[str, object]:
@@ -135,8 +146,8 @@ def _brain(volume: Volume, fit: EchoFit) -> Array:
     return brain
 
 
-def _inverted(volume: Volume, fit: EchoFit, brain: Array) -> tuple[Array, Array, Array]:
-    """Return local field and chi (ppm), and the mask that both hold in."""
+def _inverted(volume: Volume, fit: EchoFit, brain: Array) -> tuple[Array | None, Array, Array]:
+    """Return what background removal left, if there was one, chi (ppm), and the mask of both."""
     if volume.settings.inversion.single_step:
         return _single_step(volume, fit, brain)
     return _two_steps(volume, fit, brain)
@@ -175,14 +186,13 @@ def _two_steps(volume: Volume, fit: EchoFit, brain: Array) -> tuple[Array, Array
     return local_field, chi, mask
 
 
-def _single_step(volume: Volume, fit: EchoFit, brain: Array) -> tuple[Array, Array, Array]:
+def _single_step(volume: Volume, fit: EchoFit, brain: Array) -> tuple[None, Array, Array]:
     section, geometry = volume.settings.inversion, volume.echoes.geometry
     with volume.journal.stage("inversion", **provenance(section)):
         weight = field_weight(fit.noise, brain, geometry.voxel_size, rim_mm=0)
         invert = volume.method(section, weight=weight, magnitude=volume.edges)
         chi, mask = invert(fit.total_field, brain, geometry.voxel_size, geometry.b0_direction)
-    local_field = _field_of(chi, geometry.voxel_size, geometry.b0_direction)
-    return array_module(chi).where(mask, local_field, 0), chi, mask
+    return None, chi, mask
 
 
 def _field_of(

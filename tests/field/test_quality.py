@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gadgetron_qsm.field.quality import romeo_quality
+from gadgetron_qsm.field.quality import edge_costs, romeo_quality
 from tests.analytic import ball
 
 SHAPE, TIMES_S = (9, 11, 13), (5e-3, 10e-3)
@@ -75,3 +75,15 @@ def test_quality_agrees_on_a_device(device):
     magnitude = rng.uniform(0.5, 1, phase.shape).astype(np.float32)
     got = romeo_quality(device(phase), device(magnitude), TIMES_S)
     np.testing.assert_array_equal(got.get(), romeo_quality(phase, magnitude, TIMES_S))
+
+
+@pytest.mark.parametrize("times_s", [TIMES_S, TIMES_S[:1], TIMES_S[::-1]])
+@pytest.mark.parametrize("shape", [SHAPE, (2, 3, 4), (1, 5, 2), (4, 1, 3), (3, 4, 1), (1, 1, 1)])
+def test_costs_are_the_same_to_the_last_bit_on_a_device(device, shape, times_s):
+    rng = np.random.default_rng(0)
+    phase = rng.uniform(-9, 9, (len(times_s), *shape)).astype(np.float32)
+    magnitude = rng.uniform(0.5, 1, phase.shape).astype(np.float32)
+    magnitude[rng.random(phase.shape) < 0.3] = 0
+    for echo in range(len(times_s)):
+        got = edge_costs(device(phase), device(magnitude), times_s, echo)
+        np.testing.assert_array_equal(got.get(), edge_costs(phase, magnitude, times_s, echo))

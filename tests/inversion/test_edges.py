@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.fft
 
+from gadgetron_qsm.arrays import to_numpy
 from gadgetron_qsm.domain import Domain
 from gadgetron_qsm.inversion.edges import EDGE_PRICE, edge_prices, plain, shrink_edges
 from gadgetron_qsm.inversion.gradient import adjoint, forward, scales, squared_spectrum
@@ -48,6 +49,41 @@ def test_the_fused_step_is_the_plain_one(shape):
         b = plain(list(one_by_one), chi, list(bounds), np.float32(1.6), SCALE)
     np.testing.assert_allclose(a, b, atol=2e-5)
     np.testing.assert_allclose(fused, one_by_one, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [SHAPE, (5, 7, 9), (2, 3, 1)])
+def test_the_step_on_a_device_is_the_plain_one(device, shape):
+    chi, edges, bounds = random(*shape), random(3, *shape), np.abs(random(3, *shape)[::-1])
+    there = [device(edge) for edge in edges]
+    for _ in range(2):
+        pull = shrink_edges(there, device(chi), [device(b) for b in bounds], 1.6, SCALE)
+        expected = plain(list(edges), chi, list(bounds), np.float32(1.6), SCALE)
+    np.testing.assert_allclose(pull.get(), expected, atol=2e-5)
+    np.testing.assert_allclose([edge.get() for edge in there], edges, atol=1e-5)
+
+
+@pytest.mark.parametrize("where", ["host", "device"])
+def test_the_pull_goes_where_it_is_wanted(device, where):
+    put = device if where == "device" else np.copy
+    chi, edges, bounds = (
+        put(random(*SHAPE)),
+        [put(e) for e in random(3, *SHAPE)],
+        [put(b) for b in np.abs(random(3, *SHAPE))],
+    )
+    again = [edge.copy() for edge in edges]
+    out = put(random(*SHAPE))
+    shrink_edges(edges, chi, bounds, 1.6, SCALE, out=out)
+    expected = shrink_edges(again, chi, bounds, 1.6, SCALE)
+    np.testing.assert_array_equal(to_numpy(out), to_numpy(expected))
+
+
+def test_prices_are_the_same_on_a_device(device):
+    mask, magnitude = random(*SHAPE) > -1, random(*SHAPE)
+    there = Domain.around(device(mask), SIDES, 2.0)
+    got = edge_prices(there, device(magnitude), 0.3)
+    expected = edge_prices(Domain.around(mask, SIDES, 2.0), magnitude, 0.3)
+    for a, b in zip(got, expected, strict=True):
+        np.testing.assert_array_equal(a.get(), b)
 
 
 def test_a_step_from_nothing_takes_the_gradients_and_pulls_to_what_is_left_of_them():

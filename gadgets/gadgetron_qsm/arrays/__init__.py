@@ -15,19 +15,20 @@ import scipy.ndimage
 Array = Any  # numpy.ndarray or cupy.ndarray; cupy has no usable static types
 
 
-def _is_device(x: Array) -> bool:
+def on_device(x: Array) -> bool:
+    """Tell whether an array is cupy's."""
     cupy = sys.modules.get("cupy")  # an array of cupy's exists only where cupy was imported
     return cupy is not None and isinstance(x, cupy.ndarray)
 
 
 def array_module(x: Array) -> ModuleType:
     """Return numpy or cupy, the module that `x` belongs to."""
-    return sys.modules["cupy"] if _is_device(x) else np
+    return sys.modules["cupy"] if on_device(x) else np
 
 
 def fft_module(x: Array) -> ModuleType:
     """Return scipy.fft or cupyx.scipy.fft; both keep float32 and complex64."""
-    if _is_device(x):
+    if on_device(x):
         import cupyx.scipy.fft
 
         return cupyx.scipy.fft
@@ -36,7 +37,7 @@ def fft_module(x: Array) -> ModuleType:
 
 def ndimage_module(x: Array) -> ModuleType:
     """Return scipy.ndimage or cupyx.scipy.ndimage."""
-    if _is_device(x):
+    if on_device(x):
         import cupyx.scipy.ndimage
 
         return cupyx.scipy.ndimage
@@ -57,7 +58,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def to_numpy(x: Array) -> np.ndarray:
     """Return `x` in host memory, without a copy when it is there already."""
-    return x.get() if _is_device(x) else np.asarray(x)
+    return x.get() if on_device(x) else np.asarray(x)
 
 
 def slabs(volume: Array, axis: int = 0) -> Iterator[slice]:
@@ -67,6 +68,6 @@ def slabs(volume: Array, axis: int = 0) -> Iterator[slice]:
     costs the same however much it does, all of them.
     """
     planes = volume.shape[axis]
-    step = max(planes, 1) if _is_device(volume) else 1
+    step = max(planes, 1) if on_device(volume) else 1
     for start in range(0, planes, step):
         yield slice(start, start + step)

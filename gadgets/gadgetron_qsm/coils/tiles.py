@@ -27,11 +27,11 @@ class Tiles:
 
     def __init__(self, images: Images, move: Callable[[Images], Array]) -> None:
         self.shape, self.dtype, self.ndim = images.shape, images.dtype, images.ndim
-        self._images, self._move = images, move
+        self.on_host, self._move = images, move
         self._held: weakref.WeakValueDictionary[int, Array] = weakref.WeakValueDictionary()
 
     def __len__(self) -> int:
-        return len(self._images)
+        return len(self.on_host)
 
     def __iter__(self) -> Iterator[Array]:
         return (self[echo] for echo in range(len(self)))
@@ -40,12 +40,12 @@ class Tiles:
         """Return what an index of numpy's picks out, on the device."""
         echo, *rest = index if isinstance(index, tuple) else (index,)
         if not isinstance(echo, int | np.integer):
-            return self._move(self._images[index])
+            return self._move(self.on_host[index])
         echo = range(len(self))[echo]
         whole = self._held.get(echo)
         if whole is not None:
             return whole[tuple(rest)] if rest else whole
-        moved = self._move(self._images[index])
+        moved = self._move(self.on_host[index])
         if not rest:
             self._held[echo] = moved
         return moved

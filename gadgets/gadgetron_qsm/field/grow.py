@@ -1,111 +1,105 @@
-"""What ROMEO does voxel by voxel: growing along the best edges, and mending what that broke."""
+"""ROMEO's growing: a phase unwrapped along the tree of its best edges.
+
+Who always takes the cheapest edge to a voxel that is new draws the spanning tree of least cost.
+With edges of equal cost in a fixed order there is only one such tree, whatever algorithm finds it:
+voxel after voxel on the host, all at once on a device. Neighbours of wrapped phase differ by the
+same turns whichever is unwrapped first, so that the tree says all. Edges are numbered as
+`edge_costs` stores them, (axis, z, y, x), and of equal cost the one of the lower number is better.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from gadgetron_qsm.arrays import compiled
+from gadgetron_qsm.arrays import Array, array_module, compiled
+from gadgetron_qsm.field.grow_together import grown_together
 from gadgetron_qsm.field.quality import NO_EDGE
-from gadgetron_qsm.field.wraps import TWO_PI
-
-ROUNDING = 1e-6
+from gadgetron_qsm.field.wraps import TURN
 
 
-@compiled
-def grow(phase, costs):  # type: ignore[no-untyped-def]
-    """Unwrap phase (z, y, x) float32 in place, always along the cheapest edge to a new voxel.
+def grow(phase: Array, costs: Array) -> Array:
+    """Turns (z, y, x) int32 to be added to a phase, so that it steps least along the best edges.
 
-    costs (axis, z, y, x) as of `edge_costs`; the queue is one stack per cost. Begins where the
-    sum of a voxel's costs is least, and ends where only edges of cost NO_EDGE are left.
+    phase (z, y, x) float32 in rad; costs (axis, z, y, x) as of `edge_costs`. What no edge but
+    those of cost NO_EDGE joins is unwrapped apart; the first voxel of each piece keeps its phase.
     """
-    flat, cost = phase.ravel(), costs.reshape(3, -1)
-    voxels = flat.size
-    stride = np.array([phase.shape[1] * phase.shape[2], phase.shape[2], 1])
-    visited = np.zeros(voxels, np.bool_)
-    below = np.full(3 * voxels, -1, np.int32)  # the edge under this one in its stack
-    top = np.full(NO_EDGE, -1, np.int32)
-    voxel = _best(cost)
-    visited[voxel] = True
-    lowest = NO_EDGE
-    while True:
-        for axis in range(3):
-            for start in (voxel - stride[axis], voxel):
-                if start < 0 or cost[axis, start] == NO_EDGE:
-                    continue
-                if not visited[start if start != voxel else voxel + stride[axis]]:
-                    edge, stack = axis * voxels + start, cost[axis, start]
-                    below[edge] = top[stack]
-                    top[stack] = edge
-                    lowest = min(lowest, stack)
-        while lowest < NO_EDGE:
-            edge = top[lowest]
-            if edge < 0:
-                lowest += 1
-                continue
-            top[lowest] = below[edge]
-            axis = edge // voxels
-            start = edge - axis * voxels
-            end = start + stride[axis]
-            if not (visited[start] and visited[end]):
-                break
-        else:
-            return
-        voxel, known = (end, start) if visited[start] else (start, end)
-        flat[voxel] -= TWO_PI * np.round((flat[voxel] - flat[known]) / TWO_PI)
-        visited[voxel] = True
+    if array_module(phase) is not np:
+        return grown_together(phase, costs)
+    return _grown(phase, _by_cost(costs.ravel()))
 
 
 @compiled
-def _best(cost):  # type: ignore[no-untyped-def]
-    best, least = 0, 3 * NO_EDGE
-    for voxel in range(cost.shape[1]):
-        total = np.int64(cost[0, voxel]) + cost[1, voxel] + cost[2, voxel]
-        if total < least:
-            best, least = voxel, total
-    return best
+def _by_cost(cost):  # type: ignore[no-untyped-def]
+    """Numbers of the edges, best first."""
+    start = np.zeros(NO_EDGE + 2, np.int64)
+    for edge in range(cost.size):
+        start[cost[edge] + 1] += 1
+    for c in range(NO_EDGE):
+        start[c + 1] += start[c]
+    order = np.empty(start[NO_EDGE], np.int32)
+    for edge in range(cost.size):
+        c = cost[edge]
+        if c != NO_EDGE:
+            order[start[c]] = edge
+            start[c] += 1
+    return order
 
 
 @compiled
-def relax(phase, weight, sweeps):  # type: ignore[no-untyped-def]
-    """Turn single voxels that jump by more than half a turn to where they jump least, in place.
+def _grown(phase, order):  # type: ignore[no-untyped-def]
+    """Join the voxels along the edges, best first, wherever that joins two pieces.
 
-    phase (z, y, x) float32, unwrapped; weight alike: 0 takes a voxel out, of two neighbours the
-    smaller counts. A jump is what lies between neighbours; no sweep makes their weighted sum
-    larger. Returns how many voxels the last sweep turned.
+    Kruskal 1956, doi:10.1090/S0002-9939-1956-0078686-7. The root of a piece is its first voxel.
     """
-    nz, ny, nx = phase.shape
-    turned = 0
-    for _ in range(sweeps):
-        turned = 0
-        for z in range(nz):
-            for y in range(ny):
-                for x in range(nx):
-                    if weight[z, y, x] > 0:
-                        turn = _turn(phase, weight, z, y, x)
-                        phase[z, y, x] += turn * TWO_PI
-                        turned += turn != 0
-        if turned == 0:
+    flat, voxels = phase.ravel(), phase.size
+    rows, columns = phase.shape[1], phase.shape[2]
+    # of each voxel one nearer to the root, and the turns between them; side by side in the cache
+    above = np.zeros((voxels, 2), np.int32)
+    above[:, 0] = np.arange(voxels)
+    pieces = voxels
+    for edge in order:
+        if pieces == 1:
             break
-    return turned
+        if edge < voxels:
+            a, b = edge, edge + rows * columns
+        elif edge < 2 * voxels:
+            a, b = edge - voxels, edge - voxels + columns
+        else:
+            a, b = edge - 2 * voxels, edge - 2 * voxels + 1
+        if above[a, 0] == above[b, 0]:
+            continue
+        (root_a, turns_a), (root_b, turns_b) = _root(above, a), _root(above, b)
+        if root_a == root_b:
+            continue
+        turns = np.int32(np.rint((flat[a] - flat[b]) / TURN)) + turns_a - turns_b
+        if root_a < root_b:
+            above[root_b, 0], above[root_b, 1] = root_a, turns
+        else:
+            above[root_a, 0], above[root_a, 1] = root_b, -turns
+        pieces -= 1
+    return _turns(above).reshape(phase.shape)
 
 
 @compiled
-def _turn(phase, weight, z, y, x):  # type: ignore[no-untyped-def]
-    """Return -1, 0 or 1, whichever leaves the least jumps to the neighbours; 0 of equals."""
-    less, as_is, more, broken = 0.0, 0.0, 0.0, False
-    for side in range(6):
-        step = 2 * (side % 2) - 1
-        z1, y1, x1 = z + step * (side < 2), y + step * (2 <= side < 4), x + step * (side >= 4)
-        if min(z1, y1, x1) < 0 or z1 >= phase.shape[0]:
-            continue
-        if y1 >= phase.shape[1] or x1 >= phase.shape[2]:
-            continue
-        both = min(weight[z, y, x], weight[z1, y1, x1])
-        away = phase[z, y, x] - phase[z1, y1, x1]
-        broken |= both > 0 and abs(away) > np.pi
-        less += both * abs(away - TWO_PI)
-        as_is += both * abs(away)
-        more += both * abs(away + TWO_PI)
-    if not broken or min(less, more) >= as_is * (1 - ROUNDING):
-        return 0
-    return -1 if less < more else 1
+def _root(above, voxel):  # type: ignore[no-untyped-def]
+    """Root of a voxel's piece and the turns from there; what lies between is moved up."""
+    turns = np.int32(0)
+    while above[voxel, 0] != voxel:
+        up = above[voxel, 0]
+        if above[up, 0] != up:
+            above[voxel, 1] += above[up, 1]
+            above[voxel, 0] = above[up, 0]
+        turns += above[voxel, 1]
+        voxel = above[voxel, 0]
+    return voxel, turns
+
+
+@compiled
+def _turns(above):  # type: ignore[no-untyped-def]
+    """Turns of all voxels from their roots: those above come first, and are ready."""
+    for voxel in range(len(above)):
+        up = above[voxel, 0]
+        if up != voxel:
+            above[voxel, 1] += above[up, 1]
+            above[voxel, 0] = above[up, 0]
+    return above[:, 1].copy()

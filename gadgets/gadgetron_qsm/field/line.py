@@ -92,7 +92,9 @@ def echo_trust(
     xp = array_module(phase)
     trust = xp.ones(phase.shape, xp.float32)
     for echo in range(2 if offset else 1, len(phase)):
-        before = fit_line(phase[:echo], (power * trust)[:echo], echo_times_s[:echo], offset=offset)
+        before = fit_line(
+            phase[:echo], power[:echo] * trust[:echo], echo_times_s[:echo], offset=offset
+        )
         square = (phase[echo] - before.at(echo_times_s[echo])) ** 2
         variance = before.variance(echo_times_s[echo]) + 1 / xp.maximum(power[echo], FAINT)
         likely = np.float32(LIKELY**2 * _noise(square / variance, power[0])) * variance

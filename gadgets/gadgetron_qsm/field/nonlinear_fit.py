@@ -95,9 +95,9 @@ def _turns_off(step: Array, echoes: Array, echo_times_s: Sequence[float]) -> flo
         to_third = (echo_times_s[2] - echo_times_s[0]) / spacing
         if abs(to_third - round(to_third)) > WHOLE:
             growth, signal = to_third, echoes[2] * first.conj()
-    miss = (signal * xp.exp(np.complex64(-1j * growth) * step)).sum(dtype=xp.complex128)
+    miss = complex((signal * xp.exp(np.complex64(-1j * growth) * step)).sum(dtype=xp.complex128))
     total = float(xp.abs(signal).sum(dtype=xp.float64)) or 1.0
-    return free_turns(complex(miss) / total, growth) if abs(complex(miss)) > COHERENT * total else 0
+    return free_turns(miss / total, growth) if abs(miss) > COHERENT * total else 0
 
 
 def _step(

@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gadgetron_qsm.arrays import Array, array_module, to_numpy
-from gadgetron_qsm.field.grow import grow, relax
+from gadgetron_qsm.arrays import Array, array_module, slabs
+from gadgetron_qsm.field.grow import grow
 from gadgetron_qsm.field.quality import NO_EDGE, edge_costs
-from gadgetron_qsm.field.wraps import TWO_PI, nearest_turn, wrapped
+from gadgetron_qsm.field.relax import relax
+from gadgetron_qsm.field.wraps import TURN, TWO_PI, nearest_turn, wrapped
 
 FREE_TURNS = 3  # a centre frequency off by more than 3 / TE1 does not occur
 EQUAL_AGREEMENT = 0.02  # mean cosine; less than this apart is noise
 BRIGHT, BRIGHTEST = 0.2, 99  # of the magnitude at this percentile: more is signal for sure
 DIM = 0.05  # of the same: less is not worth mending
+FAINTEST = float(np.finfo(np.float32).tiny)
 SWEEPS = 20  # of mending
 COHERENT = 0.5  # mean of the phasors of what an echo misses: above, it is off as a whole
 UNPREDICTED = 0.2  # part of the bright voxels off by a quarter turn, that time cannot unwrap
-
-Phase = NDArray[np.float32]
 
 
 def romeo(
@@ -37,30 +36,30 @@ def romeo(
     in space, too. The multiple of 2 pi that the first echo is free to take is the one that
     predicts the second echo best in the bright voxels, of equals, as of a single echo, the one
     that brings their median nearest to 0.
-    Returns float32. The growing is sequential: device arrays visit the host and come back.
+    Returns float32. Pieces of the mask that do not touch are unwrapped apart, each up to turns
+    of its own. A device array is grown in another way than one of the host, to the same result.
     Raises ValueError for an empty mask.
     Dymerska et al. 2021, doi:10.1002/mrm.28563.
     """
     xp = array_module(phase)
-    measured, signal, inside = _on_host(phase, magnitude, mask)
-    bright = signal[0] > BRIGHT * np.percentile(signal[0][inside], BRIGHTEST)
-    unwrapped = np.empty_like(measured)
-    unwrapped[0] = _in_space(measured, signal, echo_times_s, 0, inside)
+    if mask is not None and not bool(mask.any()):
+        raise ValueError("the mask is empty")
+    measured, signal = _within(phase, mask), _within(magnitude, mask)
+    signal = signal / np.float32(max(float(signal.max()), FAINTEST))
+    bright = signal[0] > np.float32(BRIGHT) * _brightest(signal[0], mask)
+    unwrapped = xp.empty_like(measured)
+    unwrapped[0] = _in_space(measured, signal, echo_times_s, 0, mask)
     unwrapped[0] -= _free_offset(unwrapped[0], measured, signal[0], bright, echo_times_s)
-    slope, information = np.zeros((2, *inside.shape), np.float32)
+    slope, information = xp.zeros((2, *phase.shape[1:]), xp.float32)
     for echo in range(1, len(measured)):
-        before, now = np.float32(echo_times_s[echo - 1]), np.float32(echo_times_s[echo])
-        added = (signal[echo - 1] * before) ** 2
-        information += added
-        part = added / np.maximum(information, np.finfo(np.float32).tiny)
-        slope += part * (unwrapped[echo - 1] / before - slope)
-        in_time = _towards(slope * now, measured[echo], signal[echo], bright)
+        _learn(slope, information, unwrapped[echo - 1], signal[echo - 1], echo_times_s[echo - 1])
+        predicted = slope * np.float32(echo_times_s[echo])
+        in_time = _towards(predicted, measured[echo], signal[echo], bright)
         if in_time is None:
-            in_space = _in_space(measured, signal, echo_times_s, echo, inside)
-            unwrapped[echo] = in_space - _whole_turns((in_space - slope * now)[bright])
-        else:
-            unwrapped[echo] = in_time
-    return xp.asarray(unwrapped)
+            in_space = _in_space(measured, signal, echo_times_s, echo, mask)
+            in_time = in_space - _whole_turns((in_space - predicted)[bright])
+        unwrapped[echo] = in_time
+    return unwrapped if mask is None else xp.where(mask > 0, unwrapped, np.float32(0))
 
 
 def free_turns(miss: complex, growth: float, nearest: float = 0) -> float:
@@ -75,78 +74,92 @@ def free_turns(miss: complex, growth: float, nearest: float = 0) -> float:
     return float(equal[np.argmin(np.abs(equal - nearest))])
 
 
-def _on_host(
-    phase: Array, magnitude: Array, mask: Array | None
-) -> tuple[Phase, Phase, NDArray[np.bool_]]:
-    """Return phase and magnitude, largest 1, 0 outside the mask, and the mask."""
-    measured, signal = (np.array(to_numpy(x), np.float32, order="C") for x in (phase, magnitude))
-    inside = np.ones(measured.shape[1:], bool) if mask is None else to_numpy(mask) > 0
-    if not inside.any():
-        raise ValueError("the mask is empty")
-    measured[:, ~inside], signal[:, ~inside] = 0, 0
-    signal /= max(signal.max(), np.finfo(np.float32).tiny)
-    return measured, signal, inside
+def _within(values: Array, mask: Array | None) -> Array:
+    """Return values, float32 and C-ordered, that are 0 outside the mask."""
+    xp = array_module(values)
+    inside = values if mask is None else xp.where(mask > 0, values, np.float32(0))
+    return xp.ascontiguousarray(inside, dtype=xp.float32)
+
+
+def _brightest(magnitude: Array, mask: Array | None) -> np.float32:
+    """Magnitude that hardly any voxel of the mask goes beyond."""
+    seen = magnitude if mask is None else magnitude[mask > 0]
+    return np.float32(float(array_module(magnitude).percentile(seen, BRIGHTEST)))
 
 
 def _in_space(
-    phase: Phase,
-    magnitude: Phase,
-    echo_times_s: Sequence[float],
-    echo: int,
-    inside: NDArray[np.bool_],
-) -> Phase:
+    phase: Array, magnitude: Array, echo_times_s: Sequence[float], echo: int, mask: Array | None
+) -> Array:
     """Return one echo unwrapped within the mask, up to a multiple of 2 pi."""
+    xp = array_module(phase)
     costs = edge_costs(phase, magnitude, echo_times_s, echo)
-    for axis in range(3):
-        of_axis, ends = np.moveaxis(costs[axis], axis, 0), np.moveaxis(~inside, axis, 0)
-        of_axis[:-1][ends[:-1] | ends[1:]] = NO_EDGE
-    unwrapped = phase[echo].copy()
-    grow(unwrapped, costs)
+    if mask is not None:
+        for axis in range(3):
+            of_axis, inside = xp.moveaxis(costs[axis], axis, 0), xp.moveaxis(mask > 0, axis, 0)
+            of_axis[:-1][~(inside[:-1] & inside[1:])] = NO_EDGE
+    unwrapped = phase[echo] + TURN * grow(phase[echo], costs).astype(xp.float32)
     signal = magnitude[echo]
-    dim = DIM * np.percentile(signal[inside], BRIGHTEST)
-    relax(unwrapped, np.where(signal > dim, signal, np.float32(0)), SWEEPS)
+    dim = np.float32(DIM) * _brightest(signal, mask)
+    relax(unwrapped, xp.where(signal > dim, signal, np.float32(0)), SWEEPS)
     return unwrapped
 
 
 def _free_offset(
-    first: Phase,
-    measured: Phase,
-    magnitude: Phase,
-    bright: NDArray[np.bool_],
+    first: Array,
+    measured: Array,
+    magnitude: Array,
+    bright: Array,
     echo_times_s: Sequence[float],
 ) -> np.float32:
     """Multiple of 2 pi to take off the first echo's unwrapped phase."""
-    if not bright.any():
+    seen = first[bright]
+    if not len(seen):
         return np.float32(0)
-    nearest = _whole_turns(first[bright])
+    nearest = _whole_turns(seen)
     if len(measured) == 1:
         return nearest
     growth = echo_times_s[1] / echo_times_s[0]
-    miss = _mean_phasor(measured[1][bright] - first[bright] * growth, magnitude[bright])
+    miss = _mean_phasor(measured[1][bright] - seen * np.float32(growth), magnitude[bright])
     return np.float32(TWO_PI * free_turns(miss, growth, round(nearest / TWO_PI)))
 
 
-def _towards(
-    predicted: Phase, measured: Phase, magnitude: Phase, bright: NDArray[np.bool_]
-) -> Phase | None:
+def _learn(slope: Array, information: Array, phase: Array, magnitude: Array, time_s: float) -> None:
+    """Let an echo have a say in the slope of the line through 0, in place."""
+    xp, time = array_module(slope), np.float32(time_s)
+    for part in slabs(slope):
+        weight = (magnitude[part] * time) ** 2
+        information[part] += weight
+        weight /= xp.maximum(information[part], np.float32(FAINTEST))
+        slope[part] += weight * (phase[part] / time - slope[part])
+
+
+def _towards(predicted: Array, measured: Array, magnitude: Array, bright: Array) -> Array | None:
     """Turn a phase to where it is predicted; None where too many bright voxels miss that.
 
     What all of them miss alike, as by eddy currents, stays.
     """
-    as_a_whole = 0.0
+    xp, as_a_whole = array_module(predicted), np.float32(0)
     miss = (measured - predicted)[bright]
     if len(miss):
         mean = _mean_phasor(miss, magnitude[bright] ** 2)
-        as_a_whole = float(np.angle(mean)) if abs(mean) > COHERENT else 0.0
-        if (np.abs(wrapped(miss - as_a_whole)) > np.pi / 2).mean() > UNPREDICTED:
+        if abs(mean) > COHERENT:
+            as_a_whole = np.float32(np.angle(mean))
+        off = xp.abs(wrapped(miss - as_a_whole)) > np.float32(np.pi / 2)
+        if float(off.mean()) > UNPREDICTED:
             return None
-    return np.asarray(nearest_turn(measured, predicted + np.float32(as_a_whole)), np.float32)
+    return nearest_turn(measured, predicted + as_a_whole)
 
 
-def _mean_phasor(angle: Phase, weight: Phase) -> complex:
-    return complex((weight / weight.sum(dtype=float) * np.exp(1j * angle)).sum(dtype=complex))
+def _mean_phasor(angle: Array, weight: Array) -> complex:
+    # sine and cosine of single precision are many times as fast as a complex exponential
+    xp = array_module(angle)
+    total, re, im = (
+        float(x.sum(dtype=xp.float64))
+        for x in (weight, weight * xp.cos(angle), weight * xp.sin(angle))
+    )
+    return complex(re, im) / total
 
 
-def _whole_turns(angle: Phase) -> np.float32:
+def _whole_turns(angle: Array) -> np.float32:
     """Multiple of 2 pi nearest to the median."""
-    return np.float32(TWO_PI * np.round(np.median(angle) / TWO_PI))
+    return np.float32(TWO_PI * round(float(array_module(angle).median(angle)) / TWO_PI))

@@ -13,9 +13,17 @@ TURN = np.float32(TWO_PI)  # keeps phases single precision
 def wrapped(phase: Array) -> Array:
     """Return a phase, or steps of one, float32, within half a turn of 0."""
     xp = array_module(phase)
-    return (phase - TURN * xp.round(phase / TURN)).astype(xp.float32, copy=False)
+    return (phase - _whole(phase)).astype(xp.float32, copy=False)
 
 
 def nearest_turn(phase: Array, guide: Array) -> Array:
     """Return a phase turned, by a multiple of 2 pi, to where it is nearest to `guide`."""
-    return phase + TURN * array_module(phase).round((guide - phase) / TURN)
+    return phase + _whole(guide - phase)
+
+
+def _whole(phase: Array) -> Array:
+    """Nearest multiple of 2 pi."""
+    turns = phase / TURN
+    array_module(turns).rint(turns, out=turns)
+    turns *= TURN
+    return turns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array
+from gadgetron_qsm.arrays import Array, to_numpy
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.kspace.assemble import Place
 
@@ -17,7 +17,8 @@ _Spot = tuple[int, int, int]
 class Calibration:
     """Lines (coil, x) of a calibration scan about k = 0, by slice; the mean of those that repeat.
 
-    Their places (echo, kz, ky) are relative to k = 0.
+    Their places (echo, kz, ky) are relative to k = 0. They are few and stay on the host, where to
+    sort them costs least.
     """
 
     def __init__(self) -> None:
@@ -25,14 +26,14 @@ class Calibration:
 
     def add(self, lines: Array, place: Place, slices: np.ndarray) -> None:
         """Take lines (line, coil, x) at their (echo, kz, ky), each (line,), of slices (line,)."""
-        for line, number, *spot in zip(lines, slices.tolist(), *place, strict=True):
+        for line, number, *spot in zip(to_numpy(lines), slices.tolist(), *place, strict=True):
             echo, kz, ky = (int(index) for index in spot)
             if max(abs(kz), abs(ky)) <= REACH:
                 means = self._slices.setdefault(number, {})
                 mean, count = means.get((echo, kz, ky), (np.zeros_like(line), 0))
                 means[echo, kz, ky] = mean + (line - mean) / np.float32(count + 1), count + 1
 
-    def block(self, slice_number: int = 0) -> Array | None:
+    def block(self, slice_number: int = 0) -> np.ndarray | None:
         """Return what came as (echo, coil, kz, ky, x), k = 0 at n//2; None when nothing did.
 
         Of echoes that lack lines the others are returned. Raises QsmError when all do.

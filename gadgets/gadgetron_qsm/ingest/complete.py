@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array
+from gadgetron_qsm.arrays import Array, array_module
 from gadgetron_qsm.coils.espirit import espirit
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.journal import Journal
@@ -121,6 +121,7 @@ def _sense(
             if calibration is None:
                 calibration = hybrid[(slice(None), slice(None), *calibration_region(sampled))]
             white = journal.provenance["kspace"]["noise_whitened"]
+            calibration = array_module(hybrid).asarray(calibration)
             noise = 1.0 if white else 0.0  # variance, where it is known
             sensitivities = espirit(calibration[0], hybrid.shape[2:4], noise=noise)
             reached = sense(hybrid, sampled, sensitivities, wanted=wanted)

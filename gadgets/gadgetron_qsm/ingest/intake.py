@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gadgetron_qsm.arrays import Array
+from gadgetron_qsm.arrays.feed import Feed
 from gadgetron_qsm.data import CoilImages
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.ingest.calibration import Calibration
@@ -16,8 +17,8 @@ from gadgetron_qsm.ingest.readouts import Extent, Sampling, extent, misfit, whol
 from gadgetron_qsm.ingest.volume import Volume, counters
 from gadgetron_qsm.journal import Journal
 from gadgetron_qsm.kspace.assemble import Place
-from gadgetron_qsm.kspace.coil_stream import CoilStream
-from gadgetron_qsm.kspace.readout import transform_readouts
+from gadgetron_qsm.kspace.coil_stream import CoilStream, most_kept
+from gadgetron_qsm.kspace.readout import HOST, transform_readouts
 from gadgetron_qsm.mrd.header import Header, fingerprint
 from gadgetron_qsm.mrd.messages import ACQUISITION_HEADER, Acquisition, Record
 from gadgetron_qsm.settings import KSpaceSettings
@@ -40,12 +41,18 @@ class Intake:
     """Readouts of the image and of its calibration, on their way into arrays."""
 
     def __init__(
-        self, header: Header, settings: KSpaceSettings, coils: int, whitening: Array | None
+        self,
+        header: Header,
+        settings: KSpaceSettings,
+        coils: int,
+        whitening: Array | None,
+        *,
+        feed: Feed | None = None,
     ) -> None:
-        """`coils` is what readouts have; whitening (coil, coil). Raises QsmError for settings
-        that do not go with them.
+        """`coils` is what readouts have; whitening (coil, coil); feed: to where the arrays are,
+        None for the host. Raises QsmError for settings that do not go with them.
         """
-        self._header, self._settings = header, settings
+        self._header, self._settings, self._feed = header, settings, feed or HOST
         self._calibration = Calibration()
         self._batches: dict[_Alike, list[Acquisition]] = {}
         self._volume: Volume | None = None
@@ -55,7 +62,7 @@ class Intake:
             self._coils: CoilStream[_Tag] = CoilStream(
                 coils,
                 whitening=whitening,
-                method=settings.compression if header.slices is None else "none",
+                method=_compression(settings, flat=header.slices is not None),
                 virtual_coils=settings.virtual_coils,
                 kept_energy=settings.kept_energy,
             )
@@ -125,6 +132,7 @@ class Intake:
                 center_sample=sampling.center,
                 discard=sampling.discard,
                 reverse=sampling.reverse,
+                feed=self._feed,
             )
         except ValueError as error:
             raise misfit(error) from error
@@ -136,11 +144,11 @@ class Intake:
                 self._calibration.add(lines, place, heads["idx"]["slice"].astype(int))
             else:
                 if self._volume is None:  # not before: now the number of virtual coils is known
-                    self._volume = self._new_volume(lines.shape[1])
+                    self._volume = self._new_volume(lines)
                 reverse = alike.sampling.reverse
                 self._volume.add(lines, heads, place, extent=reach, reverse=reverse)
 
-    def _new_volume(self, coils: int) -> Volume:
+    def _new_volume(self, lines: Array) -> Volume:
         journal = Journal()
         journal.provenance["scan"] = self._scan
         journal.provenance["kspace"] = {
@@ -148,7 +156,16 @@ class Intake:
             "noise_whitened": self._whitened,
             **self._coils.described(),
         }
-        return Volume(self._header, self._settings, coils, journal)
+        return Volume(self._header, self._settings, lines.shape[1], journal, like=lines)
+
+
+def most_virtual_coils(coils: int, settings: KSpaceSettings, *, flat: bool) -> int:
+    """How many coils are left of `coils` at most; `flat`: of a scan of slices."""
+    return most_kept(coils, _compression(settings, flat=flat), settings.virtual_coils)
+
+
+def _compression(settings: KSpaceSettings, *, flat: bool) -> str:
+    return "none" if flat else settings.compression
 
 
 def _compressed(ready: Iterable[tuple[Array, _Tag]]) -> Iterator[tuple[Array, _Tag]]:

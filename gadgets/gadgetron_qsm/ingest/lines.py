@@ -6,10 +6,13 @@ import logging
 from collections.abc import Iterator
 from dataclasses import replace
 
+from gadgetron_qsm.arrays.feed import Feed, HostFeed
+from gadgetron_qsm.arrays.places import Host, Place
 from gadgetron_qsm.data import CoilImages
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.ingest.intake import Intake
+from gadgetron_qsm.ingest.intake import Intake, most_virtual_coils
 from gadgetron_qsm.ingest.kinds import Kind, kind_of
+from gadgetron_qsm.ingest.memory import needed_on_device
 from gadgetron_qsm.ingest.noise import NO_NOISE, Noise
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.messages import Acquisition, Record
@@ -23,8 +26,11 @@ ONE_VOLUME = ("phase", "set")
 class Lines:
     """Readouts on their way to coil images, one volume a repetition."""
 
-    def __init__(self, header: Header, settings: KSpaceSettings) -> None:
-        self._header, self._settings = header, settings
+    def __init__(
+        self, header: Header, settings: KSpaceSettings, place: Place | None = None
+    ) -> None:
+        """place: where arrays are, if the scan fits there; the host by default."""
+        self._header, self._settings, self._place = header, settings, place or Host()
         self._noise = Noise()
         self._intake: Intake | None = None
         self._repetition: int | None = None
@@ -58,10 +64,14 @@ class Lines:
 
     def end(self) -> Iterator[CoilImages]:
         """Give the last repetition; raise QsmError behind it when others never came."""
+        yield self._last()  # of which nothing is held here: its receiver may need the room
+        refuse_or_warn(missing_repetitions(len(self._ended), self._header), self._settings)
+
+    def _last(self) -> CoilImages:
         images = self._finish()
-        missing = missing_repetitions(len(self._ended), self._header)
-        yield _warned(images, missing) if self._settings.incomplete == "warn" else images
-        refuse_or_warn(missing, self._settings)
+        if self._settings.incomplete == "refuse":
+            return images
+        return _warned(images, missing_repetitions(len(self._ended), self._header))
 
     def _finish(self) -> CoilImages:
         """End the repetition under way; raise QsmError when there is none, or it is incomplete."""
@@ -97,7 +107,22 @@ class Lines:
             self._warnings.append(
                 f"receivers {self._noise.silent} have no noise: taken as not connected and left out"
             )
-        return Intake(self._header, self._settings, int(head["active_channels"]), whitening)
+        coils = int(head["active_channels"])
+        return Intake(self._header, self._settings, coils, whitening, feed=self._feed(coils))
+
+    def _feed(self, coils: int) -> Feed:
+        """Return what takes readouts of some coils to where their lines have room."""
+        place, (matrix, _) = self._place, self._header.native_volume
+        kept = most_virtual_coils(coils, self._settings, flat=self._header.slices is not None)
+        lines = self._header.encoded_matrix[:2]
+        needed = needed_on_device((len(self._header.echo_times_s), kept, *lines, matrix[2]))
+        if needed <= place.free_bytes():
+            return place.feed()
+        self._warnings.append(
+            f"k-space needs {needed / 1e9:.1f} GB, more than {place.name} has free: it was kept on "
+            "the host"
+        )
+        return HostFeed()
 
     def _check(self, head: Record) -> None:
         for counter in ONE_VOLUME:

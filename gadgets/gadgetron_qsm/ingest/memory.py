@@ -12,6 +12,7 @@ from gadgetron_qsm.errors import QsmError
 log = logging.getLogger(__name__)
 
 WORKING_BYTES = 1_500_000_000  # beside the assembled lines: those in flight, buffers, temporaries
+ON_DEVICE_BYTES = 1_000_000_000  # the same of a device
 CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -20,8 +21,7 @@ def require(shape: tuple[int, int, int, int, int], limit_gb: float | None) -> No
 
     Raises QsmError when that is more than is free, or than `limit_gb` where it is given.
     """
-    volumes = (shape[0] + 1) * shape[1]  # the coils' sensitivities are as large as an echo
-    needed = 8 * volumes * math.prod(shape[2:]) + WORKING_BYTES
+    needed = _of_lines(shape) + WORKING_BYTES
     free = limit_gb * 1e9 if limit_gb else free_bytes()
     plan = (
         f"{shape[0]} echoes x {shape[1]} coils x {shape[2]} partitions x {shape[3]} lines x "
@@ -33,6 +33,16 @@ def require(shape: tuple[int, int, int, int, int], limit_gb: float | None) -> No
             f"{plan}, but {free / 1e9:.1f} GB are free; set kspace.virtual_coils to fewer coils, "
             "or use a machine with more memory"
         )
+
+
+def needed_on_device(shape: tuple[int, int, int, int, int]) -> int:
+    """Memory that such an array and the work on it take on a device."""
+    return _of_lines(shape) + ON_DEVICE_BYTES
+
+
+def _of_lines(shape: tuple[int, int, int, int, int]) -> int:
+    """Bytes of the array and of the coils' sensitivities, which are as large as an echo."""
+    return 8 * (shape[0] + 1) * math.prod(shape[1:])
 
 
 def free_bytes() -> float:

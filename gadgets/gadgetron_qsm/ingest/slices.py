@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array
+from gadgetron_qsm.arrays import Array, array_module
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.journal import Journal
@@ -43,6 +43,7 @@ def stacked(
 
 def reorder(images: Array, order: np.ndarray) -> None:
     """Put the slices of images (echo, coil, z, y, x) in order, in place."""
+    there = array_module(images).asarray(order)
     for echo in images:
         for volume in echo:
-            volume[...] = volume[order]
+            volume[...] = volume[there]

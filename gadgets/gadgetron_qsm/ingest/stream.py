@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from gadgetron_qsm.arrays.places import Place
 from gadgetron_qsm.data import CoilImages
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.ingest.kinds import is_calibration_alone
@@ -25,16 +26,20 @@ from gadgetron_qsm.settings import KSpaceSettings
 
 
 def coil_images(
-    messages: Iterable[Message], header: Header, settings: KSpaceSettings
+    messages: Iterable[Message],
+    header: Header,
+    settings: KSpaceSettings,
+    place: Place | None = None,
 ) -> Iterator[CoilImages]:
     """Consume a stream and give the coil images (echo, coil, z, y, x) of each repetition.
 
     Takes acquisitions, buckets, ReconData, ImageArrays and images (complex, or pairs of magnitude
-    and phase), one volume of several echoes. Texts and waveforms are passed over.
+    and phase), one volume of several echoes. Texts and waveforms are passed over. Readouts are
+    worked on, and their coil images are, in that place if they fit: on the host by default.
     Raises QsmError when they are incomplete, mixed, or do not fit the header; of repetitions that
     are missing at the end not before those that came were given.
     """
-    lines = Lines(header, settings)
+    lines = Lines(header, settings, place)
     images: list[Image] = []
     of_arrays: list[Image] = []
     for message in messages:

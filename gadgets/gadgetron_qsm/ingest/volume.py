@@ -31,9 +31,15 @@ class Volume:
     """Lines of one repetition, whitened and compressed, on their way to coil images."""
 
     def __init__(
-        self, header: Header, settings: KSpaceSettings, coils: int, journal: Journal
+        self,
+        header: Header,
+        settings: KSpaceSettings,
+        coils: int,
+        journal: Journal,
+        *,
+        like: Array | None = None,
     ) -> None:
-        """Raises QsmError when the memory does not suffice."""
+        """Put it where an array `like` is; raise QsmError when the memory does not suffice."""
         self._header, self._settings, self._journal = header, settings, journal
         self._flat = header.slices is not None  # 2D: slices are no direction of k-space
         nz, ny, _ = header.encoded_matrix
@@ -43,7 +49,7 @@ class Volume:
         self._announced = self._rectangle((nz, ny))
         self._parts = [slice(z, z + 1) for z in range(nz)] if self._flat else [slice(0, nz)]
         axes = (KY,) if self._flat else (KZ, KY)
-        self._assembly = Assembly(shape, axes=axes, awaited=self._awaited())
+        self._assembly = Assembly(shape, axes=axes, awaited=self._awaited(), like=like)
         self._heads: dict[int, Record] = {}  # of one readout of each slice
         self._directions = np.zeros((shape[0], 2), bool)  # read forwards, backwards
         self._extents = np.tile([-1.0, 1.0], (shape[0], 1))  # that all readouts of an echo have

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array, array_module, fft_module
+from gadgetron_qsm.arrays import Array, array_module
 from gadgetron_qsm.domain import Domain
+from gadgetron_qsm.grid import from_half_spectra, half_spectra
 from gadgetron_qsm.inversion.edges import shrink_edges
 from gadgetron_qsm.inversion.gradient import scales, squared_spectrum
 
@@ -52,26 +53,32 @@ def minimise(
     All on the work grid (z, y, x), ppm. `agree` is the proximal step of the data term: of a
     predicted field it returns the x with the least data(x) + FIT / 2 * |x - predicted|^2.
     kernel is D on the half spectrum; prices as `edge_prices`. Two transform pairs an iteration,
-    from `start` on, by default from nothing; its edges are changed in place.
+    from `start` on, by default from nothing; its edges may be changed in place.
     Over-relaxed ADMM that keeps a copy of D chi and one of the gradients, each summed with its
     dual: Bilgic et al. 2014, doi:10.1002/mrm.25029; Milovic et al. 2018, doi:10.1002/mrm.27073.
     """
-    fft = fft_module(kernel)
-    scale, smooth = scales(voxel_size), np.float32(regularisation) / SHRINK_PPM
+    xp, scale = array_module(kernel), scales(voxel_size)
+    smooth = np.float32(regularisation) / SHRINK_PPM
     normal = smooth * squared_spectrum(domain.shape, scale, like=kernel) + FIT * kernel**2
     normal[0, 0, 0] = 1  # the mean has no say in the field
+    smooth_share, fit_share = smooth / normal, FIT * kernel / normal
     bounds = [SHRINK_PPM * price for price in prices]
-    chi, edges, field, pull = start or State.nothing(domain.shape, like=kernel)
+    chi, (*edges,), field, pull = start or State.nothing(domain.shape, like=kernel)
+    drawn = xp.stack([pull, pull])
     for _ in range(iterations):
         agreed = agree(field)
-        spectrum = (FIT * kernel) * fft.rfftn(2 * agreed - field)
-        spectrum += smooth * fft.rfftn(pull)
-        spectrum /= normal
-        chi = fft.irfftn(spectrum, s=domain.shape)
-        pull = shrink_edges(edges, chi, bounds, RELAXATION, scale)
-        predicted = fft.irfftn(kernel * spectrum, s=domain.shape)
-        field = field + np.float32(RELAXATION) * (predicted - agreed)
-    return State(chi, edges, field, pull)
+        drawn[1] = 2 * agreed - field
+        of_chi, of_field = spectra = half_spectra(drawn)
+        of_chi *= smooth_share
+        of_field *= fit_share
+        of_chi += of_field
+        xp.multiply(kernel, of_chi, out=of_field)
+        chi, predicted = from_half_spectra(spectra, domain.shape)
+        shrink_edges(edges, chi, bounds, RELAXATION, scale, out=drawn[0])
+        predicted -= agreed
+        predicted *= np.float32(RELAXATION)
+        field = field + predicted
+    return State(chi, tuple(edges), field, drawn[0])
 
 
 def squared_misfit(field: Array, fidelity: Array) -> Callable[[Array], Array]:

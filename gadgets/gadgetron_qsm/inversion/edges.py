@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gadgetron_qsm.arrays import Array, array_module, compiled
+from gadgetron_qsm.arrays.kernels import Elementwise
 from gadgetron_qsm.domain import Domain
 from gadgetron_qsm.inversion.gradient import adjoint, forward
 
@@ -38,24 +39,33 @@ def edge_prices(domain: Domain, magnitude: Array | None, share: float) -> list[A
 
 
 def shrink_edges(
-    edges: Sequence[Array],
+    edges: list[Array],
     chi: Array,
     bounds: Sequence[Array],
     relaxation: float,
     scale: Sequence[float],
+    out: Array | None = None,
 ) -> Array:
     """Move copies of the gradients of chi on by one step; return what they pull chi to.
 
-    edges: three arrays (z, y, x) float32, changed in place, each a copy of a gradient plus its
-    dual; bounds, like them, is by how much each gradient shrinks; scale as `gradient.scales`.
-    Returns the adjoint of the gradient of the copies less their duals.
-    On the CPU one fused pass over memory, which takes a seventh of the time of `plain`.
+    edges: three arrays (z, y, x) float32, each a copy of a gradient plus its dual, changed in
+    place, or on a device replaced in the list; bounds, like them, is by how much each gradient
+    shrinks; scale as `gradient.scales`. Returns the adjoint of the gradient of the copies less
+    their duals, in `out` if given.
+    One fused pass over memory, the least there is: chi, edges and bounds in, edges and pull out.
+    On the CPU it takes a seventh of the time of `plain`.
     """
-    pace = np.float32(relaxation)
-    if array_module(chi) is not np:
-        return plain(edges, chi, bounds, pace, scale)
-    pull = np.zeros_like(chi)
-    _fused(*edges, chi, *bounds, pace, np.asarray(scale, np.float32), pull)
+    pace, (z, y, x) = np.float32(relaxation), scale
+    if array_module(chi) is np:
+        pull = np.empty_like(chi) if out is None else out
+        pull[...] = 0
+        _fused(*edges, chi, *bounds, pace, np.asarray(scale, np.float32), pull)
+        return pull
+    empty = array_module(chi).empty_like
+    moved = [empty(edge) for edge in edges]  # neighbours read the old ones until all are done
+    pull = empty(chi) if out is None else out
+    _SHRINK(*edges, chi, *bounds, pace, z, y, x, *chi.shape, *moved, pull)
+    edges[:] = moved
     return pull
 
 
@@ -112,3 +122,39 @@ def _push(thrust, back, on):  # type: ignore[no-untyped-def]
     for x in range(len(thrust)):
         back[x] -= thrust[x]
         on[x] += thrust[x]
+
+
+_SHRINK = Elementwise(
+    "shrink_edges",
+    "raw float32 gz, raw float32 gy, raw float32 gx, raw float32 chi, "
+    "raw float32 bz, raw float32 by, raw float32 bx, "
+    "float32 pace, float32 sz, float32 sy, float32 sx, int32 nz, int32 ny, int32 nx",
+    "float32 newz, float32 newy, float32 newx, float32 pull",
+    """
+    const int at = i, plane = ny * nx;
+    const int x = at % nx, y = at / nx % ny, z = at / plane;
+    const int below = z + 1 < nz ? at + plane : at - z * plane;
+    const int above = z > 0 ? at - plane : at + (nz - 1) * plane;
+    const int beside = y + 1 < ny ? at + nx : at - y * nx;
+    const int before = y > 0 ? at - nx : at + (ny - 1) * nx;
+    const int right = x + 1 < nx ? at + 1 : at - x;
+    const int left = x > 0 ? at - 1 : at + nx - 1;
+    const float here = chi[at];
+    newz = moved(gz[at], bz[at], (chi[below] - here) * sz, pace);
+    newy = moved(gy[at], by[at], (chi[beside] - here) * sy, pace);
+    newx = moved(gx[at], bx[at], (chi[right] - here) * sx, pace);
+    const float fromz = moved(gz[above], bz[above], (here - chi[above]) * sz, pace);
+    const float fromy = moved(gy[before], by[before], (here - chi[before]) * sy, pace);
+    const float fromx = moved(gx[left], bx[left], (here - chi[left]) * sx, pace);
+    pull = (thrust(fromz, bz[above]) - thrust(newz, bz[at])) * sz
+        + (thrust(fromy, by[before]) - thrust(newy, by[at])) * sy
+        + (thrust(fromx, bx[left]) - thrust(newx, bx[at])) * sx
+    """,
+    preamble="""
+    __device__ float kept(float edge, float bound) { return min(max(edge, -bound), bound); }
+    __device__ float moved(float edge, float bound, float gradient, float pace) {
+        return edge + pace * (gradient - edge + kept(edge, bound));
+    }
+    __device__ float thrust(float edge, float bound) { return edge - 2.0f * kept(edge, bound); }
+    """,
+)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array, array_module, fft_module
+from gadgetron_qsm.arrays import Array, array_module
 from gadgetron_qsm.distance import depth
 from gadgetron_qsm.domain import Domain
-from gadgetron_qsm.grid import dipole_kernel
-from gadgetron_qsm.inversion.admm import FIT, RELAXATION, SHRINK_PPM
+from gadgetron_qsm.grid import dipole_kernel, from_half_spectra, half_spectra
+from gadgetron_qsm.inversion.admm import RELAXATION, SHRINK_PPM
 from gadgetron_qsm.inversion.edges import edge_prices, shrink_edges
 from gadgetron_qsm.inversion.gradient import scales, squared_spectrum
 from gadgetron_qsm.inversion.mean_value import (
@@ -20,6 +19,7 @@ from gadgetron_qsm.inversion.mean_value import (
     squared_distance,
     transfer,
 )
+from gadgetron_qsm.inversion.ss_tv_steps import Filtered, settle, solve, step
 
 GROWTH = 1.65  # of a sphere's radius over that of the next smaller
 FEWEST = 2.0  # voxel sides in the smallest radius
@@ -63,75 +63,43 @@ def ss_tv(
             raise ValueError(f"the {name} is {value:g}; it must be above 0")
     domain = Domain.around(mask, voxel_size, padding_mm)
     radii = _radii(smallest_radius_mm, largest_radius_mm, FEWEST * max(voxel_size))
-    data = _filtered(total_field, weight, domain, voxel_size, b0_direction, radii, outlier_ppm)
+    filtered = _filtered(total_field, weight, domain, voxel_size, b0_direction, radii)
     prices = edge_prices(domain, magnitude, edge_share)
-    chi = _minimise(data, prices, scales(voxel_size), regularisation, iterations)
+    how = scales(voxel_size), regularisation, outlier_ppm, iterations
+    chi = _minimise(filtered, prices, *how)
     return domain.extract(chi), mask
 
 
-@dataclass(frozen=True)
-class _Filtered:
-    """The field behind the filter of one radius, at the voxels that the radius is the largest for.
-
-    kernel: dipole and filter on the half spectrum; at: flat indices of the voxels on the work grid;
-    field, in ppm; trust: how far a step goes to it, below 1, and reach: at most, in ppm; bow: what
-    the filter makes of |x|^2.
-    """
-
-    kernel: Array
-    at: Array
-    field: Array
-    trust: Array
-    reach: Array
-    bow: float
-
-
-def _steps(data: Sequence[_Filtered], predicted: Sequence[Array]) -> list[Array]:
-    """Return for each radius the proximal step from a predicted field to the data."""
-    xp = array_module(predicted[0])
-    misfits = [d.field - field.ravel()[d.at] for d, field in zip(data, predicted, strict=True)]
-    pull = sum(
-        d.bow * (d.trust * misfit).sum(dtype=xp.float64)
-        for d, misfit in zip(data, misfits, strict=True)
-    )
-    curvature = pull / sum(d.bow**2 * d.trust.sum(dtype=xp.float64) for d in data)
-    return [
-        xp.clip(d.trust * (misfit - (curvature * d.bow).astype(xp.float32)), -d.reach, d.reach)
-        for d, misfit in zip(data, misfits, strict=True)
-    ]
-
-
 def _minimise(
-    data: Sequence[_Filtered],
+    filtered: Filtered,
     prices: Sequence[Array],
     scale: Sequence[float],
     regularisation: float,
+    outlier_ppm: float,
     iterations: int,
 ) -> Array:
     """Over-relaxed ADMM as in `admm`, with a copy of D chi behind each of the filters."""
-    xp, fft = array_module(prices[0]), fft_module(prices[0])
-    shape, smooth = prices[0].shape, np.float32(regularisation) / SHRINK_PPM
-    normal = smooth * squared_spectrum(shape, scale, like=prices[0])
-    for d in data:
-        normal += FIT * d.kernel**2
-    normal[0, 0, 0] = 1  # the mean has no say in the field
+    xp, shape = array_module(prices[0]), prices[0].shape
+    smooth = np.float32(regularisation) / SHRINK_PPM
+    cost = smooth * squared_spectrum(shape, scale, like=prices[0])
+    cost[0, 0, 0] = 1  # the mean has no say in the field
     bounds = [SHRINK_PPM * price for price in prices]
     edges = [xp.zeros(shape, xp.float32) for _ in range(3)]
-    fields = [xp.zeros(shape, xp.float32) for _ in data]
-    pull = chi = xp.zeros(shape, xp.float32)
-    for _ in range(iterations):
-        steps = _steps(data, fields)
-        spectrum = smooth * fft.rfftn(pull)
-        for d, field, step in zip(data, fields, steps, strict=True):
-            field.ravel()[d.at] += 2 * step
-            spectrum += (FIT * d.kernel) * fft.rfftn(field)
-        spectrum /= normal
-        chi = fft.irfftn(spectrum, s=shape)
-        pull = shrink_edges(edges, chi, bounds, RELAXATION, scale)
-        for n, (d, step) in enumerate(zip(data, steps, strict=True)):
-            fields[n] *= np.float32(1 - RELAXATION)
-            fields[n] += np.float32(RELAXATION) * fft.irfftn(d.kernel * spectrum, s=shape)
-            fields[n].ravel()[d.at] += np.float32(RELAXATION - 2) * step
+    held = xp.zeros(cost.shape, xp.complex64)
+    off = filtered.field.copy()
+    # what edges pull chi to, and the steps of each radius
+    drawn = xp.zeros((1 + len(filtered.kernels), *shape), xp.float32)
+    pull, steps = drawn[0], drawn[1:]
+    chi = xp.zeros(shape, xp.float32)
+    for iteration in range(1, iterations + 1):
+        step(filtered, off, np.float32(outlier_ppm), steps)
+        spectra = half_spectra(drawn)
+        solve(spectra, held, filtered.kernels, cost, smooth, chi.size)
+        if iteration == iterations:
+            return from_half_spectra(spectra[0], shape, divide=False)
+        found = from_half_spectra(spectra, shape, divide=False)
+        shrink_edges(edges, found[0], bounds, RELAXATION, scale, out=pull)
+        settle(filtered, found[1:], steps, off)
     return chi
 
 
@@ -142,36 +110,52 @@ def _filtered(
     voxel_size: Sequence[float],
     b0_direction: Sequence[float],
     radii: Sequence[float],
-    outlier_ppm: float,
-) -> list[_Filtered]:
-    xp, fft = array_module(total_field), fft_module(total_field)
+) -> Filtered:
+    xp = array_module(total_field)
     dipole = dipole_kernel(domain.shape, voxel_size, b0_direction, like=total_field)
     fidelity = domain.embed(domain.mask if weight is None else weight).ravel() ** 2
-    spectrum = fft.rfftn(domain.embed(total_field))
-    # the grid closes on itself: a rim of zeros keeps the far side from counting as inside
-    inside = xp.pad(domain.embed(domain.mask) > 0, 1)
-    deep = depth(inside, voxel_size)[1:-1, 1:-1, 1:-1]
-    weighed = (fidelity > 0).reshape(domain.shape)
-    data, most = [], np.inf
-    for radius in radii:
-        least = radius * ROUNDING
-        at = xp.flatnonzero((deep > least) & (deep <= most) & weighed)
-        most = least
-        if at.size == 0:
-            continue
-        weights = mean_value_filter(radius, voxel_size)
-        passed = transfer(weights, domain.shape, like=total_field)
-        field = fft.irfftn(passed * spectrum, s=domain.shape).ravel()[at]
-        trust = fidelity[at] / (fidelity[at] + FIT)
-        reach = np.float32(outlier_ppm) / FIT * fidelity[at]
-        bow = squared_distance(weights, voxel_size)
-        data.append(_Filtered(passed * dipole, at, field, trust, reach, bow))
-    if not data:
+    spectrum = half_spectra(domain.embed(total_field))
+    places = _places(domain, voxel_size, radii, fidelity > 0)
+    if not places:
         raise ValueError(
             f"no sphere of {radii[-1]:.3g} mm fits the mask around a voxel of any weight; of few "
             "slices, invert the local field of lbv or pdf instead, as by tv"
         )
-    return data
+    kernels, fields, bows = [], [], []
+    for radius, at in places:
+        weights = mean_value_filter(radius, voxel_size)
+        passed = transfer(weights, domain.shape, like=total_field)
+        fields.append(from_half_spectra(passed * spectrum, domain.shape).ravel()[at])
+        kernels.append(passed * dipole)
+        bows.append(xp.full(at.shape, squared_distance(weights, voxel_size), xp.float32))
+    voxels = fidelity.size
+    at = xp.concatenate([at + n * voxels for n, (_, at) in enumerate(places)])
+    index = np.int32 if len(places) * voxels < 2**31 else np.int64
+    return Filtered.of(
+        xp.stack(kernels),
+        at.astype(index),
+        xp.concatenate(fields),
+        xp.concatenate([fidelity[at] for _, at in places]),
+        xp.concatenate(bows),
+    )
+
+
+def _places(
+    domain: Domain, voxel_size: Sequence[float], radii: Sequence[float], weighed: Array
+) -> list[tuple[float, Array]]:
+    """Return the radii that are the largest anywhere, with the flat indices of where."""
+    xp = array_module(weighed)
+    # the grid closes on itself: a rim of zeros keeps the far side from counting as inside
+    inside = xp.pad(domain.embed(domain.mask) > 0, 1)
+    deep = xp.where(weighed.reshape(domain.shape), depth(inside, voxel_size)[1:-1, 1:-1, 1:-1], 0)
+    places, most = [], np.inf
+    for radius in radii:
+        least = radius * ROUNDING
+        at = xp.flatnonzero((deep > least) & (deep <= most))
+        most = least
+        if at.size:
+            places.append((radius, at))
+    return places
 
 
 def _radii(smallest: float, largest: float, least: float) -> list[float]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gadgetron_qsm.arrays import Array
+from gadgetron_qsm.arrays import Array, array_module
 from gadgetron_qsm.kspace.fourier import centred_fft, centred_ifft, crop_centre
 
 Indices = NDArray[np.intp]
@@ -24,7 +24,8 @@ class Assembly:
     shape is that of the data. `axes` are the axes of it that are encoded in k-space: (KY,) where
     the other one counts slices. `awaited` (kz, ky) says how often each line will come: partitions
     (or lines of all partitions, whichever is complete first) are then transformed along their
-    axis while the others are still to come. None waits for the end with all of it.
+    axis while the others are still to come. None waits for the end with all of it. The data are
+    where an array `like` is, and so must the lines be; places and counts are on the host.
     """
 
     def __init__(
@@ -33,8 +34,9 @@ class Assembly:
         *,
         axes: tuple[int, ...] = (KZ, KY),
         awaited: NDArray[np.integer] | None = None,
+        like: Array | None = None,
     ) -> None:
-        self.data = np.zeros(shape, np.complex64)
+        self.data = array_module(like).zeros(shape, np.complex64)
         self.count = np.zeros((shape[0], *shape[KZ : KY + 1]), np.uint16)
         self._axes = axes
         self._awaited = awaited
@@ -47,27 +49,20 @@ class Assembly:
         Raises ValueError when one lies outside the matrix.
         """
         self._check(place)
-        echo, kz, ky = place
-        for part in self._done & self._parts(self._axis, place):
-            self._transform(part, centred_fft)
-            self._done.remove(part)
-        where = np.ravel_multi_index(place, self.count.shape)
-        if self.count[place].any() or len(np.unique(where)) < len(where):
-            for line, e, z, y in zip(lines, echo, kz, ky, strict=True):
-                self.count[e, z, y] += 1
-                mean = self.data[e, :, z, y]
-                mean += (line - mean) / np.float32(self.count[e, z, y])
-        else:
-            self.data[echo, :, kz, ky] = lines
-            self.count[place] = 1
+        self._put_back(self._parts(self._axis, place))
+        turns = list(_turns(np.ravel_multi_index(place, self.count.shape)))
+        for some in turns:
+            if len(turns) == 1:
+                self._average(lines, place)
+            else:
+                echo, kz, ky = (index[some] for index in place)
+                self._average(lines[array_module(lines).asarray(some)], (echo, kz, ky))
         if self._awaited is not None:
             self._transform_complete(place, self._awaited)
 
     def hybrid(self) -> Array:
         """Return the data (echo, coil, kz, ky, x), all of it in k-space along kz and ky."""
-        for part in self._done:
-            self._transform(part, centred_fft)
-        self._done.clear()
+        self._put_back(self._done)
         return self.data
 
     def images(self, matrix: tuple[int, int]) -> Array:
@@ -82,9 +77,30 @@ class Assembly:
                 axes = [axis - 2 for axis in self._axes if axis != self._axis]
                 if axes:
                     centred_ifft(volume, axes=axes, overwrite=True)
-                middle = crop_centre(crop_centre(volume, matrix[0], 0), matrix[1], 1)
-                images[echo, coil] = middle  # numpy copies what overlaps
+                if images.shape != self.data.shape:
+                    middle = crop_centre(crop_centre(volume, matrix[0], 0), matrix[1], 1)
+                    images[echo, coil] = middle  # numpy and cupy copy what overlaps
         return images
+
+    def _average(self, lines: Array, place: Place) -> None:
+        """Add lines, no two of them at one place, to the means of what came before."""
+        xp = array_module(self.data)
+        self.count[place] += 1
+        count = self.count[place]
+        by_line = self.data.transpose(0, 2, 3, 1, 4)
+        at = tuple(xp.asarray(np.stack(place)))
+        if (count == 1).all():
+            by_line[at] = lines
+            return
+        mean = by_line[at]
+        mean[xp.asarray(count == 1)] = 0  # there may be what was filled in for it
+        by_line[at] = mean + (lines - mean) / xp.asarray(count.astype(np.float32))[:, None, None]
+
+    def _put_back(self, parts: set[tuple[int, int]]) -> None:
+        """Transform parts back to k-space, where they were transformed."""
+        for part in self._done & parts:
+            self._transform(part, centred_fft)
+            self._done.remove(part)
 
     def _parts(self, axis: int | None, place: Place) -> set[tuple[int, int]]:
         if axis is None:
@@ -132,3 +148,15 @@ class Assembly:
             if index.min(initial=0) < 0 or index.max(initial=0) >= size:
                 worst = index.min() if index.min() < 0 else index.max()
                 raise ValueError(f"a readout of {name} {worst} lies outside the {size} encoded")
+
+
+def _turns(where: Indices) -> Iterator[Indices]:
+    """Sort the numbers of lines at `where` (line,) into sets without two at one place.
+
+    The first set has the first line of each place, the next one the second of those that repeat.
+    """
+    order = np.argsort(where, kind="stable")
+    begins = np.flatnonzero(np.diff(where[order], prepend=-1))
+    turn = np.arange(len(where)) - np.repeat(begins, np.diff(begins, append=len(where)))
+    for number in range(turn.max(initial=-1) + 1):
+        yield order[turn == number]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
 
-from gadgetron_qsm.arrays import Array
+from gadgetron_qsm.arrays import Array, array_module
 from gadgetron_qsm.kspace.compress import CoilCovariance, compress, compression_matrices
 
 HELD_BYTES = 1_000_000_000  # of lines that wait for the matrices
@@ -13,6 +13,13 @@ CENTRAL_LINES = 4  # for each receiver: enough of the centre of k-space to find 
 FEW_COILS = 8  # that are worth no compression; of more, half are enough
 
 Tag = TypeVar("Tag")
+
+
+def most_kept(received: int, method: str, virtual_coils: int | None) -> int:
+    """How many coils are left of those received, at most; arguments as of `CoilStream`."""
+    if method == "none" or (virtual_coils is None and received <= FEW_COILS):
+        return received
+    return virtual_coils or (received + 1) // 2
 
 
 class CoilStream(Generic[Tag]):
@@ -40,10 +47,10 @@ class CoilStream(Generic[Tag]):
     ) -> None:
         if virtual_coils and virtual_coils > received:
             raise ValueError(f"{virtual_coils} virtual coils cannot be made of {received} coils")
-        if virtual_coils is None and received <= FEW_COILS:
-            method = "none"
         self.received = received
-        self._half = (received + 1) // 2
+        self._most = most_kept(received, method, virtual_coils)
+        if self._most == received and virtual_coils is None:
+            method = "none"
         self._whitening = whitening
         self._method, self._virtual_coils, self._kept_energy = method, virtual_coils, kept_energy
         self._held_bytes = held_bytes
@@ -61,7 +68,7 @@ class CoilStream(Generic[Tag]):
         acquired: the part of a whole readout that was sampled, and has noise.
         """
         if self._method == "none":
-            yield lines if self._whitening is None else self._whitening @ lines, tag
+            yield lines if self._whitening is None else self._whitened(lines), tag
         elif self._matrices is not None:
             yield compress(lines, self._matrices), tag
         else:
@@ -80,7 +87,7 @@ class CoilStream(Generic[Tag]):
                 self._covariance,
                 method=self._method,
                 coils=self._virtual_coils,
-                most=self._half if self._virtual_coils is None else None,
+                most=self._most if self._virtual_coils is None else None,
                 kept_energy=self._kept_energy,
                 noise=None if self._whitening is None else variance,
                 whitening=self._whitening,
@@ -96,7 +103,7 @@ class CoilStream(Generic[Tag]):
             return {"coil_compression": "none"}
         virtual = self._matrices.shape[1]
         why = f"{self._kept_energy:g} of the energy kept"
-        if virtual == self._half:
+        if virtual == self._most:
             why = "half of the receivers"
         return {
             "coil_compression": self._method,
@@ -105,8 +112,12 @@ class CoilStream(Generic[Tag]):
             "chosen_by": "number" if self._virtual_coils else why,
         }
 
+    def _whitened(self, lines: Array) -> Array:
+        self._whitening = array_module(lines).asarray(self._whitening)  # moves there once
+        return self._whitening @ lines
+
     def _hold(self, lines: Array, tag: Tag) -> None:
         if self._covariance is None:
-            self._covariance = CoilCovariance(lines.shape[2], self.received)
+            self._covariance = CoilCovariance(lines.shape[2], self.received, like=lines)
         self._covariance.add(lines)
         self._held.append((lines, tag))

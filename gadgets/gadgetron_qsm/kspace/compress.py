@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gadgetron_qsm.arrays import compiled
+from gadgetron_qsm.arrays import Array, array_module, compiled, to_numpy
 
 METHODS = ("gcc", "svd")
 REACH = 0.1  # of the readout: so far apart positions help to find each other's virtual coils
@@ -15,8 +15,8 @@ HERMITIAN = 1e-4  # largest asymmetry, relative; single precision makes 1e-6
 CHUNK = 64  # lines, whose samples stay in the processor's cache
 TILE = 8  # samples of a line of that cache
 
-Lines = NDArray[np.complex64]
-Matrices = NDArray[np.complex64]
+Lines = Array  # complex64
+Matrices = Array  # complex64
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
@@ -26,10 +26,11 @@ class CoilCovariance:
 
     sums (half, x, coil, coil) complex128: s s^H of the samples s (coil,), of every other line;
     lines (half,): how many. Two halves with noise of their own tell signal from noise.
+    The sums are where an array `like` is.
     """
 
-    def __init__(self, x: int, coils: int) -> None:
-        self.sums: Complex = np.zeros((2, x, coils, coils), np.complex128)
+    def __init__(self, x: int, coils: int, *, like: Array | None = None) -> None:
+        self.sums: Array = array_module(like).zeros((2, x, coils, coils), np.complex128)
         self.lines = np.zeros(2, np.int64)
 
     def add(self, lines: Lines) -> None:
@@ -50,7 +51,7 @@ def compression_matrices(
     most: int | None = None,
     kept_energy: float = 0.998,
     noise: float | None = 1.0,
-    whitening: NDArray[np.complex64] | None = None,
+    whitening: Array | None = None,
 ) -> Matrices:
     """Return the matrices (x, virtual, coil) complex64 that make virtual coils of coils.
 
@@ -62,14 +63,16 @@ def compression_matrices(
     have in the other half, which noise does not inflate, judges this.
     noise: variance of a complex sample once white, 1 where readouts are complete; None: unknown,
     that of the weakest direction that receives anything. whitening (coil, coil): when the lines
-    were not white yet; the matrices then whiten, too.
+    were not white yet; the matrices then whiten, too. They are small and found on the host, and
+    returned where the covariance is.
     Raises ValueError for fewer than two lines, a covariance that is not finite or not Hermitian,
     more virtual coils than coils, and other arguments out of range.
     Zhang et al. 2013, doi:10.1002/mrm.24267; svd: Huang et al. 2008, doi:10.1016/j.mri.2007.04.010.
     """
-    _check(covariance, method, (coils, most), kept_energy)
-    sums = covariance.sums
+    sums = to_numpy(covariance.sums)
+    _check(sums, covariance.lines, method, (coils, most), kept_energy)
     if whitening is not None:
+        whitening = to_numpy(whitening)
         sums = whitening @ sums @ whitening.conj().T
     near = _neighbours(sums.shape[1]) if method == "gcc" else np.ones((1, sums.shape[1]))
     if coils is None:
@@ -77,7 +80,9 @@ def compression_matrices(
     directions = _directions(_smooth(sums.sum(axis=0), near))
     rows = directions[..., : min(coils, most or coils)].conj().transpose(0, 2, 1)
     matrices = _align(rows).astype(np.complex64)
-    return matrices if whitening is None else matrices @ whitening
+    if whitening is not None:
+        matrices = matrices @ whitening
+    return array_module(covariance.sums).asarray(matrices)
 
 
 def compress(lines: Lines, matrices: Matrices, out: Lines | None = None) -> Lines:
@@ -85,18 +90,23 @@ def compress(lines: Lines, matrices: Matrices, out: Lines | None = None) -> Line
 
     matrices (x, virtual, coil) or (1, virtual, coil).
     """
+    xp = array_module(lines)
     if out is None:
-        out = np.empty((len(lines), *matrices.shape[1:2], lines.shape[2]), np.complex64)
+        out = xp.empty((len(lines), *matrices.shape[1:2], lines.shape[2]), np.complex64)
     if len(matrices) == 1:
-        return np.matmul(matrices[0], lines, out=out)
-    for first in range(0, len(lines), CHUNK):
-        chunk = slice(first, first + CHUNK)
-        out[chunk] = np.matmul(matrices, _by_x(lines[chunk])).transpose(2, 1, 0)
+        return xp.matmul(matrices[0], lines, out=out)
+    step = CHUNK if xp is np else max(len(lines), 1)
+    for first in range(0, len(lines), step):
+        chunk = slice(first, first + step)
+        out[chunk] = xp.matmul(matrices, _by_x(lines[chunk])).transpose(2, 1, 0)
     return out
 
 
 def _by_x(lines: Lines) -> Lines:
     """Copy lines (line, coil, x) to (x, coil, line), as BLAS takes them."""
+    xp = array_module(lines)
+    if xp is not np:
+        return xp.ascontiguousarray(lines.transpose(2, 1, 0))
     turned = np.empty(lines.shape[::-1], np.complex64)
     _turn(lines, turned)
     return turned
@@ -115,9 +125,12 @@ def _turn(lines: Lines, turned: Lines) -> None:
 
 
 def _check(
-    covariance: CoilCovariance, method: str, numbers: tuple[int | None, ...], kept_energy: float
+    sums: Complex,
+    lines: NDArray[np.int64],
+    method: str,
+    numbers: tuple[int | None, ...],
+    kept_energy: float,
 ) -> None:
-    sums = covariance.sums
     if method not in METHODS:
         raise ValueError(f"no coil compression is called {method!r}; take one of {METHODS}")
     if not 0 < kept_energy <= 1:
@@ -125,7 +138,7 @@ def _check(
     for number in numbers:
         if number is not None and not 1 <= number <= sums.shape[-1]:
             raise ValueError(f"{number} virtual coils cannot be made of {sums.shape[-1]} coils")
-    if not covariance.lines.all():
+    if not lines.all():
         raise ValueError("coil compression needs two lines or more")
     if not np.isfinite(sums).all():
         raise ValueError("the coils' covariance is not finite")

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import scipy.fft
-from numpy.typing import NDArray
 
-from gadgetron_qsm.kspace.kernels import Kernels, Moments, measure
+from gadgetron_qsm.arrays import Array, array_module
+from gadgetron_qsm.kspace.cells import Group, groups, neighbours
+from gadgetron_qsm.kspace.kernels import Kernels, measure
 from gadgetron_qsm.kspace.lattice import Lattice, Places, find_lattice
 from gadgetron_qsm.kspace.sampling import Lines, calibration_region
 
 DEPTH = 8  # samples along x that are filled together, at most: a cache line
 COPIES = 2**29  # bytes that all threads take at a time, with fewer samples if need be
-WORKING = 5  # copies of them, sources and results, that are held together
+WORKING = 3  # copies of the sources that are held together
 BUFFER = 2**23  # samples of neighbours that are gathered together, by all threads
 EDGE_NODES = 16  # along x at most for weights at the edge of k-space, which are many
 EXTRAPOLATION = 100.0  # more regularisation beyond the outermost lines: noise would blow up
 
-KSpace = NDArray[np.complex64]
+REGULARISATION = 3e-4
+
+KSpace = Array  # complex64
 
 
 def grappa(
@@ -32,7 +33,7 @@ def grappa(
     acceleration: tuple[int, int],
     *,
     calibration: KSpace | None = None,
-    regularisation: float = 3e-4,
+    regularisation: float = REGULARISATION,
     per_echo: bool = False,
 ) -> list[Kernels]:
     """Fill the lines that are wanted and were not sampled, in place; return the weights.
@@ -62,15 +63,12 @@ def grappa(
     if calibration is None:
         calibration = hybrid[(slice(None), slice(None), *calibration_region(sampled))]
     _check(hybrid, calibration, per_echo)
-    sources, targets = neighbours(lattice, sampled.shape)
-    groups = list(_groups(lattice, sources, sampled, missing))
+    calibration = array_module(hybrid).asarray(calibration)
     used = []
     for part in _parts(len(hybrid), per_echo):
-        moments = measure(calibration[part], sources, targets)
-        kernels = moments.kernels(sampled.shape, regularisation)
-        used.append(kernels)
-        own = _of_groups(groups, moments, kernels, regularisation)
-        _fill(hybrid[part], groups, own)
+        filling = Filling(calibration[part], lattice, sampled.shape, regularisation)
+        filling.fill(hybrid[part], sampled, missing)
+        used.append(filling.kernels)
     return used
 
 
@@ -88,113 +86,96 @@ def _check(hybrid: KSpace, calibration: KSpace, per_echo: bool) -> None:
         raise ValueError(f"{len(calibration)} echoes of calibration for {len(hybrid)} of the scan")
 
 
-def neighbours(lattice: Lattice, shape: tuple[int, int]) -> tuple[Places, Places]:
-    """Lines (n, 2) around a cell that weights are for, and lines of the cell, from its first."""
-    rows, columns = lattice.cell
-    offsets = np.indices((5 * rows, 5 * columns)).reshape(2, -1).T - (2 * rows - 1, 2 * columns - 1)
-    from_middle = np.abs(2 * offsets + 1 - lattice.cell)
-    near = (from_middle < (4 * rows, 4 * columns)).all(axis=1)
-    inside = (np.abs(offsets) < shape).all(axis=1)
-    kz, ky = (offsets + lattice.origin).T
-    on = np.equal(lattice.within_cell(kz, ky), 0).all(axis=0)
-    targets = np.indices(lattice.cell).reshape(2, -1).T
-    return offsets[near & inside & on], targets
+class Filling:
+    """Weights of a lattice, from calibration lines, and what they fill.
 
-
-@dataclass(frozen=True)
-class _Group:
-    """Cells with the same sources: those (source,) bool that came.
-
-    outermost: some of the sources at the corners of the cell did not. near: numbers (cell, source)
-    of the sources among all lines. Line `filled[:, i]` (kz, ky) is target `targets[i]` of cell
-    `cells[i]`.
+    kernels: those of cells with all of their sources.
     """
 
-    there: Lines
-    outermost: bool
-    near: Places
-    filled: Places
-    cells: Places
-    targets: Places
+    def __init__(
+        self,
+        calibration: KSpace,
+        lattice: Lattice,
+        matrix: tuple[int, int],
+        regularisation: float = REGULARISATION,
+    ) -> None:
+        """Calibrate with lines (echo, coil, kz, ky, x), all there. Raises ValueError: see `grappa`."""
+        self.lattice, self._regularisation = lattice, regularisation
+        self.sources, targets = neighbours(lattice, matrix)
+        moments = measure(calibration, self.sources, targets)
+        self.kernels = moments.kernels(matrix, regularisation)
+        self._coarse = moments.merged(-(-len(moments.sums) // EDGE_NODES))
+        self._of_pattern: dict[bytes, Kernels] = {}
+
+    def fill(self, data: KSpace, sampled: Lines, missing: Lines) -> None:
+        """Set the missing lines of data (echo, coil, kz, ky, x) from the sampled ones around."""
+        found = list(groups(self.lattice, self.sources, sampled, missing))
+        if found:
+            _fill(data, found, [self._weights(group) for group in found])
+
+    def _weights(self, group: Group) -> Kernels:
+        """Weights of a group, from as many sources as it has."""
+        if group.there.all():
+            return self.kernels
+        key = group.there.tobytes()
+        if key not in self._of_pattern:
+            more = EXTRAPOLATION if group.outermost else 1.0
+            regularisation = more * self._regularisation
+            found = self._coarse.kernels(self.kernels.matrix, regularisation, group.there)
+            self._of_pattern[key] = found
+        return self._of_pattern[key]
 
 
-def _groups(lattice: Lattice, sources: Places, sampled: Lines, missing: Lines) -> Iterator[_Group]:
-    """Sort the missing lines by the sources that their cells have; cells without are left out."""
-    shape = np.array(sampled.shape)
-    lines = np.argwhere(missing)
-    in_cell = np.transpose(lattice.within_cell(*lines.T))
-    target = np.ravel_multi_index(tuple(in_cell.T), lattice.cell)
-    cells, cell = np.unique(lines - in_cell, axis=0, return_inverse=True)
-    near = cells[:, None] + sources
-    there = ((near >= 0) & (near < shape)).all(axis=-1)
-    near = np.clip(near, 0, shape - 1)
-    there &= sampled[near[..., 0], near[..., 1]]
-    numbers = np.ravel_multi_index((near[..., 0], near[..., 1]), sampled.shape)
-    from_middle = np.abs(2 * sources + 1 - lattice.cell)
-    corners = (from_middle < 2 * np.array(lattice.cell)).all(axis=1)
-    patterns, pattern = np.unique(there, axis=0, return_inverse=True)
-    pattern, cell = pattern.ravel(), cell.ravel()  # numpy 2.0 returned them otherwise
-    for index, kept in enumerate(patterns):
-        if kept.any():
-            members = np.flatnonzero(pattern == index)
-            own = np.flatnonzero(pattern[cell] == index)
-            rows = np.searchsorted(members, cell[own])
-            outermost = not kept[corners].all()
-            yield _Group(
-                kept, outermost, numbers[members][:, kept], lines[own].T, rows, target[own]
-            )
-
-
-def _of_groups(
-    groups: list[_Group], moments: Moments, whole: Kernels, regularisation: float
-) -> list[Kernels]:
-    """Weights of each group, from as many sources as it has."""
-    coarse = moments.merged(-(-len(moments.sums) // EDGE_NODES))
-    kernels = []
-    for group in groups:
-        more = EXTRAPOLATION if group.outermost else 1.0
-        if not group.there.all():
-            kernels.append(coarse.kernels(whole.matrix, more * regularisation, group.there))
-        else:
-            kernels.append(whole)
-    return kernels
-
-
-def _fill(data: KSpace, groups: list[_Group], kernels: list[Kernels]) -> None:
+def _fill(data: KSpace, found: list[Group], kernels: list[Kernels]) -> None:
     """Set the lines of data (echo, coil, kz, ky, x) from their sources."""
-    workers = scipy.fft.get_workers()
-    of_sample = WORKING * data[0, ..., :1].nbytes * workers
-    depth = min(max(COPIES // of_sample, 1), DEPTH)
+    on_host = array_module(data) is np
+    workers = scipy.fft.get_workers() if on_host else 1
+    numbers = np.unique(np.concatenate([group.near.ravel() for group in found]))
     samples = data.shape[-1]
+    of_sample = WORKING * 8 * len(data) * data.shape[1] * len(numbers) * workers
+    depth = min(max(COPIES // of_sample, 1), DEPTH if on_host else samples)
     slabs = [slice(x, min(x + depth, samples)) for x in range(0, samples, depth)]
+    buffer = BUFFER // (len(data) * workers)
+    work = partial(_fill_slab, data, numbers, found, kernels, buffer)
+    if workers == 1:
+        for there in slabs:
+            work(there)
+        return
     with ThreadPoolExecutor(workers) as pool:
-        work = partial(_fill_slab, data, groups, kernels, BUFFER // workers)
         for _ in pool.map(work, slabs):
             pass
 
 
 def _fill_slab(
-    data: KSpace, groups: list[_Group], kernels: list[Kernels], buffer: int, there: slice
+    data: KSpace,
+    numbers: Places,
+    found: list[Group],
+    kernels: list[Kernels],
+    buffer: int,
+    there: slice,
 ) -> None:
-    """Set the lines in some samples along x."""
-    at = np.arange(there.start, there.stop)
-    for echo in data:
-        sampled = np.ascontiguousarray(echo[..., there].transpose(3, 1, 2, 0))
-        sampled = sampled.reshape(len(at), -1, len(echo))
-        for group, kernel in zip(groups, kernels, strict=True):
-            values = _synthesise(sampled, group.near, kernel.at(at), buffer)
-            values = values.reshape(len(at), len(group.near), -1, len(echo))
-            kz, ky = group.filled
-            echo[:, kz, ky, there] = values[:, group.cells, group.targets].transpose(2, 1, 0)
+    """Set the lines in some samples along x. numbers (line,): of the lines that are sources."""
+    xp, shape = array_module(data), data.shape[2:4]
+    kz, ky = (xp.asarray(index) for index in np.unravel_index(numbers, shape))
+    lines = xp.ascontiguousarray(data[:, :, kz, ky, there].transpose(3, 0, 2, 1))
+    for group, kernel in zip(found, kernels, strict=True):
+        weights = kernel.at(np.arange(there.start, there.stop))
+        near = xp.asarray(np.searchsorted(numbers, group.near))
+        step = max(1, buffer // (len(weights) * weights.shape[1]))
+        for first in range(0, len(near), step):
+            values = _synthesise(lines, near[first : first + step], weights)
+            own = slice(*np.searchsorted(group.cells, (first, first + step)).tolist())
+            cells, targets = (xp.asarray(x[own]) for x in (group.cells - first, group.targets))
+            kz, ky = (xp.asarray(index) for index in group.filled[:, own])
+            data[:, :, kz, ky, there] = values[:, :, cells, targets].transpose(1, 3, 2, 0)
 
 
-def _synthesise(lines: KSpace, near: Places, weights: KSpace, buffer: int) -> KSpace:
-    """Targets (x, cell, target * coil) of cells with sources `near` in lines (x, line, coil)."""
-    depth, sources, targets = weights.shape
-    values = np.empty((depth, len(near), targets), np.complex64)
-    step = max(1, buffer // (depth * sources))
-    for first in range(0, len(near), step):
-        some = slice(first, first + step)
-        gathered = np.take(lines, near[some], axis=1).reshape(depth, -1, sources)
-        np.matmul(gathered, weights, out=values[:, some])
-    return values
+def _synthesise(lines: KSpace, near: Places, weights: KSpace) -> KSpace:
+    """Targets (x, echo, cell, target, coil) of cells with sources `near`.
+
+    lines (x, echo, line, coil); near (cell, source); weights (x, source * coil, target * coil).
+    """
+    xp = array_module(lines)
+    depth, echoes, _, coils = lines.shape
+    gathered = xp.take(lines, near, axis=2).reshape(depth, -1, weights.shape[1])
+    return xp.matmul(gathered, weights).reshape(depth, echoes, len(near), -1, coils)

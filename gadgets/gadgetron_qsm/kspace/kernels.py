@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from gadgetron_qsm.arrays import Array, array_module
 from gadgetron_qsm.kspace.lattice import Places
 from gadgetron_qsm.kspace.sampling import Lines, central
 
@@ -15,7 +16,7 @@ SMOOTH = 10  # parts of the field of view, of which weights are means: a few tap
 EQUATIONS = 3  # for each weight; where a node has fewer, its neighbours are taken along
 FLOOR = 1e-6  # of the largest energy along x, below which nothing signals
 
-KSpace = NDArray[np.complex64]
+KSpace = Array  # complex64
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,14 @@ class Kernels:
 
     def at(self, x: Places) -> KSpace:
         """Return the weights (x, source * coil, target * coil) at some samples."""
+        xp = array_module(self.weights)
         nodes, sources, coils, targets, _ = self.weights.shape
         flat = self.weights.reshape(nodes, sources * coils, targets * coils)
         place = np.interp(x, self.positions, np.arange(nodes))
         before = place.astype(int)
         after = np.minimum(before + 1, nodes - 1)
-        part = (place - before).astype(np.float32)[:, None, None]
+        part = xp.asarray((place - before).astype(np.float32))[:, None, None]
+        before, after = xp.asarray(before), xp.asarray(after)
         return (1 - part) * flat[before] + part * flat[after]
 
 
@@ -60,11 +63,12 @@ class Moments:
 
     def merged(self, step: int) -> Moments:
         """Return the moments of as many nodes together."""
+        xp = array_module(self.sums)
         starts = np.arange(0, len(self.sums), step)
         counts = np.diff(np.append(starts, len(self.sums)))
         return replace(
             self,
-            sums=np.add.reduceat(self.sums, starts),
+            sums=xp.stack([self.sums[start : start + step].sum(axis=0) for start in starts]),
             positions=np.add.reduceat(self.positions, starts) / counts,
             equations=self.equations * step,
         )
@@ -73,6 +77,7 @@ class Moments:
         self, matrix: tuple[int, ...], regularisation: float, there: Lines | None = None
     ) -> Kernels:
         """Find the weights that predict the targets best, from the sources that are `there`."""
+        xp = array_module(self.sums)
         there = np.ones(len(self.sources), bool) if there is None else there
         unknowns = self.sums.shape[1]
         coils = unknowns // len(self.sources)
@@ -81,17 +86,16 @@ class Moments:
         sums = self.sums
         wider = min(int(np.ceil(EQUATIONS * len(used) / self.equations)), nodes // 4)
         if wider > 1:
-            sums = np.tensordot(_window(nodes, wider), sums, 1).astype(np.complex64, copy=False)
-        energy = np.trace(sums, axis1=1, axis2=2).real / unknowns
+            sums = _mixed(_window(nodes, wider), sums)
+        energy = xp.trace(sums, axis1=1, axis2=2).real / unknowns
         ridge = regularisation * energy + FLOOR * energy.max()
-        weights = np.empty((nodes, len(used), sums.shape[2] - unknowns), np.complex64)
-        for node, moments in enumerate(sums):
-            normal = moments[np.ix_(used, used)] + ridge[node] * np.eye(len(used))
-            weights[node] = np.linalg.solve(normal, moments[used, unknowns:])
+        some = sums[:, xp.asarray(used)]
+        normal = some[..., xp.asarray(used)] + ridge[:, None, None] * xp.eye(len(used))
+        weights = xp.linalg.solve(normal, some[..., unknowns:]).astype(np.complex64)
         smooth = _window(nodes, max(1, nodes // SMOOTH))
         smooth /= smooth.sum(axis=1, keepdims=True)
         shape = (nodes, int(there.sum()), coils, len(self.targets), coils)
-        weights = np.tensordot(smooth, weights, 1).reshape(shape)
+        weights = _mixed(smooth, weights).reshape(shape)
         return Kernels(weights, self.positions, self.sources[there], self.targets, matrix)
 
 
@@ -111,20 +115,28 @@ def measure(calibration: KSpace, sources: Places, targets: Places) -> Moments:
             f"GRAPPA; {needed[0]} x {needed[1]} are needed"
         )
     first = np.indices((nz, ny) - needed + 1).reshape(2, -1).T + before
-    lines = (first[:, None] + offsets) @ (ny, 1)
+    xp = array_module(calibration)
+    lines = xp.asarray((first[:, None] + offsets) @ (ny, 1))
     parts = np.array_split(np.arange(samples), min(NODES, samples))
     unknowns = len(sources) * coils
-    sums = np.zeros((len(parts), unknowns, len(offsets) * coils), np.complex64)
+    sums = xp.zeros((len(parts), unknowns, len(offsets) * coils), np.complex64)
     for node, x in enumerate(parts):
         for echo in calibration[..., x[0] : x[-1] + 1]:
-            flat = np.ascontiguousarray(echo.transpose(3, 1, 2, 0)).reshape(len(x), -1, coils)
-            rows = np.take(flat, lines, axis=1).reshape(len(x) * len(lines), -1)
+            flat = xp.ascontiguousarray(echo.transpose(3, 1, 2, 0)).reshape(len(x), -1, coils)
+            rows = xp.take(flat, lines, axis=1).reshape(len(x) * len(lines), -1)
             sums[node] += rows[:, :unknowns].conj().T @ rows
     if not sums.any():
         raise ValueError("the calibration lines are empty")
     positions = np.array([x.mean() for x in parts])
     equations = len(calibration) * len(lines) * samples / len(parts)
     return Moments(sums, positions, sources, targets, equations)
+
+
+def _mixed(weights: NDArray[np.float32], nodes: KSpace) -> KSpace:
+    """Sums of nodes (node, ...), by weights (sum, node)."""
+    xp = array_module(nodes)
+    sums = xp.asarray(weights.astype(np.complex64)) @ nodes.reshape(len(nodes), -1)
+    return sums.reshape(-1, *nodes.shape[1:])
 
 
 def _window(nodes: int, half: int) -> NDArray[np.float32]:

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gadgetron_qsm.arrays import fft_module
+from gadgetron_qsm.arrays import Array, array_module, fft_module
+from gadgetron_qsm.arrays.feed import Feed, HostFeed
+
+HOST = HostFeed()
 
 
 def transform_readouts(
@@ -18,13 +21,15 @@ def transform_readouts(
     center_sample: int,
     discard: tuple[int, int] = (0, 0),
     reverse: bool = False,
-) -> NDArray[np.complex64]:
+    feed: Feed = HOST,
+) -> Array:
     """Transform readouts along x and drop their oversampling; (line, coil, x), x = n//2 the centre.
 
     readouts: lines of (coil, sample), of one size; `encoded` is the number of samples of a whole
     readout, of which the image's middle `kept` voxels stay. k = 0 is at `center_sample` as
     received; samples that an asymmetric echo lacks are zero. `discard` samples before and behind
-    are no signal; `reverse` marks lines that were read backwards. Unitary.
+    are no signal; `reverse` marks lines that were read backwards. Unitary. The lines are
+    transformed, and returned, where the feed takes them.
     Raises ValueError when the samples do not fit the encoded readout, or are not finite.
     """
     coils, samples = readouts[0].shape
@@ -35,16 +40,30 @@ def transform_readouts(
         raise ValueError(f"a readout's centre, sample {center_sample}, is none of its samples")
     last = min(stop, center_sample + encoded - encoded // 2)
     first = max(first, center_sample - encoded // 2)
-    lines = np.zeros((len(readouts), coils, encoded), np.complex64)  # k = 0 first, as FFTs want it
+    lines = feed.buffer((len(readouts), coils, encoded))  # k = 0 first, as FFTs want it
     for line, readout in zip(lines, readouts, strict=True):
         ordered = readout[:, ::-1] if reverse else readout
         line[:, : last - center_sample] = ordered[:, center_sample:last]
         line[:, encoded - (center_sample - first) :] = ordered[:, first:center_sample]
-    images = fft_module(lines).ifft(lines, axis=-1, norm="ortho", overwrite_x=True)
-    if not np.isfinite(np.vdot(images, images)) and not np.isfinite(images).all():
-        raise ValueError("a readout has samples that are not finite")
+    _check_finite(lines)
+    there = feed.send(lines)
+    images = fft_module(there).ifft(there, axis=-1, norm="ortho", overwrite_x=True)
     before = kept // 2
-    return np.concatenate([images[..., encoded - before :], images[..., : kept - before]], axis=-1)
+    ends = [images[..., encoded - before :], images[..., : kept - before]]
+    return array_module(images).concatenate(ends, axis=-1)
+
+
+def _check_finite(lines: NDArray[np.complex64]) -> None:
+    """Raise ValueError where a transform would not be finite.
+
+    On the host, before anything is sent: to look at what a device holds means to wait for it.
+    """
+    if np.isfinite(np.vdot(lines, lines)):
+        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        bounds = np.abs(lines).sum(axis=-1)  # of what the transform can be
+    if not np.isfinite(bounds).all():
+        raise ValueError("a readout has samples that are not finite")
 
 
 def forward(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gadgetron_qsm.arrays import Array, to_numpy
+from gadgetron_qsm.arrays import Array, array_module, to_numpy
 
 CENTRE = 48  # lines along kz and ky that are used of larger calibration regions
 
@@ -74,10 +74,10 @@ def central(calibration: Array) -> Array:
     *_, nz, ny, _ = calibration.shape
     if max(nz, ny) <= CENTRE:
         return calibration
-    energy = np.zeros((nz, ny))
+    energy = array_module(calibration).zeros((nz, ny))
     for coil in calibration[(0,) * (calibration.ndim - 4)]:
-        energy += to_numpy((coil.real**2 + coil.imag**2).sum(axis=-1, dtype="float64"))
-    brightest = np.unravel_index(int(energy.argmax()), energy.shape)
+        energy += (coil.real**2 + coil.imag**2).sum(axis=-1, dtype="float64")
+    brightest = np.unravel_index(int(to_numpy(energy).argmax()), energy.shape)
     firsts = [
         min(max(int(line) - CENTRE // 2, 0), max(n - CENTRE, 0))
         for line, n in zip(brightest, energy.shape, strict=True)

@@ -1,0 +1,128 @@
+"""Where a scan is computed: on the host, or on one CUDA device."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any, Protocol
+
+from gadgetron_qsm.arrays import Array, to_numpy
+from gadgetron_qsm.arrays.feed import DeviceFeed, Feed, HostFeed
+
+PLANS, PLAN_BYTES = 64, 1 << 30  # FFT plans that are kept on a device, and their work areas
+
+
+class Place(Protocol):
+    """Takes arrays in, and says how much room there is."""
+
+    name: str
+    on_device: bool
+
+    def enter(self) -> None:
+        """Make it the place of this thread."""
+
+    def feed(self) -> Feed:
+        """Return what takes batches of readouts there."""
+
+    def bring(self, x: Array) -> Array:
+        """Return an array there, without a copy when it is there already."""
+
+    def free_bytes(self) -> float:
+        """Memory that arrays may still take; infinite on the host, which nobody counts here."""
+
+    def peak_bytes(self) -> int:
+        """Most memory that arrays have taken since the last `release`; 0 on the host."""
+
+    def release(self) -> None:
+        """Give back memory that no array holds, to other processes too."""
+
+
+class Host:
+    """The processors, and the memory beside them."""
+
+    name = "CPU"
+    on_device = False
+
+    def enter(self) -> None:
+        """Do nothing."""
+
+    def feed(self) -> Feed:
+        """Return a feed that leaves batches where they are."""
+        return HostFeed()
+
+    def bring(self, x: Array) -> Array:
+        """Return a host array."""
+        return to_numpy(x)
+
+    def free_bytes(self) -> float:
+        """Return infinity."""
+        return math.inf
+
+    def peak_bytes(self) -> int:
+        """Return 0."""
+        return 0
+
+    def release(self) -> None:
+        """Do nothing."""
+
+
+class Gpu:
+    """One CUDA device, by its number; at most `memory_gb` of its memory, None for all of it.
+
+    FFT plans are kept, PLANS of them. Raises ValueError when CuPy or the device is not there.
+    """
+
+    on_device = True
+
+    def __init__(self, number: int, memory_gb: float | None = None) -> None:
+        cupy = _cupy(number)
+        self._device = cupy.cuda.Device(number)
+        self._limit = int(1e9 * memory_gb) if memory_gb else 0
+        self.enter()
+        properties = cupy.cuda.runtime.getDeviceProperties(number)
+        self.name = properties["name"].decode()
+
+    def enter(self) -> None:
+        """Make it the device of this thread, with its limits."""
+        cupy = sys.modules["cupy"]
+        self._device.use()
+        self._pool = cupy.get_default_memory_pool()
+        self._pool.set_limit(size=self._limit)
+        plans = cupy.fft.config.get_plan_cache()
+        plans.set_size(PLANS)
+        plans.set_memsize(PLAN_BYTES)
+
+    def feed(self) -> Feed:
+        """Return a feed through pinned memory."""
+        return DeviceFeed()
+
+    def bring(self, x: Array) -> Array:
+        """Return a device array."""
+        return sys.modules["cupy"].asarray(x)
+
+    def free_bytes(self) -> float:
+        """Memory that the device has free, and the pool below its limit."""
+        there = float(self._device.mem_info[0]) + self._pool.free_bytes()
+        return min(there, self._limit - self._pool.used_bytes()) if self._limit else there
+
+    def peak_bytes(self) -> int:
+        """Memory that the pool holds: it grows, and `release` alone makes it smaller."""
+        return int(self._pool.total_bytes())
+
+    def release(self) -> None:
+        """Give back what the pool holds for nobody."""
+        self._pool.free_all_blocks()
+
+
+def _cupy(number: int) -> Any:
+    try:
+        import cupy
+
+        count = cupy.cuda.runtime.getDeviceCount()
+    except ImportError as error:
+        raise ValueError(f"CuPy is not there: {error}") from error
+    except RuntimeError as error:  # what CUDA's errors are
+        raise ValueError(f"CuPy finds no CUDA device: {error}") from error
+    if number >= count:
+        raise ValueError(f"there is no CUDA device {number}; there are {count}, counted from 0")
+    return cupy
