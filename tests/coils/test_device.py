@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gadgetron_qsm.coils import METHODS
-from gadgetron_qsm.coils.products import add_products, power
+from gadgetron_qsm.coils.products import add_products, plain, power
 from gadgetron_qsm.coils.residues import phase_residues
 from gadgetron_qsm.coils.roemer import roemer
 from gadgetron_qsm.coils.sensitivities import relative_sensitivities
@@ -70,12 +70,17 @@ def test_the_combination_agrees_on_a_device(device):
     close(found, roemer(images(), sensitivities))
 
 
-def test_sums_over_coils_agree_on_a_device(device):
-    first, later, _ = images()
-    total = device(np.zeros_like(first[0]))
-    add_products(total, device(first), device(later))
-    close(total, (first.conj() * later).sum(axis=0))
-    close(power(device(first)), (np.abs(first) ** 2).sum(axis=0))
+@pytest.mark.parametrize("add", [add_products, plain])
+@pytest.mark.parametrize("planes", [slice(None), slice(1, 30, 7)], ids=["all", "some"])
+def test_sums_over_coils_agree_on_a_device(planes, add, device):
+    first, later, last = images()[:, :, planes]
+    total = device(last[0])
+    add(total, device(images()[0])[:, planes], device(later))
+    close(total, last[0] + (first.conj() * later).sum(axis=0))
+
+
+def test_the_power_agrees_on_a_device(device):
+    close(power(device(images()[0])), (np.abs(images()[0]) ** 2).sum(axis=0))
 
 
 def test_phase_residues_agree_on_a_device(device):
