@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
+from gadgetron_qsm import contrasts
 from gadgetron_qsm.contrasts import MAKERS, Contrasts
 from gadgetron_qsm.data import Echoes
 from gadgetron_qsm.field.echo_fit import EchoFit
@@ -90,6 +91,11 @@ def test_a_separation_that_needs_no_csf_is_made_without():
     scan = volume({"separation.method": "chi_separation"}, csf=False)
     assert list(made(scan, "chi_positive")) == ["chi_positive"]
     assert "csf" not in scan.journal.provenance
+
+
+def test_what_a_separation_does_not_ask_for_is_not_made(scan, found, monkeypatch):
+    monkeypatch.delattr(contrasts, "field_weight")
+    assert list(dict(Contrasts(scan, found).made(("chi_positive",)))) == ["chi_positive"]
 
 
 def test_a_method_that_needs_more_echoes_takes_no_other_map_along():

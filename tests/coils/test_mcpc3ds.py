@@ -100,6 +100,13 @@ def test_echoes_of_uneven_spacing_tell_a_centre_frequency_far_off(echo_times_s, 
     assert largest_error(combined, field_hz, echo_times_s) < 0.08
 
 
+def test_a_few_planes_of_many_tell_a_centre_frequency_far_off(monkeypatch):
+    monkeypatch.setattr(sys.modules[mcpc3ds.__module__], "MOST_PLANES", 4)
+    field_hz, echo_times_s = 170 + 6 * Z, (3e-3, 8e-3, 11e-3)
+    combined = combine(coil_images(field_hz, echo_times_s=echo_times_s), echo_times_s)
+    assert largest_error(combined, field_hz, echo_times_s) < 0.08
+
+
 def test_steep_fields_are_followed_though_they_are_unwrapped_in_blocks():
     field_hz = 22 * X + 0.4 * Y**2  # 0.2 turns from voxel to voxel between the echoes
     assert largest_error(combine(coil_images(field_hz)), field_hz) < 0.08
