@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array, array_module, fft_module, ndimage_module
+from gadgetron_qsm.arrays import Array, array_module, ndimage_module
 from gadgetron_qsm.conjugate_gradients import conjugate_gradients
-from gadgetron_qsm.grid import spread
+from gadgetron_qsm.grid import filtered, spread
 
 ITERATIONS = 200
 RIM = 3  # layers of voxels: two that hold other tissue too, one where the local field is 0
@@ -50,16 +50,14 @@ def poisson(
     Conjugate gradients until the residual falls to `tolerance`, at most `iterations`,
     preconditioned by the Laplacian of the whole grid: one transform pair an iteration.
     """
-    xp, fft = array_module(right), fft_module(right)
+    xp = array_module(right)
     inverse = _inverse_spectrum(right.shape, voxel_size, like=right)
     return conjugate_gradients(
         lambda x: xp.where(inside, curvature(x, voxel_size), 0),
         right,
         iterations=iterations,
         tolerance=tolerance,
-        precondition=lambda x: xp.where(
-            inside, fft.irfftn(inverse * fft.rfftn(x), s=right.shape), 0
-        ),
+        precondition=lambda x: xp.where(inside, filtered(x, inverse), 0),
     )
 
 
