@@ -13,6 +13,12 @@ SHAPE, SIDES = (6, 8, 10), (1.0, 2.0, 0.5)
 SCALE = scales(SIDES)
 
 
+@pytest.fixture(params=["host", "device"])
+def put(request, device):
+    """A function that leaves arrays on the host, or moves them to the device."""
+    return np.copy if request.param == "host" else device
+
+
 def random(*shape):
     return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
 
@@ -62,9 +68,7 @@ def test_the_step_on_a_device_is_the_plain_one(device, shape):
     np.testing.assert_allclose([edge.get() for edge in there], edges, atol=1e-5)
 
 
-@pytest.mark.parametrize("where", ["host", "device"])
-def test_the_pull_goes_where_it_is_wanted(device, where):
-    put = device if where == "device" else np.copy
+def test_the_pull_goes_where_it_is_wanted(put):
     chi, edges, bounds = (
         put(random(*SHAPE)),
         [put(e) for e in random(3, *SHAPE)],
