@@ -146,3 +146,15 @@ def test_a_single_voxel_has_no_gradients():
     assert not any(
         p.any() for p in edge_prices(Domain.around(mask, (1, 1, 1), 2), random(4, 4, 4), 0.3)
     )
+
+
+def test_differences_and_their_spectrum_are_the_same_on_a_device(device):
+    x, edges = random(*SHAPE), random(3, *SHAPE)
+    for axis, factor in enumerate(SCALE):
+        np.testing.assert_allclose(
+            forward(device(x), axis, factor).get(), forward(x, axis, factor), atol=1e-6
+        )
+    got = adjoint([device(edge) for edge in edges], SCALE)
+    np.testing.assert_allclose(got.get(), adjoint(list(edges), SCALE), atol=1e-6)
+    spectrum = squared_spectrum(SHAPE, SCALE, like=device(x))
+    np.testing.assert_allclose(spectrum.get(), squared_spectrum(SHAPE, SCALE, like=x), atol=1e-6)
