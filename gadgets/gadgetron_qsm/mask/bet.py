@@ -72,7 +72,7 @@ def bet(
 def _middle(tissue: NDArray[np.bool_], voxel_size: Sequence[float]) -> tuple[Points, float]:
     """Return the centre (zyx) and radius in mm of the largest part that is thick."""
     walled = np.pad(tissue, 1)
-    deep = depth(walled, voxel_size)[1:-1, 1:-1, 1:-1]
+    deep = depth(walled, voxel_size, 2 * OPENING_MM)[1:-1, 1:-1, 1:-1]
     opening = min(OPENING_MM, float(deep.max()) / 2)
     core = largest_piece(deep > opening)
     centre = np.array(scipy.ndimage.center_of_mass(core)) * np.array(voxel_size)
