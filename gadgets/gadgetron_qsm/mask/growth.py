@@ -58,7 +58,8 @@ def fill_normals(vertices, faces, normals):  # type: ignore[no-untyped-def]
                 normals[faces[f, corner], axis] += across[axis]
     for v in range(len(vertices)):
         length = np.sqrt(normals[v, 0] ** 2 + normals[v, 1] ** 2 + normals[v, 2] ** 2)
-        normals[v] /= max(length, 1e-12)
+        for axis in range(3):
+            normals[v, axis] /= max(length, 1e-12)
 
 
 @compiled
@@ -77,7 +78,10 @@ def _mean_edge(vertices, neighbours):  # type: ignore[no-untyped-def]
     """Mean distance to the first neighbour."""
     total = 0.0
     for v in range(len(vertices)):
-        total += np.sqrt(((vertices[neighbours[v, 0]] - vertices[v]) ** 2).sum())
+        square = 0.0
+        for axis in range(3):
+            square += (vertices[neighbours[v, 0], axis] - vertices[v, axis]) ** 2
+        total += np.sqrt(square)
     return total / len(vertices)
 
 
