@@ -49,10 +49,7 @@ def bore(scan: Scan, grid: Grid) -> Bore:
     weights = _coils(scene.coils, coarse != tissue.AIR)
     shape = coils.noise_covariance(scan.coils, np.random.default_rng([scan.seed, 2]))
     variance = _variance(scan, scene, sensitivities(weights, coarse == tissue.WHITE), shape)
-    echoes = len(scan.echo_times_s)
-    kspace = np.stack([_kspace(acquire.echo_signal(scene, scan, echo)) for echo in range(echoes)])
-    chi_ppm, brain = _truth(scene.labels)
-    return Bore(kspace, weights, shape * variance, chi_ppm, brain)
+    return Bore(_echoes(scan, scene), weights, shape * variance, *_truth(scene.labels))
 
 
 def sensitivities(weights: np.ndarray, where: np.ndarray) -> np.ndarray:
@@ -101,11 +98,16 @@ def _variance(scan: Scan, scene: acquire.Scene, seen: np.ndarray, shape: np.ndar
     return float(2 * (signal * np.linalg.norm(whitened, axis=0).mean() / scan.snr) ** 2)
 
 
-def _kspace(signal: np.ndarray) -> np.ndarray:
-    """k-space (kz, ky, kx) of an image (z, y, x), with the rim of kx."""
-    nz, ny, nx = signal.shape
-    wide = np.zeros((nz, ny, READOUT_OVERSAMPLING * nx), np.complex64)
-    wide[..., nx - nx // 2 : 2 * nx - nx // 2] = signal
-    for axis in range(3):  # one by one, as the ramps of all together are volumes
-        centred_fft(wide, axes=[axis], overwrite=True)
-    return np.pad(wide, ((0, 0), (0, 0), (RIM, RIM)), mode="wrap")
+def _echoes(scan: Scan, scene: acquire.Scene) -> np.ndarray:
+    """k-space (echo, kz, ky, kx) of the head, with the rim of kx."""
+    nz, ny, nx = scene.labels.shape
+    samples = READOUT_OVERSAMPLING * nx
+    kspace = np.empty((len(scan.echo_times_s), nz, ny, samples + 2 * RIM), np.complex64)
+    for echo, of_echo in enumerate(kspace):
+        wide = np.zeros((nz, ny, samples), np.complex64)
+        wide[..., nx - nx // 2 : 2 * nx - nx // 2] = acquire.echo_signal(scene, scan, echo)
+        for axis in range(3):  # one by one, as the ramps of all together are volumes
+            centred_fft(wide, axes=[axis], overwrite=True)
+        of_echo[..., RIM:-RIM] = wide
+        of_echo[..., :RIM], of_echo[..., -RIM:] = wide[..., -RIM:], wide[..., :RIM]
+    return kspace
