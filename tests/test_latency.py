@@ -95,6 +95,7 @@ def test_a_scan_through_the_product_gives_its_times_and_a_true_map(tmp_path, cap
         assert run["mb_per_s"] == pytest.approx(
             1000 * run["raw_gb"] / run["stream_s"], rel=0.15
         )  # the heads of such short readouts add that much
+        assert 0 < run["mb_per_s_to_images"] < run["mb_per_s"]
         assert 0.05 < run["peak_host_gb"] < 5
         assert run["planned_gb"] > 0.1
     printed = capsys.readouterr().out

@@ -14,11 +14,12 @@ one TR of 35 ms after the other. Latency counts from the last readout handed to 
 chi map and to the last image. At full speed up to 256 MB of readouts still wait in the product
 then, at the scanner's pace none. Of the latency, 'end of ingest' comes before the coil images:
 readouts that waited, the last transforms, GRAPPA; 'between stages' is what no stage is timed for.
-The stage 'ingest' begins with the stream.
+The stage 'ingest' begins with the stream; 'rate to coil images' is over all of it.
 The first scan of a process finds kernels not loaded yet (cold); of the others the one with the
 least latency is told (warm). Scans below 1 GB are made beforehand; of larger ones readouts are
-made when they are sent, and 'limited by generator' says that the product waited for them. The
-correlation is that of the map with the truth: the time of a wrong map is worth nothing.
+made when they are sent, by the processors that the product has, too; 'limited by generator' says
+that the product waited for them. The correlation is that of the map with the truth: the time of a
+wrong map is worth nothing.
 --compare sends the scan to either device and tells how far their maps are apart.
 """
 
@@ -44,6 +45,7 @@ ROWS = {
     "raw data, GB": "raw_gb",
     "stream, s": "stream_s",
     "rate, MB/s": "mb_per_s",
+    "rate to coil images, MB/s": "mb_per_s_to_images",
     "limited by": "limited_by",
     "  waited for generator, s": "making_s",
     "  waited for product, s": "sending_s",

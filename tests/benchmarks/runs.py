@@ -71,6 +71,7 @@ def figures(course: Course, stream: Stream) -> dict[str, Any]:
         "raw_gb": stream.raw_bytes / 1e9,
         "stream_s": course.streaming_s,
         "mb_per_s": course.sent_bytes / 1e6 / course.streaming_s,
+        "mb_per_s_to_images": course.sent_bytes / 1e6 / chi.report["timing_s"]["ingest"],
         "limited_by": _limit(course),
         "making_s": course.making_s,
         "sending_s": course.sending_s,
