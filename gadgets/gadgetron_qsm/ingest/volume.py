@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array
+from gadgetron_qsm.arrays import Array, on_device
 from gadgetron_qsm.data import CoilImages
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.ingest import memory
@@ -48,7 +48,8 @@ class Volume:
         nz, ny, _ = header.encoded_matrix
         nz, nx = header.slices or nz, header.native_volume[0][2]
         shape = (len(header.echo_times_s), coils, nz, ny, nx)
-        memory.require(shape, settings.memory_gb)
+        if not on_device(like):  # whose memory was asked for before it was chosen
+            memory.require(shape, settings.memory_gb)
         self._announced = self._rectangle((nz, ny))
         self._parts = [slice(z, z + 1) for z in range(nz)] if self._flat else [slice(0, nz)]
         axes = (KY,) if self._flat else (KZ, KY)
