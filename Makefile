@@ -18,11 +18,15 @@ lint: $(VENV)/installed-test
 	$(BIN)/ruff format --check gadgets tests
 	$(BIN)/mypy
 
+# A scan through the product, its parts, and how far they are from what the machine can do.
 bench: $(VENV)/installed-test
-	$(BIN)/python -m tests.benchmarks
+	mkdir -p build
+	$(BIN)/python -m tests.benchmarks.latency --size small --preset fast standard \
+		--json build/latency.json
 	$(BIN)/python -m tests.benchmarks.ingest
 	$(BIN)/python -m tests.benchmarks.grappa
-	$(BIN)/python -m tests.benchmarks.speed
+	$(BIN)/python -m tests.benchmarks.gains
+	$(BIN)/python -m tests.benchmarks.floor --size small
 
 # Every method against the truth of a head, as far as ../shared/data has one.
 accuracy: $(VENV)/installed-test

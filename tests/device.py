@@ -150,7 +150,8 @@ def _wrap(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return DeviceArray(value)
     if isinstance(value, list | tuple) and any(isinstance(v, np.ndarray) for v in value):
-        return type(value)(_wrap(v) for v in value)
+        wrapped = [_wrap(v) for v in value]
+        return wrapped if isinstance(value, list) else tuple(wrapped)  # cupy names no parts
     return value
 
 

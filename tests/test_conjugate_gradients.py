@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gadgetron_qsm.conjugate_gradients import conjugate_gradients, dot
+from gadgetron_qsm.arrays import to_numpy
+from gadgetron_qsm.conjugate_gradients import LOOKS, advance, conjugate_gradients, dot, turn
 
 N = 12
 RNG = np.random.default_rng(0)
@@ -58,6 +59,47 @@ def test_it_stops_at_its_tolerance(tolerance):
 def test_nothing_comes_of_nothing():
     found = conjugate_gradients(lambda x: MATRIX @ x, 0 * RIGHT, iterations=5, tolerance=0.0)
     np.testing.assert_array_equal(found, 0)
+
+
+@pytest.mark.parametrize("preconditioned", [False, True])
+@pytest.mark.parametrize("tolerance", [0.3, 1e-3, 0.0])
+def test_a_device_stops_where_the_host_does(device, tolerance, preconditioned):
+    def solved(put):
+        matrix, inverse, images = put(MATRIX), put(1 / np.diag(MATRIX)), []
+        found = conjugate_gradients(
+            lambda x: images.append(x) or matrix @ x,
+            put(RIGHT),
+            iterations=11,
+            tolerance=tolerance,
+            precondition=(lambda x: inverse * x) if preconditioned else None,
+        )
+        return to_numpy(found), len(images)
+
+    (found, looked), (expected, needed) = solved(device), solved(np.copy)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert needed <= looked < needed + LOOKS
+
+
+def test_on_a_device_nothing_comes_of_nothing(device):
+    matrix = device(MATRIX)
+    found = conjugate_gradients(
+        lambda x: matrix @ x, device(0 * RIGHT), iterations=5, tolerance=0.0
+    )
+    np.testing.assert_array_equal(found.get(), 0)
+
+
+def test_a_step_on_a_device_is_that_of_the_host(device):
+    given = RNG.standard_normal((4, 3, 4, 5)).astype(np.float32)
+    host, there = given.copy(), [device(x) for x in given]
+    numbers = [np.float64(n) for n in (3.0, 2.0, 1.0)]
+    advance(*host, *numbers)
+    advance(*there, *(device(np.asarray(n)) for n in numbers))
+    turn(host[2], host[3], *numbers[:2])
+    turn(there[2], there[3], *(device(np.asarray(n)) for n in numbers[:2]))
+    np.testing.assert_allclose([x.get() for x in there], host, atol=1e-6)
+    np.testing.assert_allclose(host[0], given[0] + 1.5 * given[2], atol=1e-6)
+    np.testing.assert_allclose(host[1], given[1] - 1.5 * given[3], atol=1e-6)
+    np.testing.assert_allclose(host[2], given[3] + 1.5 * given[2], atol=1e-6)
 
 
 def test_inner_products_are_summed_in_double_precision():

@@ -34,3 +34,15 @@ def test_on_a_device_the_distance_is_the_same(device):
     mask = np.random.default_rng(0).random((9, 10, 11)) < 0.8
     got = depth(device(mask), VOXEL)
     np.testing.assert_allclose(to_numpy(got), depth(mask, VOXEL), rtol=1e-6)
+
+
+@pytest.mark.parametrize("at_most", [0.0, 1.5, 4.5, 9.0, 40.0])
+@pytest.mark.parametrize("shape", [(9, 10, 11), (1, 7, 5), (24, 1, 30)])
+def test_no_further_than_asked_for_the_distance_is_the_same(device, shape, at_most):
+    mask = np.random.default_rng(0).random(shape) < 0.97
+    whole = depth(mask, VOXEL)
+    assert whole.max() > 4.5
+    for got in (depth(mask, VOXEL, at_most), to_numpy(depth(device(mask), VOXEL, at_most))):
+        np.testing.assert_array_equal(got > at_most, whole > at_most)
+        near = whole <= at_most
+        np.testing.assert_allclose(got[near], whole[near], rtol=1e-6)

@@ -46,3 +46,19 @@ def test_what_is_around_the_mask_on_the_work_grid_is_cut_off():
 def test_an_empty_mask_is_refused():
     with pytest.raises(ValueError, match="the mask is empty"):
         Domain.around(MASK & False, (1.0, 1.0, 1.0), 5.0)
+
+
+def test_it_is_the_same_on_a_device(device):
+    x = np.random.default_rng(0).random(MASK.shape)
+    host = Domain.around(MASK, (1.0, 2.0, 1.5), 5.0)
+    there = Domain.around(device(MASK), (1.0, 2.0, 1.5), 5.0)
+    assert (there.box, there.shape) == (host.box, host.shape)
+    np.testing.assert_array_equal(there.embed(device(x)).get(), host.embed(x))
+    np.testing.assert_array_equal(
+        there.extract(there.embed(device(x))).get(), host.extract(host.embed(x))
+    )
+
+
+def test_an_empty_mask_on_a_device_is_refused(device):
+    with pytest.raises(ValueError, match="the mask is empty"):
+        Domain.around(device(MASK & False), (1.0, 1.0, 1.0), 5.0)

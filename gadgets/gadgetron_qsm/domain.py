@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array, array_module
+from gadgetron_qsm.arrays import Array, array_module, to_numpy
 from gadgetron_qsm.grid import good_size, pad_centre, unpad_centre
 
 
@@ -26,9 +26,7 @@ class Domain:
         The zeros keep the periodic dipole from wrapping; voxel_size (z, y, x) in mm.
         Raises ValueError when the mask is empty.
         """
-        if not bool(mask.any()):
-            raise ValueError("the mask is empty")
-        box = tuple(_extent(mask, axis) for axis in range(3))
+        box = _box(mask)
         shape = tuple(
             good_size(side.stop - side.start + int(np.ceil(padding_mm / size)))
             for side, size in zip(box, voxel_size, strict=True)
@@ -50,8 +48,12 @@ class Domain:
         return whole
 
 
-def _extent(mask: Array, axis: int) -> slice:
+def _box(mask: Array) -> tuple[slice, ...]:
     xp = array_module(mask)
-    others = tuple(other for other in range(3) if other != axis)
-    held = xp.nonzero(mask.any(axis=others))[0]
-    return slice(int(held[0]), int(held[-1]) + 1)
+    held = [mask.any(axis=tuple(b for b in range(3) if b != axis)) for axis in range(3)]
+    ends = np.cumsum(mask.shape)[:-1]
+    held = np.split(to_numpy(xp.concatenate(held)), ends)  # in one piece from a device
+    if not held[0].any():
+        raise ValueError("the mask is empty")
+    places = [np.flatnonzero(line) for line in held]
+    return tuple(slice(int(place[0]), int(place[-1]) + 1) for place in places)

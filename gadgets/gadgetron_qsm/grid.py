@@ -73,8 +73,6 @@ def dipole_kernel(
 
     D(k) = 1/3 - (k.b)^2 / |k|^2 with k in 1/mm and D(0) = 0 (the mean field is not defined);
     voxel_size (z, y, x) in mm, b0_direction a unit vector (z, y, x). Field = D chi, both in ppm.
-    Where the half spectrum holds a frequency and its opposite, both have their mean, which differs
-    where an axis is at its highest frequency: otherwise no real field had the spectrum D chi.
     Salomir et al. 2003, doi:10.1002/cmr.b.10083; Marques and Bowtell 2005, doi:10.1002/cmr.b.20034.
     """
     xp = array_module(like)
@@ -88,9 +86,20 @@ def dipole_kernel(
     square[0, 0, 0] = 1
     kernel = np.float32(1 / 3) - along**2 / square
     kernel[0, 0, 0] = 0
-    ends = kernel[..., :1] if shape[2] % 2 else kernel[..., :: shape[2] // 2]
-    ends[...] = (ends + xp.roll(ends[::-1, ::-1], 1, axis=(0, 1))) / 2
     return kernel
+
+
+def of_real_fields(kernel: Array, columns: int) -> Array:
+    """Return a real kernel on the half spectrum as one that makes spectra of real fields of such.
+
+    Frequencies that the half spectrum holds beside their opposites, with an even number of columns
+    (x) also the highest, have the mean of both; the dipole differs between the two where an axis
+    is at its highest frequency.
+    """
+    made = kernel.copy()
+    ends = made[..., :1] if columns % 2 else made[..., :: columns // 2]
+    ends[...] = (ends + array_module(kernel).roll(ends[::-1, ::-1], 1, axis=(0, 1))) / 2
+    return made
 
 
 def _window(inner: Sequence[int], outer: Sequence[int]) -> tuple[slice, ...]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gadgetron_qsm.background.edge import curvature, peeled, poisson, with_edge
+from gadgetron_qsm.background.edge import curvature, peeled, plain_curvature, poisson, with_edge
 from tests.analytic import ball, coordinates
 from tests.background.scene import saddle
 
@@ -28,6 +28,29 @@ def test_the_curvature_is_symmetric_to_the_grid_s_faces():
     a, b = np.random.default_rng(0).standard_normal((2, *SHAPE))
     left, right = (a * curvature(b, VOXEL_SIZE)).sum(), (b * curvature(a, VOXEL_SIZE)).sum()
     assert left == pytest.approx(right)
+
+
+@pytest.mark.parametrize("shape", [SHAPE, (2, 3, 1)])
+def test_the_curvature_on_a_device_is_the_plain_one(device, shape):
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    got = curvature(device(x), VOXEL_SIZE)
+    np.testing.assert_allclose(got.get(), plain_curvature(x, VOXEL_SIZE), atol=1e-5)
+
+
+def test_edges_are_made_alike_on_a_device(device):
+    truth = np.random.default_rng(0).standard_normal(SHAPE).astype(np.float32)
+    total, inside = truth + saddle(SHAPE, VOXEL_SIZE), ball(SHAPE, VOXEL_SIZE, 7)
+    given = [np.where(inside, truth, 0), inside, np.where(MASK, total, 0).astype(np.float32), MASK]
+    local, reached = with_edge(*map(device, given), VOXEL_SIZE)
+    expected, expected_reached = with_edge(*given, VOXEL_SIZE)
+    np.testing.assert_array_equal(reached.get(), expected_reached)
+    np.testing.assert_allclose(local.get(), expected, atol=1e-4)
+    np.testing.assert_array_equal(peeled(device(MASK), 3).get(), peeled(MASK, 3))
+    right = np.where(MASK, curvature(truth, VOXEL_SIZE), 0)
+    got = poisson(device(right), device(MASK), VOXEL_SIZE, tolerance=1e-4)
+    np.testing.assert_allclose(
+        got.get(), poisson(right, MASK, VOXEL_SIZE, tolerance=1e-4), atol=1e-4
+    )
 
 
 @pytest.mark.parametrize("voxel_size", [VOXEL_SIZE, (1.0, 1.0, 1.0)])

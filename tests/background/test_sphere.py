@@ -76,3 +76,18 @@ def test_a_sphere_fits_where_no_voxel_of_it_lies_outside():
     ):
         expected &= np.roll(mask, (z, y, x), (0, 1, 2))
     np.testing.assert_array_equal(fits(depth(mask, voxel_size), 4.0), expected)
+
+
+@voxel_sizes
+def test_the_filter_and_where_it_fits_are_the_same_on_a_device(device, voxel_size):
+    like = np.zeros(1, np.float32)
+    got = less_mean((24, 25, 26), 4.0, voxel_size, like=device(like))
+    expected = less_mean((24, 25, 26), 4.0, voxel_size, like=like)
+    np.testing.assert_allclose(got.get(), expected, atol=1e-6)
+    deep = np.random.default_rng(0).uniform(0, 8, (5, 6, 7))
+    np.testing.assert_array_equal(fits(device(deep), 4.0).get(), fits(deep, 4.0))
+
+
+def test_weights_are_the_caller_s_own():
+    sphere(3.0, (1.0, 1.0, 1.0))[...] = 0
+    assert sphere(3.0, (1.0, 1.0, 1.0)).sum() == pytest.approx(1)

@@ -16,7 +16,7 @@ from gadgetron_qsm.kspace.g_factor import g_factor
 from gadgetron_qsm.kspace.grappa import grappa
 from gadgetron_qsm.kspace.lattice import Lattice
 from gadgetron_qsm.processors import processors
-from tests.benchmarks.__main__ import fft_pair_seconds
+from tests.benchmarks.timing import fft_pair_seconds
 
 ECHOES, COILS, MATRIX, CENTRE = 4, 16, (88, 112, 92), 24  # MATRIX is kz, ky, x
 REPEATS = 3

@@ -12,8 +12,8 @@ import numpy as np
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.phantom import Scan, simulate, tissue
 from tests.benchmarks import lesions
-from tests.benchmarks.__main__ import run_chain
 from tests.benchmarks.scores import deeper_than, filled, nrmse, nuclei
+from tests.benchmarks.timing import run_chain
 
 SCAN = Scan(voxel_size_mm=(2.0, 2.0, 2.0), field_strength_t=3.0, tilt_deg=20.0)
 

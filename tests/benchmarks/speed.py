@@ -33,9 +33,9 @@ from gadgetron_qsm.methods import bound
 from gadgetron_qsm.processors import processors
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.stage.choice import AT_ONCE, TABLES
-from tests.benchmarks.__main__ import fft_pair_seconds
 from tests.benchmarks.heads import Head, head
 from tests.benchmarks.scores import deeper_than, filled, nrmse
+from tests.benchmarks.timing import fft_pair_seconds
 
 LABELS = Path("../shared/data/phantom/labels_1mm.nii.gz")
 MATRIX = (224, 192, 160)  # z, y, x

@@ -15,9 +15,9 @@ from gadgetron_qsm.processors import processors
 from gadgetron_qsm.stage.choice import choose
 from gadgetron_qsm.stage.files import Params
 from gadgetron_qsm.stage.run import Case, run_steps
-from tests.benchmarks.__main__ import fft_pair_seconds
 from tests.benchmarks.heads import SNR, Head
 from tests.benchmarks.scores import deeper_than, filled, hfen, nrmse, nuclei, xsim
+from tests.benchmarks.timing import fft_pair_seconds
 
 CORE_MM = 6.0
 DEPTHS_MM = (4.0, 6.0)

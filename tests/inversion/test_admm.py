@@ -72,3 +72,23 @@ def test_to_go_on_from_a_state_is_as_not_to_have_stopped(agree, misfit):
     assert misfit(0 * FIELD) == 0
     there = found(agree, 7, start=found(agree, 5))
     np.testing.assert_array_equal(there.chi, found(agree, 12).chi)
+
+
+@pytest.mark.parametrize("misfit", [squared_misfit, absolute_misfit])
+def test_it_is_the_same_on_a_device(device, misfit):
+    expected = found(misfit(FIELD, 0.1 * WEIGHT), 6)
+    there = minimise(
+        misfit(device(FIELD), device(0.1 * WEIGHT)),
+        device(KERNEL),
+        DOMAIN,
+        SIDES,
+        [device(price) for price in PRICES],
+        regularisation=REGULARISATION,
+        iterations=6,
+    )
+    for a, b in zip(
+        (there.chi, *there.edges, there.field, there.pull),
+        (expected.chi, *expected.edges, expected.field, expected.pull),
+        strict=True,
+    ):
+        np.testing.assert_allclose(a.get(), b, atol=1e-5 * np.abs(b).max())

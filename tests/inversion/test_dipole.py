@@ -97,3 +97,8 @@ def test_the_point_value_is_what_a_voxel_comes_to(shape):
     transfer = dipole_kernel(shape, (1.0, 2.0, 3.0), OBLIQUE, like=point) ** 2 + 0.3
     seen = scipy.fft.irfftn(transfer * scipy.fft.rfftn(point), s=shape)
     assert point_value(transfer, shape[2]) == pytest.approx(seen[2, 1, 3], rel=1e-6)
+
+
+def test_the_point_value_is_the_same_on_a_device(device):
+    transfer = np.random.default_rng(0).random((6, 4, 5), np.float32)
+    assert point_value(device(transfer), 8) == pytest.approx(point_value(transfer, 8))

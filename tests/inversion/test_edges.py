@@ -13,6 +13,12 @@ SHAPE, SIDES = (6, 8, 10), (1.0, 2.0, 0.5)
 SCALE = scales(SIDES)
 
 
+@pytest.fixture(params=["host", "device"])
+def put(request, device):
+    """A function that leaves arrays on the host, or moves them to the device."""
+    return np.copy if request.param == "host" else device
+
+
 def random(*shape):
     return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
 
@@ -62,9 +68,7 @@ def test_the_step_on_a_device_is_the_plain_one(device, shape):
     np.testing.assert_allclose([edge.get() for edge in there], edges, atol=1e-5)
 
 
-@pytest.mark.parametrize("where", ["host", "device"])
-def test_the_pull_goes_where_it_is_wanted(device, where):
-    put = device if where == "device" else np.copy
+def test_the_pull_goes_where_it_is_wanted(put):
     chi, edges, bounds = (
         put(random(*SHAPE)),
         [put(e) for e in random(3, *SHAPE)],
@@ -142,3 +146,15 @@ def test_a_single_voxel_has_no_gradients():
     assert not any(
         p.any() for p in edge_prices(Domain.around(mask, (1, 1, 1), 2), random(4, 4, 4), 0.3)
     )
+
+
+def test_differences_and_their_spectrum_are_the_same_on_a_device(device):
+    x, edges = random(*SHAPE), random(3, *SHAPE)
+    for axis, factor in enumerate(SCALE):
+        np.testing.assert_allclose(
+            forward(device(x), axis, factor).get(), forward(x, axis, factor), atol=1e-6
+        )
+    got = adjoint([device(edge) for edge in edges], SCALE)
+    np.testing.assert_allclose(got.get(), adjoint(list(edges), SCALE), atol=1e-6)
+    spectrum = squared_spectrum(SHAPE, SCALE, like=device(x))
+    np.testing.assert_allclose(spectrum.get(), squared_spectrum(SHAPE, SCALE, like=x), atol=1e-6)

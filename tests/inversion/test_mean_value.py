@@ -97,3 +97,15 @@ def test_the_transfer_function_filters_as_the_weights_do():
 def test_a_sphere_within_one_voxel_is_refused():
     with pytest.raises(ValueError, match=r"a sphere of 2\.5 mm is smaller than a voxel of 3 mm"):
         mean_value_filter(2.5, (3.0, 1.0, 1.0))
+
+
+def test_the_transfer_is_the_same_on_a_device(device):
+    weights, like = mean_value_filter(3.0, (1.0, 1.0, 1.2)), np.zeros(1, np.float32)
+    got = transfer(weights, (10, 12, 14), like=device(like))
+    np.testing.assert_allclose(got.get(), transfer(weights, (10, 12, 14), like=like), atol=1e-6)
+
+
+def test_weights_are_the_caller_s_own():
+    before = mean_value_filter(3.0, (1.0, 1.0, 1.0))
+    mean_value_filter(3.0, (1.0, 1.0, 1.0))[...] = 0
+    np.testing.assert_array_equal(mean_value_filter(3.0, (1.0, 1.0, 1.0)), before)

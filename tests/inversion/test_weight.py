@@ -64,3 +64,12 @@ def test_weights_are_single_precision():
 def test_an_empty_mask_is_refused():
     with pytest.raises(ValueError, match="the mask is empty"):
         field_weight(EVEN, np.zeros(SHAPE, bool), VOXEL)
+
+
+@pytest.mark.parametrize("rim_mm", [0.0, 8.0])
+def test_it_is_the_same_on_a_device(device, rim_mm):
+    noise = np.random.default_rng(0).uniform(0.01, 0.1, SHAPE).astype(np.float32)
+    got = field_weight(device(noise), device(MASK), VOXEL, rim_mm=rim_mm)
+    np.testing.assert_allclose(
+        got.get(), field_weight(noise, MASK, VOXEL, rim_mm=rim_mm), atol=1e-6
+    )

@@ -25,24 +25,11 @@ def test_a_subdivided_surface_keeps_its_vertices_and_belongs_to_the_finer_topolo
     np.testing.assert_array_equal(faces, icosphere(4)[1].faces)
 
 
-def test_normals_of_a_sphere_point_away_from_its_centre():
-    normals = TOPOLOGY.normals(SPHERE * 40 + [3, 4, 5])
-    np.testing.assert_allclose(normals, SPHERE, atol=0.02)
-
-
 def test_neighbours_are_those_that_share_an_edge():
     edges = TOPOLOGY.faces[:, [0, 1, 1, 2, 2, 0, 1, 0, 2, 1, 0, 2]].reshape(-1, 2)
     listed = [(v, n) for v, row in enumerate(TOPOLOGY.neighbours) for n in row if n != v]
     assert len(listed) == len(set(listed))
     assert set(listed) == set(map(tuple, edges.tolist()))
-
-
-def test_the_mean_of_neighbours_does_not_count_the_vertex_itself():
-    lone = int(np.flatnonzero((TOPOLOGY.neighbours == np.arange(len(SPHERE))[:, None]).any(1))[0])
-    values = np.zeros_like(SPHERE)
-    values[lone] = 5.0
-    assert not TOPOLOGY.neighbour_mean(values)[lone].any()
-    np.testing.assert_allclose(TOPOLOGY.neighbour_mean(np.ones_like(SPHERE)), 1)
 
 
 @pytest.mark.parametrize("centre", [(20, 22, 17), (20.3, 21.7, 16.5), (2, 22, 30), (-30, 0, 0)])

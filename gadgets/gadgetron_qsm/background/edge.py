@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array, array_module, fft_module, ndimage_module
+from gadgetron_qsm.arrays import Array, array_module, ndimage_module
+from gadgetron_qsm.arrays.kernels import Elementwise
 from gadgetron_qsm.conjugate_gradients import conjugate_gradients
-from gadgetron_qsm.grid import spread
+from gadgetron_qsm.grid import filtered, spread
 
 ITERATIONS = 200
 RIM = 3  # layers of voxels: two that hold other tissue too, one where the local field is 0
@@ -50,16 +51,14 @@ def poisson(
     Conjugate gradients until the residual falls to `tolerance`, at most `iterations`,
     preconditioned by the Laplacian of the whole grid: one transform pair an iteration.
     """
-    xp, fft = array_module(right), fft_module(right)
+    xp = array_module(right)
     inverse = _inverse_spectrum(right.shape, voxel_size, like=right)
     return conjugate_gradients(
         lambda x: xp.where(inside, curvature(x, voxel_size), 0),
         right,
         iterations=iterations,
         tolerance=tolerance,
-        precondition=lambda x: xp.where(
-            inside, fft.irfftn(inverse * fft.rfftn(x), s=right.shape), 0
-        ),
+        precondition=lambda x: xp.where(inside, filtered(x, inverse), 0),
     )
 
 
@@ -70,6 +69,13 @@ def peeled(mask: Array, layers: int) -> Array:
 
 def curvature(x: Array, voxel_size: Sequence[float]) -> Array:
     """Minus the Laplacian by six neighbours, in 1/mm^2; beyond the grid x is 0."""
+    if array_module(x) is not np:
+        return _CURVATURE(x, x, *(np.float32(1 / size**2) for size in voxel_size), *x.shape)
+    return plain_curvature(x, voxel_size)
+
+
+def plain_curvature(x: Array, voxel_size: Sequence[float]) -> Array:
+    """`curvature`, an axis at a time."""
     curved = x * np.float32(sum(2 / size**2 for size in voxel_size))
     for axis, size in enumerate(voxel_size):
         first, last = _but_one(axis, slice(None, -1)), _but_one(axis, slice(1, None))
@@ -89,3 +95,18 @@ def _inverse_spectrum(shape: Sequence[int], voxel_size: Sequence[float], like: A
 
 def _but_one(axis: int, end: slice) -> tuple[slice, ...]:
     return tuple(end if a == axis else slice(None) for a in range(3))
+
+
+_CURVATURE = Elementwise(
+    "curvature",
+    "T here, raw T x, T sz, T sy, T sx, int32 nz, int32 ny, int32 nx",
+    "T curved",
+    """
+    const int at = i, plane = ny * nx;
+    const int ix = at % nx, iy = at / nx % ny, iz = at / plane;
+    curved = 2 * (sz + sy + sx) * here;
+    curved -= sz * ((iz > 0 ? x[at - plane] : T(0)) + (iz + 1 < nz ? x[at + plane] : T(0)));
+    curved -= sy * ((iy > 0 ? x[at - nx] : T(0)) + (iy + 1 < ny ? x[at + nx] : T(0)));
+    curved -= sx * ((ix > 0 ? x[at - 1] : T(0)) + (ix + 1 < nx ? x[at + 1] : T(0)))
+    """,
+)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gadgetron_qsm.arrays import Array, array_module, fft_module
+from gadgetron_qsm.arrays import Array, array_module
 from gadgetron_qsm.background.edge import with_edge
 from gadgetron_qsm.background.sphere import fits, less_mean
 from gadgetron_qsm.conjugate_gradients import conjugate_gradients
 from gadgetron_qsm.distance import depth
 from gadgetron_qsm.domain import Domain
+from gadgetron_qsm.grid import filtered
 
 
 def ismv(
@@ -34,7 +35,7 @@ def ismv(
     Raises ValueError when the mask is empty or the sphere does not fit it.
     Wen et al. 2014, doi:10.1002/mrm.24998.
     """
-    xp, fft = array_module(field), fft_module(field)
+    xp = array_module(field)
     domain = Domain.around(mask, voxel_size, padding_mm=2 * (radius_mm + max(voxel_size)))
     deep = depth(domain.embed(mask) > 0, voxel_size)
     inside = fits(deep, radius_mm)
@@ -42,13 +43,13 @@ def ismv(
         raise ValueError(f"no sphere of {radius_mm:.2g} mm fits the mask")
     kernel = less_mean(domain.shape, radius_mm, voxel_size, like=field)
 
-    def filtered(x: Array) -> Array:
-        return xp.where(inside, fft.irfftn(kernel * fft.rfftn(x), s=domain.shape), 0)
+    def sharpened(x: Array) -> Array:
+        return xp.where(inside, filtered(x, kernel), 0)
 
     total = domain.embed(field)
     # local = 0 where no sphere fits: field - mean is then all that tells of it elsewhere
     local = conjugate_gradients(
-        filtered, filtered(total), iterations=iterations, tolerance=tolerance
+        sharpened, sharpened(total), iterations=iterations, tolerance=tolerance
     )
     if keep_edge:
         local, inside = with_edge(local, inside, total, deep > 0, voxel_size)

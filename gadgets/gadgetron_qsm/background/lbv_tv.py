@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gadgetron_qsm.arrays import Array, array_module, fft_module
+from gadgetron_qsm.arrays import Array, array_module
 from gadgetron_qsm.background.edge import peeled
 from gadgetron_qsm.background.lbv import lbv
 from gadgetron_qsm.domain import Domain
-from gadgetron_qsm.grid import dipole_kernel
+from gadgetron_qsm.grid import dipole_kernel, filtered
 from gadgetron_qsm.inversion.tv import tv
 
 
@@ -63,6 +63,5 @@ def lbv_tv(
 def _field_of(
     chi: Array, domain: Domain, voxel_size: Sequence[float], b0_direction: Sequence[float]
 ) -> Array:
-    fft = fft_module(chi)
     kernel = dipole_kernel(domain.shape, voxel_size, b0_direction, like=chi)
-    return domain.extract(fft.irfftn(kernel * fft.rfftn(domain.embed(chi)), s=domain.shape))
+    return domain.extract(filtered(domain.embed(chi), kernel))

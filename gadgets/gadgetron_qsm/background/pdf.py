@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gadgetron_qsm.arrays import Array, array_module, fft_module
+from gadgetron_qsm.arrays import Array, array_module
 from gadgetron_qsm.background.edge import peeled
 from gadgetron_qsm.conjugate_gradients import conjugate_gradients
 from gadgetron_qsm.domain import Domain
-from gadgetron_qsm.grid import dipole_kernel
+from gadgetron_qsm.grid import dipole_kernel, filtered
 
 
 def pdf(
@@ -36,7 +36,7 @@ def pdf(
     Raises ValueError when the mask is empty or nothing is left of it.
     Liu et al. 2011, doi:10.1002/nbm.1670.
     """
-    xp, fft = array_module(field), fft_module(field)
+    xp = array_module(field)
     domain = Domain.around(mask, voxel_size, padding_mm)
     kernel = dipole_kernel(domain.shape, voxel_size, b0_direction, like=field)
     inside = peeled(domain.embed(mask) > 0, peel)
@@ -45,7 +45,7 @@ def pdf(
     precision = xp.where(inside, domain.embed(mask if weight is None else weight) ** 2, 0)
 
     def dipoles(x: Array) -> Array:
-        return fft.irfftn(kernel * fft.rfftn(x), s=domain.shape)
+        return filtered(x, kernel)
 
     def seen_from_outside(x: Array) -> Array:
         return xp.where(inside, 0, dipoles(precision * x))

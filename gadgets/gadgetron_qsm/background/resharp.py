@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array, array_module, fft_module
+from gadgetron_qsm.arrays import Array, array_module
 from gadgetron_qsm.background.edge import with_edge
 from gadgetron_qsm.background.sphere import fits, less_mean
 from gadgetron_qsm.conjugate_gradients import conjugate_gradients
 from gadgetron_qsm.distance import depth
 from gadgetron_qsm.domain import Domain
+from gadgetron_qsm.grid import filtered
 
 
 def resharp(
@@ -37,7 +38,7 @@ def resharp(
     Raises ValueError when the mask is empty or the sphere does not fit it.
     Sun and Wilman 2014, doi:10.1002/mrm.24765.
     """
-    xp, fft = array_module(field), fft_module(field)
+    xp = array_module(field)
     domain = Domain.around(mask, voxel_size, padding_mm=2 * (radius_mm + max(voxel_size)))
     deep = depth(domain.embed(mask) > 0, voxel_size)
     inside = fits(deep, radius_mm)
@@ -45,14 +46,14 @@ def resharp(
         raise ValueError(f"no sphere of {radius_mm:.2g} mm fits the mask")
     kernel = less_mean(domain.shape, radius_mm, voxel_size, like=field)
 
-    def filtered(x: Array) -> Array:
-        return fft.irfftn(kernel * fft.rfftn(x), s=domain.shape)
-
     total = domain.embed(field)
-    seen = xp.where(inside, filtered(total), 0)
+    seen = xp.where(inside, filtered(total, kernel), 0)
     local = conjugate_gradients(
-        lambda x: filtered(xp.where(inside, filtered(x), 0)) + np.float32(regularisation) * x,
-        filtered(seen),
+        lambda x: (
+            filtered(xp.where(inside, filtered(x, kernel), 0), kernel)
+            + np.float32(regularisation) * x
+        ),
+        filtered(seen, kernel),
         iterations=iterations,
         tolerance=tolerance,
     )

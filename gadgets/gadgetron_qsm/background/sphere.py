@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,11 @@ def sphere(radius_mm: float, voxel_size: Sequence[float]) -> NDArray[np.float64]
     up to DEGREE, as nearly as so few voxels can. With them small spheres are of use at a rim.
     Balls of MANY voxels are weighed alike.
     """
+    return _sphere(float(radius_mm), tuple(map(float, voxel_size))).copy()
+
+
+@lru_cache(maxsize=64)
+def _sphere(radius_mm: float, voxel_size: tuple[float, ...]) -> NDArray[np.float64]:
     reach = [int(radius_mm * ROUNDING / size) for size in voxel_size]
     axes = [np.arange(-n, n + 1) * size for n, size in zip(reach, voxel_size, strict=True)]
     places = np.stack(np.meshgrid(*axes, indexing="ij"))

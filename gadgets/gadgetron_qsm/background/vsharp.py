@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gadgetron_qsm.arrays import Array, array_module, fft_module
+from gadgetron_qsm.arrays import Array, array_module
 from gadgetron_qsm.background.sphere import fits, less_mean
 from gadgetron_qsm.distance import depth
 from gadgetron_qsm.domain import Domain
+from gadgetron_qsm.grid import filtered, from_half_spectra, half_spectra
 
 
 def vsharp(
@@ -32,30 +33,31 @@ def vsharp(
     radius. Raises ValueError when the mask is empty or no sphere fits it.
     Wu et al. 2012, doi:10.1002/mrm.23000; Li et al. 2011, doi:10.1016/j.neuroimage.2010.11.088.
     """
-    xp, fft = array_module(field), fft_module(field)
+    xp = array_module(field)
     side = max(voxel_size)
     radii = _radii(largest_radius_mm, smallest_radius_mm or side, side)
     domain = Domain.around(mask, voxel_size, padding_mm=2 * (radii[0] + side))
     deep = depth(domain.embed(mask) > 0, voxel_size)
-    spectrum = fft.rfftn(domain.embed(field))
+    spectrum = half_spectra(domain.embed(field))
     sharp = xp.zeros(domain.shape, xp.float32)
     deconvolve = None
     left = deep > 0
+    deepest = float(deep.max())
     for radius in radii:
-        fitting = left & fits(deep, radius)
-        if not bool(fitting.any()):
+        if not fits(deepest, radius):
             continue
+        fitting = left & fits(deep, radius)
         kernel = less_mean(domain.shape, radius, voxel_size, like=field)
         if deconvolve is None:
             passes = xp.abs(kernel) > threshold
             deconvolve = xp.where(passes, 1 / xp.where(passes, kernel, 1), 0)
-        high = fft.irfftn(spectrum * kernel, s=domain.shape)
+        high = from_half_spectra(spectrum * kernel, domain.shape)
         sharp = xp.where(fitting, high, sharp)
         left &= ~fitting
     if deconvolve is None:
         raise ValueError(f"no sphere of {radii[-1]:.2g} mm fits the mask")
     inside = (deep > 0) & ~left
-    local = fft.irfftn(fft.rfftn(sharp) * deconvolve, s=domain.shape)
+    local = filtered(sharp, deconvolve)
     return domain.extract(xp.where(inside, local, 0)), domain.extract(inside) > 0
 
 

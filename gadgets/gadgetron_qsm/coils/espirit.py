@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from gadgetron_qsm.arrays import Array, array_module
@@ -142,10 +141,10 @@ def _waves(n: int, at: Knots, lines: int) -> NDArray[np.complex64]:
 
 def _gram(slab: Array, size: Kernel) -> Array:
     """Sum of the outer products of all windows, (coil, dz, dy, coil, dz, dy)."""
-    views = sliding_window_view(slab, size, axis=(1, 2))  # coil, kz, ky, x, dz, dy
-    shape = (len(slab), *size)
-    rows = views.transpose(1, 2, 3, 0, 4, 5).reshape(-1, int(np.prod(shape)))
-    return (rows.T @ rows.conj()).reshape(*shape, *shape)
+    nz, ny = (n - lines + 1 for n, lines in zip(slab.shape[1:3], size, strict=True))
+    views = [slab[:, z : z + nz, y : y + ny].reshape(len(slab), -1) for z, y in np.ndindex(*size)]
+    columns = array_module(slab).stack(views, axis=1).reshape(len(slab) * len(views), -1)
+    return (columns @ columns.conj().T).reshape(2 * (len(slab), *size))
 
 
 def _projection(gram: Array, floor: float) -> Array:

@@ -22,10 +22,12 @@ class Calibration:
     """
 
     def __init__(self) -> None:
+        self.lines = 0  # that came
         self._slices: dict[int, dict[_Spot, tuple[Array, int]]] = {}
 
     def add(self, lines: Array, place: Place, slices: np.ndarray) -> None:
         """Take lines (line, coil, x) at their (echo, kz, ky), each (line,), of slices (line,)."""
+        self.lines += len(lines)
         for line, number, *spot in zip(to_numpy(lines), slices.tolist(), *place, strict=True):
             echo, kz, ky = (int(index) for index in spot)
             if max(abs(kz), abs(ky)) <= REACH:

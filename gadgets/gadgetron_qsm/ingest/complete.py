@@ -9,6 +9,7 @@ import numpy as np
 from gadgetron_qsm.arrays import Array, array_module
 from gadgetron_qsm.coils.espirit import espirit
 from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.ingest.early import Early
 from gadgetron_qsm.journal import Journal
 from gadgetron_qsm.kspace.grappa import grappa
 from gadgetron_qsm.kspace.kernels import Kernels
@@ -32,12 +33,13 @@ def complete(
     calibration: Array | None,
     settings: KSpaceSettings,
     journal: Journal,
+    early: Early | None = None,
 ) -> list[Kernels]:
     """Fill the lines that were left out on purpose, in place; refuse, or warn of, others.
 
     hybrid() is the data (echo, coil, kz, ky, x), asked for when it is needed; came (echo, kz, ky)
     and announced (kz, ky) bool; acceleration along (kz, ky); calibration (echo, coil, kz, ky, x)
-    a fully sampled block apart from the data, or None.
+    a fully sampled block apart from the data, or None; early: what has begun to fill the data.
     Returns the kernels of GRAPPA, none where it was not needed.
     """
     if came[:, announced].all():
@@ -57,8 +59,11 @@ def complete(
             each = settings.kernels == "each_echo"
             how = {"acceleration_zy": acceleration, "kernels": settings.kernels}
             with journal.stage("grappa", method="GRAPPA in hybrid space", **how):
-                some = hybrid()[echoes], sampled, wanted, acceleration
-                kernels += grappa(*some, calibration=calibration, per_echo=each)
+                found = early.finish(sampled, wanted) if early and alike else None
+                if found is None:
+                    some = hybrid()[echoes], sampled, wanted, acceleration
+                    found = grappa(*some, calibration=calibration, per_echo=each)
+                kernels += found
         if coverage and coverage.elliptical:
             journal.provenance["kspace"]["elliptical_sampling"] = True
     return kernels

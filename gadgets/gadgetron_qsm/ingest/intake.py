@@ -93,7 +93,7 @@ class Intake:
         volume, self._volume = self._volume, None
         if volume is None:
             raise QsmError("the repetition has no readout of the image")
-        return volume.finish(self._calibration)
+        return volume.finish()
 
     def _alike(self, kind: Kind, head: Record) -> _Alike:
         reverse = bool(int(head["flags"]) & REVERSE)
@@ -156,7 +156,8 @@ class Intake:
             "noise_whitened": self._whitened,
             **self._coils.described(),
         }
-        return Volume(self._header, self._settings, lines.shape[1], journal, like=lines)
+        coils = lines.shape[1]
+        return Volume(self._header, self._settings, coils, journal, self._calibration, like=lines)
 
 
 def most_virtual_coils(coils: int, settings: KSpaceSettings, *, flat: bool) -> int:

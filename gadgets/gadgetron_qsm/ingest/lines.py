@@ -116,7 +116,10 @@ class Lines:
         kept = most_virtual_coils(coils, self._settings, flat=self._header.slices is not None)
         lines = self._header.encoded_matrix[:2]
         needed = needed_on_device((len(self._header.echo_times_s), kept, *lines, matrix[2]))
-        if needed <= place.free_bytes():
+        free = place.free_bytes()
+        if place.on_device:
+            log.info("%s: k-space needs %.1f of %.1f GB", place.name, needed / 1e9, free / 1e9)
+        if needed <= free:
             return place.feed()
         self._warnings.append(
             f"k-space needs {needed / 1e9:.1f} GB, more than {place.name} has free: it was kept on "

@@ -6,12 +6,13 @@ from functools import partial
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array
+from gadgetron_qsm.arrays import Array, on_device
 from gadgetron_qsm.data import CoilImages
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.ingest import memory
 from gadgetron_qsm.ingest.calibration import Calibration
-from gadgetron_qsm.ingest.complete import complete
+from gadgetron_qsm.ingest.complete import MOST_ACCELERATED, complete
+from gadgetron_qsm.ingest.early import Early
 from gadgetron_qsm.ingest.partial_fourier import acquired, fill_partial_fourier
 from gadgetron_qsm.ingest.readouts import Extent, misfit
 from gadgetron_qsm.ingest.slices import reorder, stacked
@@ -36,20 +37,24 @@ class Volume:
         settings: KSpaceSettings,
         coils: int,
         journal: Journal,
+        calibration: Calibration,
         *,
         like: Array | None = None,
     ) -> None:
         """Put it where an array `like` is; raise QsmError when the memory does not suffice."""
         self._header, self._settings, self._journal = header, settings, journal
+        self._calibration = calibration
         self._flat = header.slices is not None  # 2D: slices are no direction of k-space
         nz, ny, _ = header.encoded_matrix
         nz, nx = header.slices or nz, header.native_volume[0][2]
         shape = (len(header.echo_times_s), coils, nz, ny, nx)
-        memory.require(shape, settings.memory_gb)
+        if not on_device(like):  # whose memory was asked for before it was chosen
+            memory.require(shape, settings.memory_gb)
         self._announced = self._rectangle((nz, ny))
         self._parts = [slice(z, z + 1) for z in range(nz)] if self._flat else [slice(0, nz)]
         axes = (KY,) if self._flat else (KZ, KY)
         self._assembly = Assembly(shape, axes=axes, awaited=self._awaited(), like=like)
+        self._early = self._early_filling()
         self._heads: dict[int, Record] = {}  # of one readout of each slice
         self._directions = np.zeros((shape[0], 2), bool)  # read forwards, backwards
         self._extents = np.tile([-1.0, 1.0], (shape[0], 1))  # that all readouts of an echo have
@@ -64,10 +69,13 @@ class Volume:
         echo, kz, ky = place
         slices = heads["idx"]["slice"].astype(int)
         nz, ny = self._announced.shape
+        place = echo, slices if self._flat else kz + nz // 2, ky + ny // 2
         try:
-            self._assembly.add(lines, (echo, slices if self._flat else kz + nz // 2, ky + ny // 2))
+            self._assembly.add(lines, place)
         except ValueError as error:
             raise misfit(error) from error
+        if self._early:
+            self._early.came(place)
         self._directions[echo, int(reverse)] = True
         self._extents[echo, 0] = np.maximum(self._extents[echo, 0], extent[0])
         self._extents[echo, 1] = np.minimum(self._extents[echo, 1], extent[1])
@@ -78,11 +86,11 @@ class Volume:
                     "the position of a readout is not finite; the converter did not fill it in"
                 )
 
-    def finish(self, calibration: Calibration) -> CoilImages:
+    def finish(self) -> CoilImages:
         """Fill what was left out, transform and correct; raise QsmError when it is incomplete."""
         self._announced |= self._assembly.count.any(axis=0)
         self._warn_of_fewer_averages()
-        kernels = self._complete(calibration)
+        kernels = self._complete()
         self._fill_partial_fourier()
         matrix, fov_mm = self._header.native_volume
         images = self._assembly.images(matrix[:2])
@@ -102,7 +110,7 @@ class Volume:
             kernels=kernels if all(kernels) else [],
         )
 
-    def _complete(self, calibration: Calibration) -> list[list[Kernels]]:
+    def _complete(self) -> list[list[Kernels]]:
         """Fill lines left out; return the kernels of each slice, or of the one volume."""
         came = self._assembly.count > 0
         return [
@@ -111,7 +119,8 @@ class Volume:
                 came[:, part],
                 self._announced[part],
                 self._header.acceleration,
-                calibration=calibration.block(number),
+                calibration=self._calibration.block(number),
+                early=self._early,
                 settings=self._settings,
                 journal=self._journal,
             )
@@ -119,6 +128,8 @@ class Volume:
         ]
 
     def _hybrid(self, part: slice) -> Array:
+        if self._early:
+            self._early.undo()
         return self._assembly.hybrid()[:, :, part]
 
     def _fill_partial_fourier(self) -> None:
@@ -186,6 +197,23 @@ class Volume:
                     "does not lie between; correct its encodingLimits"
                 )
         return encoded_rectangle(shape, tuple(ranges))
+
+    def _early_filling(self) -> Early | None:
+        """What fills the lines left out as the scan goes on, where that is done alike for all."""
+        z, y = (max(factor, 1) for factor in self._header.acceleration)
+        settings = self._settings
+        asked_for = settings.parallel_imaging != "sense" and settings.kernels == "all_echoes"
+        if self._flat or not asked_for or not 1 < max(z, y) <= MOST_ACCELERATED:
+            return None
+        return Early(
+            self._assembly,
+            self._announced,
+            (z, y),
+            self._calibration,
+            apart=self._header.calibration_apart,
+            averages=self._header.averages,
+            transforms=settings.partial_fourier == "zero" or bool(self._announced.all()),
+        )
 
     def _awaited(self) -> np.ndarray | None:
         """How often each line (kz, ky) comes, where no line is filled by the others."""

@@ -29,7 +29,7 @@ def csf_mask(
     xp, ndimage = array_module(r2star), ndimage_module(r2star)
     if not bool(brain.any()):
         raise ValueError("the brain mask is empty")
-    slow = brain & (r2star < slowest_share * float(xp.median(r2star[brain])))
+    slow = brain & (r2star < slowest_share * xp.median(r2star[brain]))
     pure = ndimage.binary_erosion(slow) & _near_centre(brain, voxel_size, radius_mm)
     parts, count = ndimage.label(pure)
     if not int(count):
@@ -43,10 +43,9 @@ def csf_mask(
 
 def _near_centre(brain: Array, voxel_size: Sequence[float], radius_mm: float) -> Array:
     xp = array_module(brain)
-    square = xp.zeros((1, 1, 1), xp.float32)
+    square, places = xp.zeros((1, 1, 1), xp.float32), xp.nonzero(brain)
     for axis, size in enumerate(voxel_size):
-        where = xp.nonzero(brain)[axis]
-        millimetres = size * (xp.arange(brain.shape[axis]) - float(where.mean()))
+        millimetres = size * (xp.arange(brain.shape[axis]) - places[axis].mean())
         shape = [-1 if a == axis else 1 for a in range(3)]
         square = square + millimetres.reshape(shape) ** 2
     return square < radius_mm**2

@@ -31,7 +31,7 @@ def edge_prices(domain: Domain, magnitude: Array | None, share: float) -> list[A
     held = xp.concatenate([c[p > 0] for c, p in zip(changes, prices, strict=True)])
     if held.size == 0:
         return prices
-    sharp = float(xp.quantile(held, 1 - min(share, 1)))
+    sharp = xp.quantile(held, 1 - min(share, 1)).astype(xp.float32)
     return [
         xp.where(change > sharp, EDGE_PRICE * price, price)
         for change, price in zip(changes, prices, strict=True)

@@ -7,9 +7,9 @@ from functools import partial
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array, array_module, fft_module
+from gadgetron_qsm.arrays import Array, array_module
 from gadgetron_qsm.domain import Domain
-from gadgetron_qsm.grid import dipole_kernel
+from gadgetron_qsm.grid import dipole_kernel, filtered
 from gadgetron_qsm.inversion.admm import FIT, absolute_misfit, minimise, squared_misfit
 from gadgetron_qsm.inversion.edges import edge_prices
 
@@ -63,18 +63,13 @@ def hdqsm(
     )
     limit = np.float32(outlier_ppm)
     first = solve(absolute_misfit(field, limit * precision), iterations=first_iterations)
-    predicted = _field_of(first.chi, kernel)
+    predicted = filtered(first.chi, kernel)
     off = predicted - field
     fidelity = precision**2 * limit / _at_least(limit, precision * off)
     # as if this were where the squared misfit had led
     start = first._replace(field=predicted + fidelity / FIT * off)
     found = solve(squared_misfit(field, fidelity), iterations=iterations, start=start)
     return domain.extract(found.chi)
-
-
-def _field_of(chi: Array, kernel: Array) -> Array:
-    fft = fft_module(chi)
-    return fft.irfftn(kernel * fft.rfftn(chi), s=chi.shape)
 
 
 def _at_least(limit: np.float32, x: Array) -> Array:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array, array_module, fft_module
+from gadgetron_qsm.arrays import Array, array_module
 from gadgetron_qsm.conjugate_gradients import Operator, conjugate_gradients
 from gadgetron_qsm.domain import Domain
-from gadgetron_qsm.grid import dipole_kernel
+from gadgetron_qsm.grid import dipole_kernel, filtered
 from gadgetron_qsm.inversion.edges import edge_prices
 from gadgetron_qsm.inversion.gradient import adjoint, forward, scales, squared_spectrum
 
@@ -80,7 +80,7 @@ def medi(
         wrapped = _wrapped(misfit, radians_per_ppm if iteration else None)
         step = problem.step(chi, trust, wrapped, cg_iterations)
         chi = chi + step
-        if float(norm(step)) < NEWTON_TOLERANCE * float(norm(chi)):
+        if bool(norm(step) < NEWTON_TOLERANCE * norm(chi)):
             break
     if csf is not None:
         chi = chi - _mean(chi, domain.embed(csf))
@@ -98,8 +98,7 @@ class _Problem:
     evenness: Operator
 
     def field_of(self, chi: Array) -> Array:
-        fft = fft_module(chi)
-        return fft.irfftn(self.kernel * fft.rfftn(chi), s=self.shape)
+        return filtered(chi, self.kernel)
 
     def step(self, chi: Array, trust: Array, misfit: Array, cg_iterations: int) -> Array:
         """Return the step from chi to the minimum of the cost made quadratic around it."""
@@ -127,13 +126,12 @@ class _Problem:
 
     def preconditioner(self, trust: Array, curbs: Sequence[Array]) -> Operator:
         """Return a function that solves the problem as if weights were their mean everywhere."""
-        fft = fft_module(trust)
-        curb = np.float32(sum(float(c.mean()) for c in curbs) / 3)
+        curb = sum(c.mean() for c in curbs) / 3
         cost = curb * squared_spectrum(self.shape, self.scale, trust)
-        cost = cost + np.float32(float(trust.mean())) * self.kernel**2
+        cost = cost + trust.mean() * self.kernel**2
         cost[0, 0, 0] = cost[0, 0, 1]
         inverse = 1 / cost
-        return lambda x: fft.irfftn(inverse * fft.rfftn(x), s=self.shape)
+        return lambda x: filtered(x, inverse)
 
 
 def _check(regularisation: float, radians_per_ppm: float | None) -> None:

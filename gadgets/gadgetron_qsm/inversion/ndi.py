@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array, array_module, fft_module
+from gadgetron_qsm.arrays import Array, array_module
 from gadgetron_qsm.domain import Domain
-from gadgetron_qsm.grid import dipole_kernel
+from gadgetron_qsm.grid import dipole_kernel, from_half_spectra, half_spectra
 
 START = np.float32(0.1)  # Tikhonov weight of the first map: strong sources come close, turns do not
 CAUTION = np.float32(0.03)  # D^2 below which steps no longer grow much
@@ -43,25 +43,24 @@ def ndi(
     """
     if not radians_per_ppm > 0:
         raise ValueError(f"radians_per_ppm is {radians_per_ppm:g}; it must be above 0")
-    xp, fft = array_module(local_field), fft_module(local_field)
+    xp = array_module(local_field)
     domain = Domain.around(mask, voxel_size, padding_mm)
     precision = domain.embed(mask if weight is None else weight)
-    best = max(float(precision.max()), float(np.finfo(np.float32).tiny))
+    best = xp.maximum(precision.max(), np.finfo(np.float32).tiny)
     fidelity = precision**2
     field = domain.embed(local_field)
     kernel = dipole_kernel(domain.shape, voxel_size, b0_direction, like=local_field)
     turn, pull = np.float32(radians_per_ppm), np.float32(regularisation)
-    square = kernel**2 * np.float32(best**2)
-    pace = 1 / (square + np.float32(best**2) * CAUTION + pull)
-    chi = fft.rfftn(field * (precision / np.float32(best))) * (kernel / (kernel**2 + START))
+    square = kernel**2 * best**2
+    pace = 1 / (square + best**2 * CAUTION + pull)
+    chi = half_spectra(field * (precision / best)) * (kernel / (kernel**2 + START))
     ahead, momentum = chi, 1.0
     for _ in range(iterations):
-        off = fft.irfftn(kernel * ahead, s=domain.shape) - field
+        off = from_half_spectra(kernel * ahead, domain.shape) - field
         misfit = fidelity * xp.sin(turn * off) / turn
         before = chi
-        chi = ahead - pace * (pull * ahead + kernel * fft.rfftn(misfit))
+        chi = ahead - pace * (pull * ahead + kernel * half_spectra(misfit))
         grown = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
         ahead = chi + np.float32((momentum - 1) / grown) * (chi - before)
         momentum = grown
-    chi = fft.irfftn(chi, s=domain.shape)
-    return domain.extract(chi)
+    return domain.extract(from_half_spectra(chi, domain.shape))

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array, array_module, fft_module, ndimage_module
+from gadgetron_qsm.arrays import Array, array_module, ndimage_module
 from gadgetron_qsm.domain import Domain
-from gadgetron_qsm.grid import dipole_kernel
+from gadgetron_qsm.grid import dipole_kernel, from_half_spectra, half_spectra
 from gadgetron_qsm.inversion.admm import RELAXATION, SHRINK_PPM
 from gadgetron_qsm.inversion.edges import edge_prices, shrink_edges
 from gadgetron_qsm.inversion.gradient import scales, squared_spectrum
@@ -65,7 +65,6 @@ def nltv(
             raise ValueError(f"{name} is {value:g}; it must be above 0")
     if radians_per_ppm is not None and not radians_per_ppm > 0:
         raise ValueError(f"radians_per_ppm is {radians_per_ppm:g}; it must be above 0")
-    fft = fft_module(local_field)
     domain = Domain.around(mask, voxel_size, padding_mm)
     shape, scale = domain.shape, scales(voxel_size)
     problem = _Problem.of(domain, voxel_size, b0_direction, regularisation, harmonic)
@@ -86,12 +85,13 @@ def nltv(
             agreed = _agree(field, measured, trust, turns)
         flat = problem.flatten(curvature)
         spectrum, smooth = problem.solve(2 * agreed - field, 2 * flat - curvature, pull)
-        chi = fft.irfftn(spectrum, s=shape)
+        predicted = from_half_spectra(problem.kernel * spectrum + smooth, shape)
+        chi = from_half_spectra(spectrum, shape)
         pull = shrink_edges(edges, chi, bounds, RELAXATION, scale)
-        predicted = fft.irfftn(problem.kernel * spectrum + smooth, s=shape)
         field = field + PACE * (predicted - agreed)
         if harmonic:
-            bend = fft.irfftn(problem.laplace * smooth, s=shape)
+            smooth *= problem.laplace
+            bend = from_half_spectra(smooth, shape)
             curvature = curvature + PACE * (bend - flat)
     return domain.extract(chi)
 
@@ -150,14 +150,13 @@ class _Problem:
 
     def solve(self, field: Array, curvature: Array, pull: Array) -> tuple[Array, Array]:
         """Return the spectra of chi and of h that fit best what the three are pulled to."""
-        fft = fft_module(field)
-        misfit = fft.rfftn(field)
+        misfit = half_spectra(field)
         sources = (1 - self.ease) * misfit
         if self.slack:
-            bend = self.slack * self.laplace * fft.rfftn(curvature)
+            bend = self.slack * self.laplace * half_spectra(curvature)
             sources -= self.ease * bend
             misfit += bend
-        chi = (self.kernel * sources + self.smooth * fft.rfftn(pull)) / self.normal
+        chi = (self.kernel * sources + self.smooth * half_spectra(pull)) / self.normal
         return chi, self.ease * (misfit - self.kernel * chi)
 
     def flatten(self, curvature: Array) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 from gadgetron_qsm.arrays import Array, array_module
 from gadgetron_qsm.distance import depth
 from gadgetron_qsm.domain import Domain
-from gadgetron_qsm.grid import dipole_kernel, from_half_spectra, half_spectra
+from gadgetron_qsm.grid import dipole_kernel, from_half_spectra, half_spectra, of_real_fields
 from gadgetron_qsm.inversion.admm import RELAXATION, SHRINK_PPM
 from gadgetron_qsm.inversion.edges import edge_prices, shrink_edges
 from gadgetron_qsm.inversion.gradient import scales, squared_spectrum
@@ -113,6 +113,7 @@ def _filtered(
 ) -> Filtered:
     xp = array_module(total_field)
     dipole = dipole_kernel(domain.shape, voxel_size, b0_direction, like=total_field)
+    dipole = of_real_fields(dipole, domain.shape[2])
     fidelity = domain.embed(domain.mask if weight is None else weight).ravel() ** 2
     spectrum = half_spectra(domain.embed(total_field))
     places = _places(domain, voxel_size, radii, fidelity > 0)

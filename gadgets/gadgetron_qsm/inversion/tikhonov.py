@@ -7,9 +7,9 @@ from typing import Literal
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array, fft_module
+from gadgetron_qsm.arrays import Array
 from gadgetron_qsm.domain import Domain
-from gadgetron_qsm.grid import dipole_kernel
+from gadgetron_qsm.grid import dipole_kernel, filtered
 from gadgetron_qsm.inversion.dipole import point_value
 from gadgetron_qsm.inversion.gradient import scales, squared_spectrum
 
@@ -40,7 +40,6 @@ def tikhonov(
     """
     if not regularisation > 0:
         raise ValueError(f"the regularisation is {regularisation:g}; it must be above 0")
-    fft = fft_module(local_field)
     domain = Domain.around(mask, voxel_size, padding_mm)
     kernel = dipole_kernel(domain.shape, voxel_size, b0_direction, like=local_field)
     normal = kernel**2 + np.float32(regularisation) * _power(
@@ -50,8 +49,7 @@ def tikhonov(
     inverse = kernel / normal
     if correct and penalty == "identity":
         inverse = inverse / np.float32(point_value(kernel * inverse, domain.shape[2]))
-    chi = fft.irfftn(inverse * fft.rfftn(domain.embed(local_field)), s=domain.shape)
-    return domain.extract(chi)
+    return domain.extract(filtered(domain.embed(local_field), inverse))
 
 
 def _power(

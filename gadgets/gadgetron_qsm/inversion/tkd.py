@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array, array_module, fft_module
+from gadgetron_qsm.arrays import Array, array_module
 from gadgetron_qsm.domain import Domain
-from gadgetron_qsm.grid import dipole_kernel
+from gadgetron_qsm.grid import dipole_kernel, filtered
 from gadgetron_qsm.inversion.dipole import point_value
 
 
@@ -35,14 +35,12 @@ def tkd(
     """
     if not 0 < threshold < 2 / 3:
         raise ValueError(f"the threshold is {threshold:g}; it must lie between 0 and 2/3")
-    fft = fft_module(local_field)
     domain = Domain.around(mask, voxel_size, padding_mm)
     kernel = dipole_kernel(domain.shape, voxel_size, b0_direction, like=local_field)
     inverse = _truncated(kernel, threshold)
     if correct:
         inverse = inverse / np.float32(point_value(kernel * inverse, domain.shape[2]))
-    chi = fft.irfftn(inverse * fft.rfftn(domain.embed(local_field)), s=domain.shape)
-    return domain.extract(chi)
+    return domain.extract(filtered(domain.embed(local_field), inverse))
 
 
 def _truncated(kernel: Array, threshold: float) -> Array:

@@ -24,7 +24,7 @@ def field_weight(
     xp = array_module(noise)
     if not bool(mask.any()):
         raise ValueError("the mask is empty")
-    trust = xp.minimum(float(xp.median(noise[mask])) / noise, 1)
+    trust = xp.minimum(xp.median(noise[mask]) / noise, 1)
     if rim_mm > 0:
         deep = depth(xp.pad(mask, 1), voxel_size)[1:-1, 1:-1, 1:-1]
         trust *= xp.minimum(deep / rim_mm, 1)

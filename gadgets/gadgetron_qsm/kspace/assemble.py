@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -59,6 +60,27 @@ class Assembly:
                 self._average(lines[array_module(lines).asarray(some)], (echo, kz, ky))
         if self._awaited is not None:
             self._transform_complete(place, self._awaited)
+
+    def transform(self, axis: int, parts: Indices) -> bool:
+        """Transform partitions (or lines of all of them) of all echoes along their axis, KY or KZ.
+
+        Those that are transformed already are left. Returns whether this is, or now became, the
+        axis along which parts are transformed before the end.
+        """
+        if self._axis is None and len(parts):
+            self._axis = axis
+        if self._axis == axis:
+            for part in itertools.product(range(len(self.data)), parts.tolist()):
+                if part not in self._done:
+                    self._transform(part, centred_ifft)
+                    self._done.add(part)
+        return self._axis == axis
+
+    def put_back(self, lines: NDArray[np.bool_]) -> None:
+        """Transform back to k-space what was transformed of some lines (kz, ky), in all echoes."""
+        if self._axis is not None:
+            parts = np.flatnonzero(lines.any(axis=1 if self._axis == KY else 0)).tolist()
+            self._put_back(set(itertools.product(range(len(self.data)), parts)))
 
     def hybrid(self) -> Array:
         """Return the data (echo, coil, kz, ky, x), all of it in k-space along kz and ky."""

@@ -183,7 +183,7 @@ def _fit_plane(phasors: Array, turns: int) -> OddEven:
         plane = plane + _step(chosen, design, plane)
     weight, rest = xp.abs(chosen) ** 2, _rest(chosen, design, plane)
     residual = float(xp.sqrt((weight * rest**2).sum() / weight.sum()))
-    constant, *slopes = (float(x) for x in plane)
+    constant, *slopes = plane.tolist()
     z, y, x = (slope / turns for slope in slopes)
     return OddEven(constant / turns, (z, y, x), residual / turns)
 

@@ -1,4 +1,4 @@
-"""Cells of a lattice of lines, sorted by the lattice lines around them that are there."""
+"""Cells of a lattice of lines, by the lattice lines around them that are there."""
 
 from __future__ import annotations
 
@@ -79,3 +79,66 @@ def groups(lattice: Lattice, sources: Places, sampled: Lines, missing: Lines) ->
             rows = np.searchsorted(members, cell[own])
             outermost = not kept[corners].all()
             yield Group(kept, outermost, near[members][:, kept], lines[own].T, rows, target[own])
+
+
+class Cells:
+    """All cells of the announced lines (kz, ky): which have their sources, and which are filled.
+
+    expected: lines of the lattice that will come, the sources; `filled` (cell,) is for the caller.
+    """
+
+    def __init__(self, lattice: Lattice, announced: Lines) -> None:
+        self.lattice = lattice
+        self.expected: Lines = lattice.lines(announced.shape) & announced
+        sources, _ = neighbours(lattice, announced.shape)
+        lines = np.argwhere(announced)
+        cells, self._cell, _ = cells_of(lattice, lines)
+        self._line = np.ravel_multi_index(tuple(lines.T), announced.shape)
+        self._near, self._there = sources_of(cells, sources, self.expected)
+        self.filled = np.zeros(len(cells), bool)
+        self._complete, self._spoilt = self.filled.copy(), self.filled.copy()
+
+    def update(self, came: Lines) -> None:
+        """Look which cells have all of their sources."""
+        self._complete[:] = ~(self._there & ~came.flat[self._near]).any(axis=1)
+
+    def ready(self) -> Places:
+        """Return the cells that may be filled."""
+        return np.flatnonzero(self._complete & ~self.filled & ~self._spoilt)
+
+    def passed(self) -> Lines:
+        """Return the lines of cells with all of their sources: what of them did not come is late.
+
+        Lines of no cell are none that could come.
+        """
+        late = np.ones(self.expected.shape, bool)
+        late.flat[self._line] = self._complete[self._cell]
+        return late
+
+    def lines_of(self, cells: Places) -> Lines:
+        """Return all lines of cells."""
+        chosen = np.zeros(len(self.filled), bool)
+        chosen[cells] = True
+        lines = np.zeros(self.expected.shape, bool)
+        lines.flat[self._line] = chosen[self._cell]
+        return lines
+
+    def sources_of(self, cells: Places) -> Lines:
+        """Return the sources of cells."""
+        lines = np.zeros(self.expected.shape, bool)
+        lines.flat[self._near[cells][self._there[cells]]] = True
+        return lines
+
+    def sources_of_rest(self) -> Lines:
+        """Return the sources of cells that are not filled."""
+        return self.sources_of(np.flatnonzero(~self.filled))
+
+    def spoil(self, again: Lines) -> Places:
+        """Take back the cells that were filled from lines that changed since; return them.
+
+        They are not ready any more.
+        """
+        hit = (self._there & again.flat[self._near]).any(axis=1) & self.filled
+        self._spoilt |= hit
+        self.filled &= ~hit
+        return np.flatnonzero(hit)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gadgetron_qsm.arrays import Array, array_module
 from gadgetron_qsm.kspace.kernels import Kernels
 
 BUFFER = 2**22  # entries of unfolding matrices that are worked on together
 
 
-def g_factor(kernels: Kernels, sensitivities: NDArray[np.complex64]) -> NDArray[np.float32]:
+def g_factor(kernels: Kernels, sensitivities: Array) -> Array:
     """Noise of the combined image over that of a full scan, less the square root of fewer lines.
 
     sensitivities (coil, z, y, x) of whitened coils, also of the middle of the encoded matrix
@@ -19,18 +20,21 @@ def g_factor(kernels: Kernels, sensitivities: NDArray[np.complex64]) -> NDArray[
     make the noise lower, lines at the edge of k-space with fewer sources change it a little.
     Breuer et al. 2009, doi:10.1002/mrm.22066.
     """
+    xp = array_module(sensitivities)
     coils, *shape = sensitivities.shape
     total, step = len(kernels.targets), max(1, BUFFER // coils**2)
     moved, index = _displacements(kernels)
+    sums = xp.asarray(_sums(kernels, index, len(moved)))
+    itself = index[(kernels.sources == 0).all(axis=1)][:, ~kernels.targets.any(axis=1)]
     voxels = [np.arange(n) - n // 2 for n in shape[:2]]
     phases = [
         np.exp(2j * np.pi / n * np.outer(r, d)).astype(np.complex64)
         for n, r, d in zip(kernels.matrix, voxels, moved.T, strict=True)
     ]
-    wave = np.einsum("zd,yd->zyd", *phases).reshape(-1, len(moved))
-    result = np.ones((shape[0] * shape[1], shape[2]), np.float32)
+    wave = xp.asarray(np.einsum("zd,yd->zyd", *phases).reshape(-1, len(moved)))
+    result = xp.ones((shape[0] * shape[1], shape[2]), np.float32)
     for x in range(shape[2]):
-        unfold = _unfold(kernels, x, index, len(moved))
+        unfold = _unfold(kernels, x, sums, itself)
         seen = sensitivities[..., x].reshape(coils, -1).T
         for first in range(0, len(seen), step):
             some = slice(first, first + step)
@@ -45,25 +49,31 @@ def _displacements(kernels: Kernels) -> tuple[NDArray[np.intp], NDArray[np.intp]
     return moved, index.reshape(away.shape[:2])
 
 
-def _unfold(kernels: Kernels, x: int, index: NDArray[np.intp], count: int) -> NDArray[np.complex64]:
+def _sums(kernels: Kernels, index: NDArray[np.intp], count: int) -> NDArray[np.complex64]:
+    """Matrix (displacement, source * target) that adds up the weights of each displacement.
+
+    Those of the lines left out: all but the cell's first, which is the lattice's own.
+    """
+    left_out = kernels.targets.any(axis=1)
+    chosen = (np.arange(count)[:, None, None] == index) & left_out
+    return chosen.reshape(count, -1).astype(np.complex64)
+
+
+def _unfold(kernels: Kernels, x: int, sums: Array, itself: NDArray[np.intp]) -> Array:
     """Kernel (displacement, coil * coil) from the lattice's lines to all lines at one x."""
-    sources, targets = index.shape
-    coils = kernels.weights.shape[2]
+    sources, coils, targets, _ = kernels.weights.shape[1:]
     weights = kernels.at(np.array([x])).reshape(sources, coils, targets, coils)
-    unfold = np.zeros((count, coils, coils), np.complex64)
-    left_out = kernels.targets.any(axis=1)  # all but the cell's first, which is the lattice's own
-    np.add.at(unfold, index[:, left_out], weights.transpose(0, 2, 1, 3)[:, left_out])
-    itself = (kernels.sources == 0).all(axis=1)
-    unfold[index[itself, ~left_out]] += np.eye(coils, dtype=np.complex64)
-    return unfold.reshape(count, -1)
+    weights = weights.transpose(0, 2, 1, 3).reshape(sources * targets, -1)
+    unfold = sums @ weights
+    for own in itself.ravel().tolist():
+        unfold[own] += array_module(unfold).eye(coils, dtype=np.complex64).ravel()
+    return unfold
 
 
-def _amplified(
-    unfold: NDArray[np.complex64], combine: NDArray[np.complex64], total: int
-) -> NDArray[np.float32]:
+def _amplified(unfold: Array, combine: Array, total: int) -> Array:
     """Noise (voxel,) of the coils unfolded by (voxel, coil * coil) and combined (voxel, coil)."""
+    xp = array_module(unfold)
     coils = combine.shape[1]
-    through = np.matmul(unfold.reshape(-1, coils, coils), combine[:, :, None])[..., 0]
-    full = np.linalg.norm(combine, axis=1)
-    fewer = np.linalg.norm(through, axis=1)
-    return np.divide(fewer, total * full, out=np.ones_like(full), where=full > 0)
+    through = xp.matmul(unfold.reshape(-1, coils, coils), combine[:, :, None])[..., 0]
+    full, fewer = (xp.linalg.norm(noise, axis=1) for noise in (combine, through))
+    return xp.where(full > 0, fewer / (total * xp.where(full > 0, full, 1)), 1)

@@ -99,7 +99,7 @@ class Filling:
         matrix: tuple[int, int],
         regularisation: float = REGULARISATION,
     ) -> None:
-        """Calibrate with lines (echo, coil, kz, ky, x), all there. Raises ValueError: see `grappa`."""
+        """Calibrate with lines (echo, coil, kz, ky, x), all there; raises what `grappa` does."""
         self.lattice, self._regularisation = lattice, regularisation
         self.sources, targets = neighbours(lattice, matrix)
         moments = measure(calibration, self.sources, targets)

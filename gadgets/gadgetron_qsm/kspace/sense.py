@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from gadgetron_qsm.arrays import Array, array_module, fft_module
 
-CHUNK_BYTES = 8 << 20  # of k-space that is solved for together
+CHUNK_BYTES = 8 << 20  # of k-space that is solved for together,
+DEVICE_BYTES = 256 << 20  # on a device
 AXES = (1, 2)  # z and y of (coil, z, y, x)
 
 
@@ -30,17 +33,20 @@ def sense(
     """Fill the lines that are wanted and were not sampled, in place, by conjugate gradients.
 
     hybrid (echo, coil, kz, ky, x) complex64, noise white, lines that were not sampled 0; sampled
-    (kz, ky) or (echo, kz, ky) and wanted (kz, ky) bool; sensitivities (coil, z, y, x) of unit norm
-    over the coils, 0 where they are not known, where no signal is assumed. The image of each echo
-    whose coil images explain the sampled lines best, in the sense of least squares with a Tikhonov
-    term relative to the largest eigenvalue, gives the missing lines; those that were sampled stay.
-    Each plane along x stops by itself when the gradient fell to `tolerance` of the first one.
+    (kz, ky) or (echo, kz, ky) and wanted (kz, ky) bool, on the host or with the data;
+    sensitivities (coil, z, y, x) of unit norm over the coils, 0 where they are not known, where no
+    signal is assumed. The image of each echo whose coil images explain the sampled lines best, in
+    the sense of least squares with a Tikhonov term relative to the largest eigenvalue, gives the
+    missing lines; those that were sampled stay. Each plane along x stops by itself when the
+    gradient fell to `tolerance` of the first one.
     Raises ValueError when shapes do not fit together.
     Pruessmann et al. 2001, doi:10.1002/mrm.1241.
     """
-    sampled = _checked(hybrid, sampled, sensitivities, wanted)
     fft, xp = fft_module(hybrid), array_module(hybrid)
-    width = max(1, CHUNK_BYTES // hybrid[0, ..., :1].nbytes)
+    sampled, wanted = xp.asarray(sampled), xp.asarray(wanted)
+    sampled = _checked(hybrid, sampled, sensitivities, wanted)
+    together = CHUNK_BYTES if xp is np else DEVICE_BYTES
+    width = max(1, together // hybrid[0, ..., :1].nbytes)
     worst = Convergence(0, 0.0)
     for start in range(0, hybrid.shape[-1], width):
         planes = slice(start, start + width)
@@ -50,7 +56,7 @@ def sense(
             mask = fft.ifftshift(came)[..., None]
             image, reached = _solve(data, mask, maps, iterations, tolerance, regularisation)
             predicted = fft.fftshift(encode(image, maps), axes=AXES)
-            xp.copyto(echo, predicted, where=(wanted & ~came)[..., None])
+            echo[...] = xp.where((wanted & ~came)[..., None], predicted, echo)
             worst = Convergence(
                 max(worst.iterations, reached.iterations), max(worst.residual, reached.residual)
             )

@@ -103,7 +103,7 @@ def bright(magnitude: Array, brain: Array, voxel_size: Sequence[float]) -> Array
 
 def _opened(good: Array, voxel_size: Sequence[float], opening_mm: float) -> Array:
     """Largest piece after erosion, grown back and a voxel more, to the rim, within `good`."""
-    deep = depth(good, voxel_size)
+    deep = depth(good, voxel_size, 2 * opening_mm)
     thickest = float(deep.max())
     if not thickest > 0:
         raise ValueError("no brain found: nothing is bright with a phase that a field explains")

@@ -21,12 +21,12 @@ def largest_piece(mask: Array) -> Array:
 
 def erode(mask: Array, voxel_size: Sequence[float], radius_mm: float) -> Array:
     """Remove what lies within `radius_mm` of a voxel outside; the grid's edge is no outside."""
-    return depth(mask, voxel_size) > radius_mm
+    return depth(mask, voxel_size, radius_mm) > radius_mm
 
 
 def dilate(mask: Array, voxel_size: Sequence[float], radius_mm: float) -> Array:
     """Add what lies within `radius_mm` of a voxel inside."""
-    return ~(depth(~mask, voxel_size) > radius_mm)
+    return ~(depth(~mask, voxel_size, radius_mm) > radius_mm)
 
 
 def close(mask: Array, voxel_size: Sequence[float], radius_mm: float) -> Array:
@@ -36,7 +36,8 @@ def close(mask: Array, voxel_size: Sequence[float], radius_mm: float) -> Array:
 
 def fill_holes(mask: Array) -> Array:
     """Fill what is enclosed through faces; the grid's edge encloses nothing."""
-    return ndimage_module(mask).binary_fill_holes(mask)
+    outside, _ = ndimage_module(mask).label(~array_module(mask).pad(mask, 1))
+    return (outside != outside[0, 0, 0])[1:-1, 1:-1, 1:-1]
 
 
 def bounding_box(

@@ -23,5 +23,6 @@ def trusted(
     if not bool(tissue.any()):
         raise ValueError("no tissue to judge the phase in: the mask is empty")
     distrust = residual if quality is None else residual + NO_COHERENCE_RAD * (1 - quality)
-    usual = min(float(xp.nanmedian(distrust[tissue])), WORST_USUAL_RAD)
+    seen = distrust[tissue & ~xp.isnan(distrust)]
+    usual = min(float(xp.median(seen)), WORST_USUAL_RAD) if len(seen) else WORST_USUAL_RAD
     return tissue & (distrust < usual + largest_residual_rad)

@@ -19,9 +19,11 @@ def otsu(image: Array) -> float:
     Otsu 1979, doi:10.1109/TSMC.1979.4310076.
     """
     xp = array_module(image)
-    top = float(image.max())
-    counts, edges = xp.histogram(image, bins=HISTOGRAM_BINS, range=(0.0, max(top, 1e-30)))
-    counts = counts.astype(xp.float64)
+    top = max(float(image.max()), 1e-30)
+    edges = xp.linspace(0.0, top, HISTOGRAM_BINS + 1)
+    # numpy's histogram takes several times as long to put values at the edges right
+    bins = xp.clip(image * (HISTOGRAM_BINS / top), 0, HISTOGRAM_BINS - 1).astype(xp.int32)
+    counts = xp.bincount(bins.ravel(), minlength=HISTOGRAM_BINS).astype(xp.float64)
     centres = (edges[:-1] + edges[1:]) / 2
     below = xp.cumsum(counts)
     above = below[-1] - below

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gadgetron_qsm.arrays import compiled
+
 Points = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 NEIGHBOURS = 6  # of a vertex; the twelve of the icosahedron have one fewer
-COLUMNS_AT_ONCE = 2_000_000  # of triangles crossing grid lines, to bound memory
 
 
 @dataclass(frozen=True)
@@ -26,23 +27,6 @@ class Topology:
     faces: Indices
     neighbours: Indices
 
-    def normals(self, vertices: Points) -> Points:
-        """Outward unit normal at each vertex, the mean of its triangles' by area."""
-        a, b, c = (vertices[corner] for corner in self.faces.T)
-        across = np.cross(b - a, c - a)
-        total = np.empty_like(vertices)
-        for axis in range(3):
-            share = np.repeat(across[:, axis], 3)
-            total[:, axis] = np.bincount(self.faces.ravel(), share, len(vertices))
-        return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
-
-    def neighbour_mean(self, values: Points) -> Points:
-        """Mean over the neighbours of each vertex."""
-        total = values[self.neighbours].sum(axis=1)
-        lone = self.neighbours[:, -1] == np.arange(len(values))
-        total[lone] -= values[lone]
-        return total / (NEIGHBOURS - lone)[:, None]
-
 
 def icosphere(subdivisions: int) -> tuple[Points, Topology]:
     """Return the unit sphere (vertex, 3) of an icosahedron whose edges are halved repeatedly."""
@@ -50,13 +34,15 @@ def icosphere(subdivisions: int) -> tuple[Points, Topology]:
     for _ in range(subdivisions):
         vertices, faces = subdivided(vertices, faces)
         vertices /= np.linalg.norm(vertices, axis=1, keepdims=True)
-    return vertices, Topology(faces, _neighbours(faces, len(vertices)))
+    return vertices, Topology(faces, neighbours_of(faces, len(vertices)))
 
 
 def subdivided(vertices: Points, faces: Indices) -> tuple[Points, Indices]:
     """Put a vertex in the middle of each edge; the vertices that there are keep their numbers."""
     sides = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
-    edges, which = np.unique(sides, axis=0, return_inverse=True)
+    # one number an edge: rows take many times as long to sort
+    both, which = np.unique(sides @ (len(vertices), 1), return_inverse=True)
+    edges = np.stack(np.divmod(both, len(vertices)), axis=1)
     ab, bc, ca = (which.reshape(-1, 3) + len(vertices)).T
     a, b, c = faces.T
     finer = np.concatenate(
@@ -72,39 +58,35 @@ def inside(vertices: Points, faces: Indices, shape: Sequence[int]) -> NDArray[np
     """
     # off the grid lines by less than matters, so that no line meets a corner or an edge
     corners = vertices[faces] + np.array([0.0, 1.3e-6, 2.9e-6])
-    turns = np.zeros((shape[0] + 1, shape[1], shape[2]), np.uint8)
-    low = np.ceil(corners[..., 1:].min(axis=1)).astype(int)
-    extent = np.floor(corners[..., 1:].max(axis=1)).astype(int) - low + 1
-    crossed = (extent > 0).all(axis=1)
-    corners, low, extent = corners[crossed], low[crossed], extent[crossed]
-    rows, columns = extent.max(axis=0, initial=1)
-    step = max(1, COLUMNS_AT_ONCE // int(rows * columns))
-    offsets = np.stack(np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"), -1)
-    for first in range(0, len(corners), step):
-        part = slice(first, first + step)
-        _turn(turns, corners[part], low[part, None] + offsets.reshape(1, -1, 2))
-    return (np.cumsum(turns[:-1], axis=0, dtype=np.uint8) & 1).astype(bool)
+    turns = np.zeros(shape, np.bool_)
+    _fill_turns(corners, turns)
+    for z in range(1, len(turns)):
+        turns[z] ^= turns[z - 1]
+    return turns
 
 
-def _turn(turns: NDArray[np.uint8], corners: Points, lines: Indices) -> None:
-    """Count in `turns` (z + 1, y, x) where triangles cross the lines (face, line, (y, x))."""
-    a, b, c = (corners[:, None, corner] for corner in range(3))
+@compiled
+def _fill_turns(corners, turns):  # type: ignore[no-untyped-def]
+    """Mark the first voxels (z, y, x) beyond where triangles (face, corner, zyx) cross lines."""
+    nz, ny, nx = turns.shape
+    for f in range(len(corners)):
+        a, b, c = corners[f, 0], corners[f, 1], corners[f, 2]
+        first_y, last_y = max(min(a[1], b[1], c[1]), 0), min(max(a[1], b[1], c[1]), ny - 1)
+        first_x, last_x = max(min(a[2], b[2], c[2]), 0), min(max(a[2], b[2], c[2]), nx - 1)
+        for y in range(int(np.ceil(first_y)), int(np.floor(last_y)) + 1):
+            for x in range(int(np.ceil(first_x)), int(np.floor(last_x)) + 1):
+                of_a, of_b, of_c = _area(b, c, y, x), _area(c, a, y, x), _area(a, b, y, x)
+                if min(of_a, of_b, of_c) > 0 or max(of_a, of_b, of_c) < 0:
+                    height = (of_a * a[0] + of_b * b[0] + of_c * c[0]) / (of_a + of_b + of_c)
+                    z = max(int(np.ceil(height)), 0)
+                    if z < nz:
+                        turns[z, y, x] = not turns[z, y, x]
 
-    def twice_area(p: Points, q: Points) -> Points:
-        y, x = lines[..., 0], lines[..., 1]
-        return (p[..., 1] - y) * (q[..., 2] - x) - (p[..., 2] - x) * (q[..., 1] - y)
 
-    weights = np.stack([twice_area(b, c), twice_area(c, a), twice_area(a, b)])
-    total = weights.sum(axis=0)
-    hit = ((weights > 0).all(axis=0) | (weights < 0).all(axis=0)) & (total != 0)
-    for size, axis in ((turns.shape[1], 0), (turns.shape[2], 1)):
-        hit &= (lines[..., axis] >= 0) & (lines[..., axis] < size)
-    face, line = np.nonzero(hit)
-    share = weights[:, face, line] / total[face, line]
-    height = (share * corners[face, :, 0].T).sum(axis=0)
-    first = np.clip(np.ceil(height), 0, len(turns) - 1).astype(int)
-    y, x = lines[face, line].T
-    np.add.at(turns, (first, y, x), np.uint8(1))
+@compiled
+def _area(p, q, y, x):  # type: ignore[no-untyped-def]
+    """Twice the area, in the plane of y and x, of the triangle of a place and two corners."""
+    return (p[1] - y) * (q[2] - x) - (p[2] - x) * (q[1] - y)
 
 
 def _icosahedron() -> tuple[Points, Indices]:
@@ -126,10 +108,11 @@ def _icosahedron() -> tuple[Points, Indices]:
     return vertices / np.linalg.norm(vertices[0]), np.array(outward)
 
 
-def _neighbours(faces: Indices, count: int) -> Indices:
-    pairs = np.unique(faces[:, [0, 1, 1, 2, 2, 0, 1, 0, 2, 1, 0, 2]].reshape(-1, 2), axis=0)
-    start = np.searchsorted(pairs[:, 0], np.arange(count))
-    order = np.arange(len(pairs)) - start[pairs[:, 0]]
+def neighbours_of(faces: Indices, count: int) -> Indices:
+    """Return the neighbours (vertex, 6) of a Topology's vertices."""
+    near, far = faces[:, [0, 1, 1, 2, 2, 0]].T, faces[:, [1, 0, 2, 1, 0, 2]].T
+    vertex, other = np.divmod(np.unique(near * count + far), count)
+    order = np.arange(len(vertex)) - np.searchsorted(vertex, np.arange(count))[vertex]
     table = np.repeat(np.arange(count)[:, None], NEIGHBOURS, axis=1)
-    table[pairs[:, 0], order] = pairs[:, 1]
+    table[vertex, order] = other
     return table
