@@ -88,6 +88,12 @@ def test_on_a_device_nothing_comes_of_nothing(device):
     np.testing.assert_array_equal(found.get(), 0)
 
 
+def test_a_device_that_is_there_at_once_stays_there(device):
+    right = device(np.ones(N, np.float32))
+    found = conjugate_gradients(lambda x: 1 * x, right, iterations=LOOKS, tolerance=0.0)
+    np.testing.assert_array_equal(found.get(), 1)
+
+
 def test_a_step_on_a_device_is_that_of_the_host(device):
     given = RNG.standard_normal((4, 3, 4, 5)).astype(np.float32)
     host, there = given.copy(), [device(x) for x in given]

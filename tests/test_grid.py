@@ -94,7 +94,9 @@ def test_the_dipole_convolution_is_its_own_adjoint(shape):
 def test_a_field_has_the_spectrum_that_a_kernel_of_real_fields_makes_of_the_sources(shape):
     spectrum = scipy.fft.rfftn(np.random.default_rng(0).standard_normal(shape))
     dipole = dipole_kernel(shape, (1.0, 2.0, 1.5), OBLIQUE, like=spectrum.real)
+    before = dipole.copy()
     made = of_real_fields(dipole, shape[2]) * spectrum
+    np.testing.assert_array_equal(dipole, before)
     field = scipy.fft.irfftn(made, s=shape)
     np.testing.assert_allclose(scipy.fft.rfftn(field), made, atol=1e-10)
     np.testing.assert_allclose(scipy.fft.irfftn(dipole * spectrum, s=shape), field, atol=1e-7)

@@ -106,6 +106,6 @@ def test_the_transfer_is_the_same_on_a_device(device):
 
 
 def test_weights_are_the_caller_s_own():
-    before = mean_value_filter(3.0, (1.0, 1.0, 1.0))
+    before = mean_value_filter(3.0, (1.0, 1.0, 1.0)).copy()
     mean_value_filter(3.0, (1.0, 1.0, 1.0))[...] = 0
     np.testing.assert_array_equal(mean_value_filter(3.0, (1.0, 1.0, 1.0)), before)
