@@ -127,7 +127,8 @@ def _learn(slope: Array, information: Array, phase: Array, magnitude: Array, tim
     """Let an echo have a say in the slope of the line through 0, in place."""
     xp, time = array_module(slope), np.float32(time_s)
     for part in slabs(slope):
-        weight = (magnitude[part] * time) ** 2
+        weight = magnitude[part] * time
+        weight *= weight
         information[part] += weight
         weight /= xp.maximum(information[part], np.float32(FAINTEST))
         slope[part] += weight * (phase[part] / time - slope[part])
