@@ -5,6 +5,7 @@ import pytest
 
 from gadgetron_qsm.field.romeo import romeo
 from tests.analytic import ball, coordinates
+from tests.device import DeviceArray
 
 TIMES_S = (5e-3, 10.5e-3, 15.5e-3)
 TURN = 2 * np.pi
@@ -246,3 +247,19 @@ def test_romeo_agrees_on_a_device(device):
     mask = ball((9, 10, 11), (1, 1, 1), 4)
     got = romeo(device(phase), device(np.ones_like(phase)), TIMES_S, device(mask))
     np.testing.assert_array_equal(got.get(), romeo(phase, np.ones_like(phase), TIMES_S, mask))
+
+
+def test_of_a_device_array_nothing_but_numbers_comes_to_the_host(device, monkeypatch):
+    monkeypatch.setattr(DeviceArray, "get", None)
+    phase = device(wrap(echoes(bowl((9, 10, 11)))))
+    romeo(phase, phase * 0 + 1, TIMES_S, phase[0] < 3)
+
+
+@pytest.mark.parametrize("times_s", [TIMES_S, TIMES_S[:1]], ids=["three echoes", "one echo"])
+def test_noise_is_unwrapped_on_a_device_as_on_the_host(device, times_s):
+    """In noise most voxels jump, costs are often equal, and thousands are mended."""
+    rng = np.random.default_rng(0)
+    signal = rng.normal(size=(2, len(times_s), 20, 21, 22)).astype(np.float32)
+    phase, magnitude = np.arctan2(*signal), np.hypot(*signal)
+    got = romeo(device(phase), device(magnitude), times_s)
+    np.testing.assert_array_equal(got.get(), romeo(phase, magnitude, times_s))

@@ -7,6 +7,7 @@ import scipy.ndimage
 from gadgetron_qsm.arrays import to_numpy
 from gadgetron_qsm.mask.bet import bet
 from tests.analytic import coordinates, distance
+from tests.device import DeviceArray
 
 VOXEL = (4.0, 4.0, 4.0)
 SHAPE = (50, 48, 46)
@@ -149,3 +150,11 @@ def test_an_empty_image_is_refused():
 def test_on_a_device_the_brain_is_the_same(device, plain):
     _, _, magnitude, found = plain
     assert overlap(to_numpy(bet(device(magnitude), VOXEL)), found) > 0.9999
+
+
+def test_of_a_device_array_no_more_than_voxels_of_2_mm_come_to_the_host(device, monkeypatch):
+    sizes, get = [], DeviceArray.get
+    monkeypatch.setattr(DeviceArray, "get", lambda self: (sizes.append(self.size), get(self))[1])
+    r = distance((60, 64, 62), (1, 1, 1))
+    bet(device(seen(r < 25, (r > 28) & (r < 30))), (1.0, 1.0, 1.0))
+    assert max(sizes, default=0) <= r.size / 8

@@ -29,13 +29,13 @@ def romeo(
 
     phase (echo, z, y, x) in rad; magnitude alike, any unit; mask (z, y, x) bool: nothing outside
     has a say, and 0 is returned there.
-    The first echo is unwrapped in space: from the best voxel on, always along the edge of the
-    highest quality (see `romeo_quality`), after which single voxels are turned to where they jump
-    least. Later echoes follow in time: they are predicted by the line through all echoes before,
-    and by what the echo as a whole is off. An echo that this misses in many voxels is unwrapped
-    in space, too. The multiple of 2 pi that the first echo is free to take is the one that
-    predicts the second echo best in the bright voxels, of equals, as of a single echo, the one
-    that brings their median nearest to 0.
+    The first echo is unwrapped in space: always along the edge of the highest quality to a voxel
+    that is new (see `romeo_quality` and `grow`), after which single voxels are turned to where
+    they jump least. Later echoes follow in time: they are predicted by the line through all echoes
+    before, and by what the echo as a whole is off. An echo that this misses in many voxels is
+    unwrapped in space, too. The multiple of 2 pi that the first echo is free to take is the one
+    that predicts the second echo best in the bright voxels, of equals, as of a single echo, the
+    one that brings their median nearest to 0.
     Returns float32. Pieces of the mask that do not touch are unwrapped apart, each up to turns
     of its own. A device array is grown in another way than one of the host, to the same result.
     Raises ValueError for an empty mask.
@@ -127,7 +127,8 @@ def _learn(slope: Array, information: Array, phase: Array, magnitude: Array, tim
     """Let an echo have a say in the slope of the line through 0, in place."""
     xp, time = array_module(slope), np.float32(time_s)
     for part in slabs(slope):
-        weight = (magnitude[part] * time) ** 2
+        weight = magnitude[part] * time
+        weight *= weight
         information[part] += weight
         weight /= xp.maximum(information[part], np.float32(FAINTEST))
         slope[part] += weight * (phase[part] / time - slope[part])

@@ -64,7 +64,7 @@ def bet(
     centre, radius = _middle(tissue, size)
     levels = _levels(even, tissue, np.array(size), centre, radius)
     ground = np.ascontiguousarray(even), np.array(size), levels
-    vertices, topology = _grown(ground, centre, radius * START, fractional_threshold)
+    vertices, topology = _grown(ground, centre, radius * START, float(fractional_threshold))
     voxels = vertices / np.array(voxel_size) + (np.array(parts) - 1) / 2
     return xp.asarray(inside(voxels, topology.faces, magnitude.shape))
 
@@ -98,7 +98,7 @@ def _levels(
 
 
 def _grown(
-    ground: Ground, centre: Points, radius: float, fractional_threshold: float
+    ground: Ground, centre: Points, radius: float, threshold: float
 ) -> tuple[Points, Topology]:
     """Let a sphere of `radius` mm grow, coarse at first; return its vertices in mm."""
     sphere, topology = icosphere(ROUNDS[0][0])
@@ -107,5 +107,5 @@ def _grown(
         if len(topology.faces) < 20 * 4**subdivisions:
             vertices, faces = subdivided(vertices, topology.faces)
             topology = Topology(faces, neighbours_of(faces, len(vertices)))
-        grow(vertices, topology.faces, topology.neighbours, ground, fractional_threshold, steps)
+        grow(vertices, topology.faces, topology.neighbours, ground, threshold, steps)
     return vertices, topology
