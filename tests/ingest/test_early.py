@@ -30,6 +30,7 @@ from tests.ingest.lattices import (
 )
 from tests.raw_scan import assembled, repetitions
 
+BESIDE = Lattice((2, 2), (0, 0), (1, 1))
 EVERY_PARTITION = (NZ, CENTRE[1])
 R2_LINES = sampled_lines(R2, EVERY_PARTITION)
 
@@ -86,11 +87,12 @@ def check(monkeypatch, lines, head, **settings):
 SCANS = {
     "r2 partition-inner": (R2_LINES, (1, 2), "partition-inner"),
     "r2x2": (sampled_lines(R2X2), (2, 2), "linear"),
-    "r2x2 beside k = 0": (sampled_lines(Lattice((2, 2), (0, 0), (1, 1))), (2, 2), "linear"),
+    "r2x2 beside k = 0": (sampled_lines(BESIDE), (2, 2), "linear"),
     "r2x2 partition-inner": (sampled_lines(R2X2), (2, 2), "partition-inner"),
     "caipi2x2": (sampled_lines(CAIPI2X2), (2, 2), "linear"),
     "caipi3x2": (sampled_lines(CAIPI3X2), (2, 3), "linear"),
     "elliptical": (sampled_lines(R2X2, elliptical=True), (2, 2), "linear"),
+    "elliptical beside k = 0": (sampled_lines(BESIDE, elliptical=True), (2, 2), "linear"),
     "elliptical caipi": (sampled_lines(CAIPI2X2, elliptical=True), (2, 2), "partition-inner"),
 }
 
@@ -159,7 +161,14 @@ def test_the_centre_may_come_behind_the_lattice(data, monkeypatch):
     check(monkeypatch, lines, header_of((2, 2)))
 
 
-def test_or_before_it(data, used, monkeypatch):
+def test_a_region_that_turns_out_to_be_another_is_judged_at_the_end(data, used):
+    lines = sampled_lines(R2, (3, 9))  # 27, less than the 32 of one column
+    with pytest.raises(QsmError, match="1 lines is too small to calibrate"):
+        assembled(readouts(data, lines), header_of((1, 2)))
+    assert used[0] is None
+
+
+def test_the_centre_may_come_before_the_lattice(data, used, monkeypatch):
     on, every = sampled_lines(R2X2, centre=None), sampled_lines(R2X2)
     lines = [*readouts(data, every & ~on), *readouts(data, on)]
     check(monkeypatch, lines, header_of((2, 2)))
@@ -170,6 +179,15 @@ def test_lines_beside_the_lattice_that_come_late_are_themselves(data, used, monk
     some = np.zeros((NZ, NY), bool)
     some[1, 1] = some[3, 20] = some[25, 31] = some[30, 5] = True
     lines = [*readouts(data, sampled_lines(R2X2)), *readouts(data, some)]
+    check(monkeypatch, lines, header_of((2, 2)))
+    assert used[0] > 100
+
+
+def test_a_line_that_came_in_one_echo_alone_is_not_filled_over(data, used, monkeypatch):
+    beside = np.zeros((NZ, NY), bool)
+    beside[3, 21] = beside[31, 5] = True
+    lines = list(readouts(data, beside))
+    lines = [*lines[::2], *readouts(data, sampled_lines(R2X2)), *lines[1::2]]
     check(monkeypatch, lines, header_of((2, 2)))
     assert used[0] > 100
 

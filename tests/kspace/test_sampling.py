@@ -7,8 +7,10 @@ from gadgetron_qsm.kspace.sampling import (
     CENTRE,
     calibration_region,
     central,
+    central_window,
     describe_missing,
     encoded_rectangle,
+    is_settled,
 )
 
 
@@ -61,3 +63,44 @@ def test_an_axis_of_few_lines_is_kept_whole():
     lines = np.ones((2, 3, 99, 4), np.complex64)
     assert central(lines).shape == (2, 3, CENTRE, 4)
     assert central(lines[:, :, :CENTRE]).shape == (2, 3, CENTRE, 4)
+
+
+@pytest.mark.parametrize(
+    ("lines", "line", "used"),
+    [
+        (slice(3, 20), 8, slice(3, 20)),
+        (slice(0, 100), 50, slice(26, 74)),
+        (slice(10, 100), 20, slice(10, 58)),
+        (slice(10, 100), 90, slice(52, 100)),
+    ],
+)
+def test_the_window_is_of_the_region_about_its_brightest_line(lines, line, used):
+    assert central_window((lines, slice(0, 5)), (line, 2)) == (used, slice(0, 5))
+    assert central_window((slice(0, 5), lines), (2, line)) == (slice(0, 5), used)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    ("stop", "left_out", "settled"),
+    [
+        (9, [], False),
+        (9, [(9, 5)], True),
+        (9, [(9, 1)], False),
+        (9, [(10, 5)], False),
+        (12, [], True),
+    ],
+)
+def test_a_region_ends_for_good_at_a_line_left_out_or_the_edge(turned, stop, left_out, settled):
+    region, lines = (slice(0, stop), slice(3, 8)), np.zeros((12, 11), bool)
+    lines[4, [2, 8]] = True
+    for place in left_out:
+        lines[place] = True
+    region, lines = (region[::-1], lines.T) if turned else (region, lines)
+    assert is_settled(region, region, lines) == settled
+
+
+def test_a_window_that_ends_before_its_region_does_not_wait_for_more():
+    nothing = np.zeros((100, 10), bool)
+    region = slice(5, 80), slice(0, 10)
+    assert is_settled(region, (slice(20, 68), slice(0, 10)), nothing)
+    assert not is_settled(region, (slice(32, 80), slice(0, 10)), nothing)
