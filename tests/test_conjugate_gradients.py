@@ -34,6 +34,14 @@ def test_an_exact_preconditioner_needs_one_step():
     np.testing.assert_allclose(found, SOLUTION, atol=1e-4)
 
 
+@pytest.mark.parametrize("where", ["host", "device"])
+def test_two_eigenvalues_take_two_iterations(device, where):
+    put = device if where == "device" else np.copy
+    scale = put(np.where(np.arange(N) % 3, 1, 5).astype(np.float32))
+    found = conjugate_gradients(lambda x: scale * x, put(RIGHT), iterations=2, tolerance=0.0)
+    np.testing.assert_allclose(to_numpy(scale * found), RIGHT, atol=1e-6)
+
+
 @pytest.mark.parametrize("iterations", [1, 2, 4])
 def test_it_stops_after_its_iterations(iterations):
     images = []

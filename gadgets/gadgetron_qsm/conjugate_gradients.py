@@ -34,6 +34,7 @@ def conjugate_gradients(
     x = right * np.float32(0)
     residual = right.copy()
     towards = residual if precondition is None else precondition(residual)
+    # a copy, as it may be the residual itself, which changes before the direction turns
     direction, size = towards.copy(), dot(residual, towards)
     enough = tolerance**2 * size
     for iteration in range(iterations):
