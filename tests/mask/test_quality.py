@@ -53,6 +53,11 @@ def test_a_poor_quality_adds_to_the_residual():
     np.testing.assert_array_equal(without, TISSUE)
 
 
+def test_of_a_residual_that_is_nowhere_a_number_nothing_is_trusted():
+    nowhere = np.full(SHAPE, np.nan, np.float32)
+    assert not trusted(nowhere, TISSUE, largest_residual_rad=0.3).any()
+
+
 def test_what_is_not_a_number_is_not_trusted_and_has_no_say():
     got = trusted(some(np.nan, [2, 3, 4, 5]), TISSUE, largest_residual_rad=0.3)
     expected = TISSUE.copy()

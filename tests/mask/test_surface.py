@@ -32,7 +32,9 @@ def test_neighbours_are_those_that_share_an_edge():
     assert set(listed) == set(map(tuple, edges.tolist()))
 
 
-@pytest.mark.parametrize("centre", [(20, 22, 17), (20.3, 21.7, 16.5), (2, 22, 30), (-30, 0, 0)])
+@pytest.mark.parametrize(
+    "centre", [(20, 22, 17), (20.3, 21.7, 16.5), (2, 22, 30), (50, 22, 17), (-30, 0, 0)]
+)
 def test_voxels_in_a_sphere_are_those_whose_centres_are(centre):
     shape, radius = (41, 46, 35), 13.0
     found = inside(SPHERE * radius + centre, TOPOLOGY.faces, shape)
