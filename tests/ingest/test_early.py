@@ -201,6 +201,15 @@ def test_lines_that_come_again_are_averaged_and_used_as_such(data, used, monkeyp
     assert (used[0] is None) == (row == 16)  # where it calibrates
 
 
+def test_what_was_filled_outside_of_an_ellipse_is_taken_back_too(data, used, monkeypatch):
+    sampled = sampled_lines(BESIDE, elliptical=True)
+    again = np.zeros_like(sampled)
+    again[NZ // 2, NY // 2] = True
+    lines = [*readouts(data, sampled), *readouts(2 * data, again)]
+    check(monkeypatch, lines, header_of((2, 2)))
+    assert used[0] is None
+
+
 def test_averages_that_are_announced_are_waited_for(data, used, monkeypatch):
     sampled = sampled_lines(R2X2)
     lines = [*readouts(data, sampled), *readouts(1.5 * data, sampled)]

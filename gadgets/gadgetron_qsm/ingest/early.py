@@ -172,7 +172,6 @@ class Early:
         chosen = cells.ready()[:most]
         missing = cells.lines_of(chosen) & (self._assembly.count == 0).all(axis=0)
         if len(chosen):
-            self._assembly.put_back(cells.sources_of(chosen) | missing)
             filling.fill(self._assembly.data, cells.expected, missing)
         self.filled |= missing
         self._touched |= missing

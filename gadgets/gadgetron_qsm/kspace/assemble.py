@@ -115,7 +115,6 @@ class Assembly:
             by_line[at] = lines
             return
         mean = by_line[at]
-        mean[xp.asarray(count == 1)] = 0  # there may be what was filled in for it
         by_line[at] = mean + (lines - mean) / xp.asarray(count.astype(np.float32))[:, None, None]
 
     def _put_back(self, parts: set[tuple[int, int]]) -> None:
