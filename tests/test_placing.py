@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from gadgetron_qsm import chain, placing
-from gadgetron_qsm.arrays import on_device
+from gadgetron_qsm.arrays import on_device, to_numpy
 from gadgetron_qsm.arrays.places import Gpu, Host
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.header import Header
@@ -172,3 +172,22 @@ def test_nothing_holds_coil_images_that_made_room(device, monkeypatch):  # noqa:
     monkeypatch.setattr(chain, "combine_coils", narrow)
     maps("gpu")
     assert whole
+
+
+def test_a_g_factor_is_the_same_wherever_it_is_computed(device):  # noqa: ARG001
+    imaging = """<parallelImaging><accelerationFactor><kspace_encoding_step_1>2
+    </kspace_encoding_step_1><kspace_encoding_step_2>1</kspace_encoding_step_2></accelerationFactor>
+    <calibrationMode>embedded</calibrationMode></parallelImaging></encoding>"""
+    header = Header.parse(HEADER.replace("</encoding>", imaging))
+
+    def sampled(readout):
+        line = int(readout.head["idx"]["kspace_encode_step_1"])
+        return readout.head["flags"] or line % 2 == 0 or 10 <= line < 22
+
+    found = []
+    for use in ("cpu", "gpu"):
+        wanted = Settings.from_properties({"device.use": use, "deliver.maps": "g_factor"})
+        (echoes,) = chain.combine(filter(sampled, readouts()), header, wanted)
+        found.append(to_numpy(echoes.g_factor))
+    assert found[0].max() > 1.05
+    np.testing.assert_allclose(*found, rtol=SAME)

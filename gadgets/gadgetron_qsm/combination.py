@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from gadgetron_qsm.arrays import Array, array_module, to_numpy
+from gadgetron_qsm.arrays import Array, array_module, on_device, to_numpy
 from gadgetron_qsm.coils import METHODS
 from gadgetron_qsm.coils.residues import phase_residues
 from gadgetron_qsm.coils.roemer import roemer
@@ -83,9 +81,13 @@ def _combined(
 
 def _g_factor(kernels: Sequence[Sequence[Kernels]], sensitivities: Array) -> Array:
     """Return the g-factor (z, y, x) of the first echo, from kernels as CoilImages has them."""
-    parts = np.array_split(to_numpy(sensitivities), len(kernels), axis=1)
-    gains = [g_factor(part[0], seen) for part, seen in zip(kernels, parts, strict=True)]
-    return np.concatenate(gains)
+    weights = kernels[0][0].weights
+    xp = array_module(weights)
+    seen = xp.asarray(sensitivities) if on_device(weights) else to_numpy(sensitivities)
+    parts = xp.array_split(seen, len(kernels), axis=1)
+    return xp.concatenate(
+        [g_factor(part[0], of_part) for part, of_part in zip(kernels, parts, strict=True)]
+    )
 
 
 def _residues(combined: Array, summed: Array) -> dict[str, Any]:
