@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gadgetron_qsm.ingest.lines import Lines
-from gadgetron_qsm.ingest.memory import WORKING_BYTES
+from gadgetron_qsm.ingest.memory import needed_on_host
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.messages import ACQUISITION_HEADER, Acquisition
 from gadgetron_qsm.processors import processors
@@ -67,7 +67,7 @@ def measure(coils: int) -> tuple[float, ...]:
             list(lines.add(readout))
     taken_s = time.perf_counter() - start
     size = sum(readout.data.nbytes for readout in readouts)
-    planned = 8 * ECHOES * VIRTUAL_COILS * PARTITIONS * PHASE_ENCODES * SAMPLES // 2 + WORKING_BYTES
+    planned = needed_on_host((ECHOES, VIRTUAL_COILS, PARTITIONS, PHASE_ENCODES, SAMPLES // 2))
     scan_s = TR_S * PARTITIONS * PHASE_ENCODES
     used = peak_bytes() - before
     rate = size / taken_s

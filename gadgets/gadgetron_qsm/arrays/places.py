@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from gadgetron_qsm.arrays import Array, to_numpy
 from gadgetron_qsm.arrays.feed import DeviceFeed, Feed, HostFeed
 
-PLANS, PLAN_BYTES = 64, 1 << 30  # FFT plans that are kept on a device, and their work areas
+PLANS, PLAN_BYTES = 64, 1 << 29  # FFT plans that are kept on a device, and their work areas
 
 
 class Place(Protocol):

@@ -9,19 +9,22 @@ from pathlib import Path
 
 from gadgetron_qsm.errors import QsmError
 
+Shape = tuple[int, int, int, int, int]
+
 log = logging.getLogger(__name__)
 
 WORKING_BYTES = 1_500_000_000  # beside the assembled lines: those in flight, buffers, temporaries
 ON_DEVICE_BYTES = 1_000_000_000  # the same of a device
+VOLUMES = 8  # complex ones that the combination of coils works with, at most
 CGROUP = Path("/sys/fs/cgroup")
 
 
-def require(shape: tuple[int, int, int, int, int], limit_gb: float | None) -> None:
+def require(shape: Shape, limit_gb: float | None) -> None:
     """Log what an array (echo, coil, kz, ky, x) complex64 and the work on it take.
 
     Raises QsmError when that is more than is free, or than `limit_gb` where it is given.
     """
-    needed = _of_lines(shape) + WORKING_BYTES
+    needed = needed_on_host(shape)
     free = limit_gb * 1e9 if limit_gb else free_bytes()
     plan = (
         f"{shape[0]} echoes x {shape[1]} coils x {shape[2]} partitions x {shape[3]} lines x "
@@ -35,14 +38,20 @@ def require(shape: tuple[int, int, int, int, int], limit_gb: float | None) -> No
         )
 
 
-def needed_on_device(shape: tuple[int, int, int, int, int]) -> int:
+def needed_on_host(shape: Shape) -> int:
+    """Memory that such an array and the work on it take."""
+    return _of_lines(shape) + WORKING_BYTES
+
+
+def needed_on_device(shape: Shape) -> int:
     """Memory that such an array and the work on it take on a device."""
     return _of_lines(shape) + ON_DEVICE_BYTES
 
 
-def _of_lines(shape: tuple[int, int, int, int, int]) -> int:
-    """Bytes of the array and of the coils' sensitivities, which are as large as an echo."""
-    return 8 * (shape[0] + 1) * math.prod(shape[1:])
+def _of_lines(shape: Shape) -> int:
+    """Bytes of the array, the coils' sensitivities, as large as an echo, and combined images."""
+    echoes, coils, *volume = shape
+    return 8 * ((echoes + 1) * coils + echoes + VOLUMES) * math.prod(volume)
 
 
 def free_bytes() -> float:
