@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from gadgetron_qsm.processors import processors
-from tests.benchmarks import gains
+from tests.benchmarks import gains, pairs
 
 SAME = sorted(set(gains.PAIRS) - {"good size for raw size"})
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    monkeypatch.setattr(gains, "SHAPE", (12, 16, 18))
-    monkeypatch.setattr(gains, "RAW_SHAPE", (11, 13, 17))
-    monkeypatch.setattr(gains, "LINES", 5)
-    monkeypatch.setattr(gains, "COILS", 4)
-    monkeypatch.setattr(gains, "SAMPLES", 20)
+    monkeypatch.setattr(pairs, "SHAPE", (12, 16, 18))
+    monkeypatch.setattr(pairs, "RAW_SHAPE", (11, 13, 17))
+    monkeypatch.setattr(pairs, "LINES", 5)
+    monkeypatch.setattr(pairs, "COILS", 4)
+    monkeypatch.setattr(pairs, "SAMPLES", 20)
     monkeypatch.setattr(gains, "REPEATS", 1)
     monkeypatch.setattr(gains, "LEAST_S", 0.0)
 
