@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import scipy.fft
@@ -96,17 +95,6 @@ def ramps(there: There) -> tuple[Task, Task]:
         return fft.fftshift(inner, axes=[2])
 
     return shifted, lambda: fourier.centred_ifft(lines, axes=[2])
-
-
-def slab_by_slab(_: There) -> tuple[Task, Task]:
-    """Centred transform of lines, all at once and in slabs that fit the cache."""
-    lines = random_lines(LINES, COILS, SAMPLES)
-
-    def at_once() -> Any:
-        with mock.patch.object(fourier, "SLAB_BYTES", lines.nbytes):
-            return fourier.centred_ifft(lines, axes=[2])
-
-    return at_once, lambda: fourier.centred_ifft(lines, axes=[2])
 
 
 def threads(_: There) -> tuple[Task, Task]:
@@ -216,7 +204,6 @@ PAIRS: Mapping[str, Callable[[There], tuple[Task, Task]]] = {
     "ramps for shifts": ramps,
     "readouts turned in tiles": turning,
     "distance, compiled for scipy's": distance,
-    "transform in slabs": slab_by_slab,
     "one thread of BLAS for all": threads,
     "all processors for one": all_processors,
     "spectra of an iteration, fused": spectra_of_an_iteration,
@@ -229,7 +216,6 @@ PAIRS: Mapping[str, Callable[[There], tuple[Task, Task]]] = {
 HOST_ONLY = (
     turning,
     distance,
-    slab_by_slab,
     threads,
     all_processors,
     costs,

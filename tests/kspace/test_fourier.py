@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gadgetron_qsm.kspace import fourier
 from gadgetron_qsm.kspace.fourier import centred_fft, centred_ifft, crop_centre
 
 
@@ -43,13 +42,9 @@ def test_the_forward_transform_undoes_the_inverse(shape):
 
 
 @pytest.mark.parametrize("transform", [centred_ifft, centred_fft])
-@pytest.mark.parametrize("slab_bytes", [1, 200, 1000, 1 << 20])
 @pytest.mark.parametrize("axes", [[1, 2], [2, 3], [1, 3], [-1], [0, 2], [3, 1, 2]])
-def test_slabs_of_any_size_and_axes_in_any_order_give_the_same(
-    monkeypatch, transform, slab_bytes, axes
-):
+def test_axes_in_any_order_are_transformed_one_by_one(transform, axes):
     x = noise(3, 5, 4, 6)
-    monkeypatch.setattr(fourier, "SLAB_BYTES", slab_bytes)
     expected = x
     for axis in axes:
         matrix = dense(x.shape[axis])
@@ -59,11 +54,7 @@ def test_slabs_of_any_size_and_axes_in_any_order_give_the_same(
 
 
 @pytest.mark.parametrize("transform", [centred_ifft, centred_fft])
-@pytest.mark.parametrize("slab_bytes", [1, 1 << 20])
-def test_the_result_takes_the_place_of_the_input_only_when_asked(
-    monkeypatch, transform, slab_bytes
-):
-    monkeypatch.setattr(fourier, "SLAB_BYTES", slab_bytes)
+def test_the_result_takes_the_place_of_the_input_only_when_asked(transform):
     kept, whole = noise(2, 4, 5), np.zeros((2, 4, 5, 2), np.complex64)
     strided = whole[..., 0]
     strided[...] = kept

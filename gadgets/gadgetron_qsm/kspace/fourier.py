@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from gadgetron_qsm.arrays import Array, array_module, fft_module
-
-SLAB_BYTES = 4 << 20  # of the host's arrays that pass through its cache together
 
 
 def centred_ifft(kspace: Array, axes: Sequence[int], *, overwrite: bool = False) -> Array:
@@ -37,11 +35,9 @@ def _centred(
     axes = [axis % x.ndim - x.ndim for axis in axes]  # from the last, the same in every slab
     before = xp.asarray(_ramps(x.shape, axes, -sign, 0).astype(kind))
     after = xp.asarray(_ramps(x.shape, axes, -sign, 1).astype(kind))
-    for target, source in _slabs(out, x, axes) if xp is np else [(out, x)]:
-        xp.multiply(source, before, out=target)
-        spectrum = transform(target, axes=axes, norm="ortho", overwrite_x=True)
-        xp.multiply(spectrum, after, out=target)
-    return out
+    xp.multiply(x, before, out=out)
+    spectrum = transform(out, axes=axes, norm="ortho", overwrite_x=True)
+    return xp.multiply(spectrum, after, out=out)
 
 
 def _ramps(shape: Sequence[int], axes: Sequence[int], sign: int, centred: int) -> Array:
@@ -52,19 +48,6 @@ def _ramps(shape: Sequence[int], axes: Sequence[int], sign: int, centred: int) -
         turns = c * (np.arange(n) - centred * c) / n
         factors = factors * np.exp(sign * 2j * np.pi * turns).reshape((-1, *(1,) * (-1 - axis)))
     return factors
-
-
-def _slabs(out: Array, x: Array, axes: Sequence[int]) -> Iterator[tuple[Array, Array]]:
-    """Cut two arrays alike along axes that are not transformed."""
-    if out.nbytes <= SLAB_BYTES or -out.ndim in axes:
-        yield out, x
-    elif out[0].nbytes > SLAB_BYTES:
-        for target, source in zip(out, x, strict=True):
-            yield from _slabs(target, source, axes)
-    else:
-        step = SLAB_BYTES // out[0].nbytes
-        for start in range(0, len(out), step):
-            yield out[start : start + step], x[start : start + step]
 
 
 def crop_centre(x: Array, size: int, axis: int) -> Array:
