@@ -61,11 +61,19 @@ class Pool:
 
 
 class PlanCache:
+    """Notes its limits; cupy raises for a plan whose work area alone is beyond `memsize`."""
+
+    def __init__(self) -> None:
+        self.cleared = 0
+
     def set_size(self, size: int) -> None:
         self.size = size
 
     def set_memsize(self, size: int) -> None:
         self.memsize = size
+
+    def clear(self) -> None:
+        self.cleared += 1
 
 
 class Device:

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from gadgetron_qsm.arrays import array_module
+from gadgetron_qsm.arrays import array_module, to_numpy
 from gadgetron_qsm.arrays.feed import DeviceFeed, HostFeed
 from gadgetron_qsm.arrays.places import Gpu, Host
 
@@ -58,6 +58,28 @@ def test_every_thread_that_enters_has_the_device(standing_in):
     place, before = Gpu(0), len(used)
     place.enter()
     assert used[before:] == [0]
+
+
+@pytest.mark.parametrize("memory_gb", [None, 2])
+def test_no_plan_that_fits_beside_its_data_is_too_large_to_be_kept(standing_in, memory_gb):
+    place = Gpu(0, memory_gb)
+    memory = 1e9 * memory_gb if memory_gb else place._device.mem_info[1]
+    assert standing_in.fft.config.get_plan_cache().memsize >= memory // 2
+
+
+def test_plans_keep_no_memory_that_is_given_back(standing_in):
+    place = Gpu(0)
+    place.release()
+    assert standing_in.fft.config.get_plan_cache().cleared == 1
+
+
+@pytest.mark.parametrize("cut", [np.s_[:], np.s_[:, 1:3], np.s_[::-1]])
+def test_a_device_takes_in_what_is_not_contiguous(device, cut):  # noqa: ARG001
+    x = np.arange(12, dtype=np.complex64).reshape(3, 4)[cut]
+    place = Gpu(0)
+    there = place.bring(x)
+    np.testing.assert_array_equal(to_numpy(there), x)
+    assert place.bring(there) is there
 
 
 def test_without_cupy_there_is_no_device(monkeypatch):

@@ -6,10 +6,13 @@ import math
 import sys
 from typing import Any, Protocol
 
-from gadgetron_qsm.arrays import Array, to_numpy
+import numpy as np
+
+from gadgetron_qsm.arrays import Array, on_device, to_numpy
 from gadgetron_qsm.arrays.feed import DeviceFeed, Feed, HostFeed
 
-PLANS, PLAN_BYTES = 64, 1 << 29  # FFT plans that are kept on a device, and their work areas
+PLANS = 64  # FFT plans that are kept on a device,
+PLAN_SHARE = 0.5  # and what their work areas take of its memory, at most: no one plan has more
 
 
 class Place(Protocol):
@@ -79,8 +82,7 @@ class Gpu:
         self._device = cupy.cuda.Device(number)
         self._limit = int(1e9 * memory_gb) if memory_gb else 0
         self.enter()
-        properties = cupy.cuda.runtime.getDeviceProperties(number)
-        self.name = properties["name"].decode()
+        self.name = cupy.cuda.runtime.getDeviceProperties(number)["name"].decode()
 
     def enter(self) -> None:
         """Make it the device of this thread, with its limits."""
@@ -90,15 +92,23 @@ class Gpu:
         self._pool.set_limit(size=self._limit)
         plans = cupy.fft.config.get_plan_cache()
         plans.set_size(PLANS)
-        plans.set_memsize(PLAN_BYTES)
+        # CuPy raises for a plan beyond this, so it must be more than fits beside its data
+        plans.set_memsize(int(PLAN_SHARE * (self._limit or self._device.mem_info[1])))
 
     def feed(self) -> Feed:
         """Return a feed through pinned memory."""
         return DeviceFeed()
 
     def bring(self, x: Array) -> Array:
-        """Return a device array."""
-        return sys.modules["cupy"].asarray(x)
+        """Return a device array.
+
+        From where it lies: `asarray` would take as much pinned memory, and keep it.
+        """
+        if on_device(x):
+            return x
+        there = sys.modules["cupy"].empty(x.shape, x.dtype)
+        there.set(np.ascontiguousarray(x))
+        return there
 
     def free_bytes(self) -> float:
         """Memory that the device has free, and the pool below its limit."""
@@ -110,7 +120,8 @@ class Gpu:
         return int(self._pool.total_bytes())
 
     def release(self) -> None:
-        """Give back what the pool holds for nobody."""
+        """Give back what the pool holds for nobody, and this thread's FFT plans."""
+        sys.modules["cupy"].fft.config.get_plan_cache().clear()
         self._pool.free_all_blocks()
 
 
