@@ -74,7 +74,10 @@ def encode(image: Array, maps: Array) -> Array:
 def encode_adjoint(lines: Array, maps: Array) -> Array:
     """Apply the adjoint of `encode`; overwrites `lines`."""
     images = fft_module(lines).ifftn(lines, axes=AXES, norm="ortho", overwrite_x=True)
-    return array_module(lines).einsum("czyx,czyx->zyx", maps.conj(), images)
+    if array_module(lines) is np:
+        return np.einsum("czyx,czyx->zyx", maps.conj(), images)
+    images *= maps.conj()  # CuPy's einsum makes a product of matrices of every voxel
+    return images.sum(axis=0)
 
 
 def _checked(hybrid: Array, sampled: Array, sensitivities: Array, wanted: Array) -> Array:
