@@ -14,6 +14,7 @@ NEIGHBOURHOOD = 7  # voxels along each axis over which the image's detail is jud
 TINY = float(np.finfo(np.float32).tiny)  # where there is no signal
 
 Range = tuple[int, int]
+Weights = tuple[Array, Array, Array, Array]
 
 
 def pocs(
@@ -43,8 +44,9 @@ def pocs(
     reaches = [_reaches("zyx"[axis], shape[axis], acquired[axis]) for axis in partial]
     if all(below == above for below, above in reaches):
         return
+    weights = _weights(volume, partial, reaches)
     for index in np.ndindex(volume.shape[:-3]):
-        _fill(volume[index], partial, reaches, iterations, everywhere)
+        _fill(volume[index], partial, weights, iterations, everywhere)
 
 
 def _reaches(name: str, n: int, acquired: Range) -> Range:
@@ -66,17 +68,17 @@ def _reaches(name: str, n: int, acquired: Range) -> Range:
 def _fill(
     hybrid: Array,
     partial: Sequence[int],
-    reaches: Sequence[Range],
+    weights: Weights,
     iterations: int,
     everywhere: bool,
 ) -> None:
-    """Fill hybrid (kz, ky, x) along the axes `partial`, acquired as far as `reaches`."""
+    """Fill hybrid (kz, ky, x) along the axes `partial`, acquired as `weights` tell."""
     fft = fft_module(hybrid)
     whole = [axis for axis in (0, 1) if axis not in partial]
     kspace = centred_ifft(hybrid, axes=whole) if whole else hybrid
     kspace = centred_fft(kspace, axes=[2]) if 2 in partial else kspace
     kspace = fft.ifftshift(kspace, axes=partial)  # k = 0 first; the image's order is of no account
-    came, missing, centre, window = _weights(hybrid, partial, reaches)
+    came, missing, centre, window = weights
     low = fft.ifftn(kspace * window, axes=partial)
     detail = fft.ifftn(kspace * came, axes=partial) - low
     mirror = _squared_phase(low)
@@ -91,14 +93,12 @@ def _fill(
     hybrid += centred_fft(filled, axes=whole) if whole else filled
 
 
-def _weights(
-    hybrid: Array, partial: Sequence[int], reaches: Sequence[Range]
-) -> tuple[Array, Array, Array, Array]:
+def _weights(volume: Array, partial: Sequence[int], reaches: Sequence[Range]) -> Weights:
     """Weights of k, 0 first: what came, what only its mirror image, both; Hann's window."""
-    xp, fft = array_module(hybrid), fft_module(hybrid)
+    xp, fft = array_module(volume), fft_module(volume)
     weights = [xp.ones((1, 1, 1), xp.float32)] * 4
     for axis, (below, above) in zip(partial, reaches, strict=True):
-        n = hybrid.shape[axis]
+        n = volume.shape[axis - 3]
         k = xp.arange(n) - n // 2
         came, mirrored = (k >= -below) & (k <= above), (k >= -above) & (k <= below)
         hann = xp.cos(np.pi / 2 * k / (min(below, above) + 1)) ** 2 * (came & mirrored)
