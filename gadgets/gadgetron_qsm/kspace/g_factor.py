@@ -7,8 +7,11 @@ from numpy.typing import NDArray
 
 from gadgetron_qsm.arrays import Array, array_module
 from gadgetron_qsm.kspace.kernels import Kernels
+from gadgetron_qsm.kspace.lattice import Places
 
-BUFFER = 2**22  # entries of unfolding matrices that are worked on together
+BUFFER = 2**22  # entries of unfolding matrices that are worked on together,
+DEVICE_BUFFER = 2**24  # on a device, where each call has its price,
+DEVICE_SLAB = 32  # and planes whose kernels are found together there
 
 
 def g_factor(kernels: Kernels, sensitivities: Array) -> Array:
@@ -22,7 +25,8 @@ def g_factor(kernels: Kernels, sensitivities: Array) -> Array:
     """
     xp = array_module(sensitivities)
     coils, *shape = sensitivities.shape
-    total, step = len(kernels.targets), max(1, BUFFER // coils**2)
+    buffer, slab = (BUFFER, 1) if xp is np else (DEVICE_BUFFER, DEVICE_SLAB)
+    total, step = len(kernels.targets), max(1, buffer // coils**2)
     moved, index = _displacements(kernels)
     sums = xp.asarray(_sums(kernels, index, len(moved)))
     itself = index[(kernels.sources == 0).all(axis=1)][:, ~kernels.targets.any(axis=1)]
@@ -33,12 +37,15 @@ def g_factor(kernels: Kernels, sensitivities: Array) -> Array:
     ]
     wave = xp.asarray(np.einsum("zd,yd->zyd", *phases).reshape(-1, len(moved)))
     result = xp.ones((shape[0] * shape[1], shape[2]), np.float32)
-    for x in range(shape[2]):
-        unfold = _unfold(kernels, x, sums, itself)
-        seen = sensitivities[..., x].reshape(coils, -1).T
-        for first in range(0, len(seen), step):
-            some = slice(first, first + step)
-            result[some, x] = _amplified(wave[some] @ unfold, seen[some].conj(), total)
+    planes = np.arange(shape[2])
+    for together in np.split(planes, planes[slab::slab]):
+        for x, unfold in zip(
+            together.tolist(), _unfold(kernels, together, sums, itself), strict=True
+        ):
+            seen = sensitivities[..., x].reshape(coils, -1).T
+            for first in range(0, len(seen), step):
+                some = slice(first, first + step)
+                result[some, x] = _amplified(wave[some] @ unfold, seen[some].conj(), total)
     return result.reshape(shape)
 
 
@@ -59,14 +66,14 @@ def _sums(kernels: Kernels, index: NDArray[np.intp], count: int) -> NDArray[np.c
     return chosen.reshape(count, -1).astype(np.complex64)
 
 
-def _unfold(kernels: Kernels, x: int, sums: Array, itself: NDArray[np.intp]) -> Array:
-    """Kernel (displacement, coil * coil) from the lattice's lines to all lines at one x."""
+def _unfold(kernels: Kernels, x: Places, sums: Array, itself: NDArray[np.intp]) -> Array:
+    """Kernels (x, displacement, coil * coil) from the lattice's lines to all lines at some x."""
     sources, coils, targets, _ = kernels.weights.shape[1:]
-    weights = kernels.at(np.array([x])).reshape(sources, coils, targets, coils)
-    weights = weights.transpose(0, 2, 1, 3).reshape(sources * targets, -1)
+    weights = kernels.at(x).reshape(len(x), sources, coils, targets, coils)
+    weights = weights.transpose(0, 1, 3, 2, 4).reshape(len(x), sources * targets, -1)
     unfold = sums @ weights
     for own in itself.ravel().tolist():
-        unfold[own] += array_module(unfold).eye(coils, dtype=np.complex64).ravel()
+        unfold[:, own] += array_module(unfold).eye(coils, dtype=np.complex64).ravel()
     return unfold
 
 
