@@ -71,7 +71,7 @@ def _directions(image: Array) -> NDArray[np.complex64]:
     chosen = np.linspace(0, len(bright) - 1, min(len(bright), MOST_VOXELS)).astype(int)
     bright = bright[xp.asarray(chosen)]
     vectors = xp.stack([coil.ravel()[bright] for coil in image], axis=1)
-    return to_numpy(vectors / xp.sqrt(seen.ravel()[bright, None]))
+    return to_numpy(vectors / xp.sqrt(seen.ravel()[bright][:, None]))
 
 
 def _weights(directions: NDArray[np.complex64]) -> NDArray[np.complex64]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gadgetron_qsm.arrays import Array, array_module, fft_module
 
@@ -32,22 +35,29 @@ def _centred(
     xp = array_module(x)
     kind = np.result_type(x.dtype, np.complex64)
     out = x if overwrite and x.dtype == kind else xp.empty(x.shape, kind)
-    axes = [axis % x.ndim - x.ndim for axis in axes]  # from the last, the same in every slab
-    before = xp.asarray(_ramps(x.shape, axes, -sign, 0).astype(kind))
-    after = xp.asarray(_ramps(x.shape, axes, -sign, 1).astype(kind))
+    axes = [axis % x.ndim - x.ndim for axis in axes]  # from the last
+    of_axes = tuple((axis, x.shape[axis]) for axis in axes)
+    before, after = (xp.asarray(_ramps(of_axes, -sign, c, kind)) for c in (0, 1))
     xp.multiply(x, before, out=out)
     spectrum = transform(out, axes=axes, norm="ortho", overwrite_x=True)
     return xp.multiply(spectrum, after, out=out)
 
 
-def _ramps(shape: Sequence[int], axes: Sequence[int], sign: int, centred: int) -> Array:
-    """Phase factors exp(2 pi i c k / n) along each axis, k from 0 or, if `centred`, from -c."""
+@lru_cache(maxsize=8)  # the coils of a scan are transformed one by one, all alike
+def _ramps(
+    axes: tuple[tuple[int, int], ...], sign: int, centred: int, kind: np.dtype[Any]
+) -> NDArray[np.complexfloating]:
+    """Phase factors exp(2 pi i c k / n) along each axis, k from 0 or, if `centred`, from -c.
+
+    axes: each, counted from the last, and its size.
+    """
     factors = np.ones((), np.complex128)
-    for axis in axes:
-        n, c = shape[axis], shape[axis] // 2
-        turns = c * (np.arange(n) - centred * c) / n
+    for axis, n in axes:
+        turns = n // 2 * (np.arange(n) - centred * (n // 2)) / n
         factors = factors * np.exp(sign * 2j * np.pi * turns).reshape((-1, *(1,) * (-1 - axis)))
-    return factors
+    ramps = factors.astype(kind)
+    ramps.flags.writeable = False
+    return ramps
 
 
 def crop_centre(x: Array, size: int, axis: int) -> Array:
