@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from gadgetron_qsm.arrays import to_numpy
 from gadgetron_qsm.kspace.grappa import neighbours
 from gadgetron_qsm.kspace.kernels import Kernels, measure
 from gadgetron_qsm.kspace.lattice import Lattice
@@ -44,6 +45,20 @@ def test_the_scale_of_the_calibration_does_not_matter(scale):
         for data in (full, np.float32(scale) * full)
     )
     np.testing.assert_array_equal(scaled, plain)
+
+
+def test_patterns_solved_together_have_the_weights_of_each_alone(device):
+    sources, targets = neighbours(LATTICE, (20, 21))
+    of_host = measure(points((20, 21)), sources, targets)
+    there = np.random.default_rng(0).random((5, len(sources))).argsort(axis=1) < 9
+    ridges = [1e-3, 1e-3, 1e-1, 1e-2, 1e-3]
+    moments = measure(device(points((20, 21))), sources, targets)
+    together = moments.of_patterns((20, 21), ridges, there)
+    for of, ridge, kernels in zip(there, ridges, together, strict=True):
+        (alone,) = of_host.of_patterns((20, 21), [ridge], of[None])
+        assert alone.weights.dtype == kernels.weights.dtype == np.complex64
+        np.testing.assert_array_equal(kernels.sources, sources[of])
+        np.testing.assert_allclose(to_numpy(kernels.weights), alone.weights, atol=1e-4)
 
 
 def test_a_region_that_partial_fourier_cut_is_used_about_its_brightest_lines():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -19,6 +20,7 @@ COPIES = 2**29  # bytes that all threads take at a time, with fewer samples if n
 WORKING = 3  # copies of the sources that are held together
 BUFFER = 2**23  # samples of neighbours that are gathered together, by all threads
 EDGE_NODES = 16  # along x at most for weights at the edge of k-space, which are many
+TOGETHER = 8  # sets of those that are found together, with as many sources each
 EXTRAPOLATION = 100.0  # more regularisation beyond the outermost lines: noise would blow up
 
 REGULARISATION = 3e-4
@@ -111,19 +113,28 @@ class Filling:
         """Set the missing lines of data (echo, coil, kz, ky, x) from the sampled ones around."""
         found = list(groups(self.lattice, self.sources, sampled, missing))
         if found:
+            self._meet([group for group in found if not group.there.all()])
             _fill(data, found, [self._weights(group) for group in found])
 
     def _weights(self, group: Group) -> Kernels:
-        """Weights of a group, from as many sources as it has."""
-        if group.there.all():
-            return self.kernels
-        key = group.there.tobytes()
-        if key not in self._of_pattern:
-            more = EXTRAPOLATION if group.outermost else 1.0
-            regularisation = more * self._regularisation
-            found = self._coarse.kernels(self.kernels.matrix, regularisation, group.there)
-            self._of_pattern[key] = found
-        return self._of_pattern[key]
+        """Weights of a group that was met, from as many sources as it has."""
+        return self.kernels if group.there.all() else self._of_pattern[group.there.tobytes()]
+
+    def _meet(self, found: Iterable[Group]) -> None:
+        """Find the weights of groups not met before, together where they have as many sources."""
+        new = [group for group in found if group.there.tobytes() not in self._of_pattern]
+        for size in sorted({int(group.there.sum()) for group in new}):
+            alike = [group for group in new if group.there.sum() == size]
+            for first in range(0, len(alike), TOGETHER):
+                some = alike[first : first + TOGETHER]
+                there = np.stack([group.there for group in some])
+                more = [EXTRAPOLATION if group.outermost else 1.0 for group in some]
+                regularisation = [factor * self._regularisation for factor in more]
+                kernels = self._coarse.of_patterns(self.kernels.matrix, regularisation, there)
+                self._of_pattern |= {
+                    group.there.tobytes(): kernel
+                    for group, kernel in zip(some, kernels, strict=True)
+                }
 
 
 def _fill(data: KSpace, found: list[Group], kernels: list[Kernels]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -73,30 +74,42 @@ class Moments:
             equations=self.equations * step,
         )
 
-    def kernels(
-        self, matrix: tuple[int, ...], regularisation: float, there: Lines | None = None
-    ) -> Kernels:
-        """Find the weights that predict the targets best, from the sources that are `there`."""
+    def kernels(self, matrix: tuple[int, ...], regularisation: float) -> Kernels:
+        """Find the weights that predict the targets best."""
+        everything = np.ones((1, len(self.sources)), bool)
+        return self.of_patterns(matrix, [regularisation], everything)[0]
+
+    def of_patterns(
+        self, matrix: tuple[int, ...], regularisation: Sequence[float], there: Lines
+    ) -> list[Kernels]:
+        """Find the same from those sources alone that are `there` (pattern, source) bool.
+
+        Patterns with as many sources each are solved for together; regularisation (pattern,).
+        """
         xp = array_module(self.sums)
-        there = np.ones(len(self.sources), bool) if there is None else there
         unknowns = self.sums.shape[1]
         coils = unknowns // len(self.sources)
-        used = np.flatnonzero(np.repeat(there, coils))
-        nodes = len(self.sums)
+        used = np.nonzero(np.repeat(there, coils, axis=1))[1].reshape(len(there), -1)
+        nodes, size = len(self.sums), used.shape[1]
         sums = self.sums
-        wider = min(int(np.ceil(EQUATIONS * len(used) / self.equations)), nodes // 4)
+        wider = min(int(np.ceil(EQUATIONS * size / self.equations)), nodes // 4)
         if wider > 1:
             sums = _mixed(_window(nodes, wider), sums)
-        energy = xp.trace(sums, axis1=1, axis2=2).real / unknowns
-        ridge = regularisation * energy + FLOOR * energy.max()
-        some = sums[:, xp.asarray(used)]
-        normal = some[..., xp.asarray(used)] + ridge[:, None, None] * xp.eye(len(used))
-        weights = xp.linalg.solve(normal, some[..., unknowns:]).astype(np.complex64)
+        energy = xp.trace(sums, axis1=1, axis2=2).real[:, None] / unknowns
+        sums = sums / energy.max()  # whose squares are then in the range of float32
+        ridge = xp.asarray(regularisation, dtype=np.float32) * energy / energy.max() + FLOOR
+        rows = xp.asarray(used)
+        normal = sums[:, rows[:, :, None], rows[:, None, :]]
+        normal += ridge[..., None, None] * xp.eye(size, dtype=np.float32)
+        weights = xp.linalg.solve(normal, sums[:, :, unknowns:][:, rows])
         smooth = _window(nodes, max(1, nodes // SMOOTH))
         smooth /= smooth.sum(axis=1, keepdims=True)
-        shape = (nodes, int(there.sum()), coils, len(self.targets), coils)
-        weights = _mixed(smooth, weights).reshape(shape)
-        return Kernels(weights, self.positions, self.sources[there], self.targets, matrix)
+        weights = _mixed(smooth, weights)
+        weights = weights.reshape(nodes, len(there), -1, coils, len(self.targets), coils)
+        return [
+            Kernels(weights[:, i], self.positions, self.sources[of], self.targets, matrix)
+            for i, of in enumerate(there)
+        ]
 
 
 def measure(calibration: KSpace, sources: Places, targets: Places) -> Moments:
