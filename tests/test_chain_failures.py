@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.kspace.assemble import Assembly
 from gadgetron_qsm.mrd.images import image_to_map
 from gadgetron_qsm.sections import InversionSettings
 from tests.sphere_map import chi_ppm, contrast, error, first_echo, run
@@ -66,6 +67,15 @@ def test_memory_that_runs_out_is_refused_in_words(monkeypatch):
     monkeypatch.setitem(InversionSettings.METHODS, "tv", fail)
     with pytest.raises(QsmError, match=r"^not enough memory: unable to allocate 9 TiB; take "):
         run({"inversion.method": "tv"})
+
+
+def test_memory_that_runs_out_before_there_are_images_is_refused_in_words(monkeypatch):
+    def fail(*_):
+        raise MemoryError("out of memory allocating 9 bytes")
+
+    monkeypatch.setattr(Assembly, "images", fail)
+    with pytest.raises(QsmError, match=r"^not enough memory: out of memory allocating 9 bytes; "):
+        run()
 
 
 def test_a_contrast_that_cannot_be_made_takes_no_map_along():

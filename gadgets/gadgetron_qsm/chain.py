@@ -49,7 +49,7 @@ def combine(messages: Iterable[Message], header: Header, settings: Settings) -> 
     """
     start, place = time.perf_counter(), where(settings.device)
     scans = coil_images(messages, header, settings.kspace, place)
-    while (images := next(scans, None)) is not None:
+    while (images := _next(scans)) is not None:
         journal = Journal(images.report)
         journal.timing_s.setdefault("ingest", round(time.perf_counter() - start, 3))
         with _naming(images.repetition):
@@ -59,6 +59,11 @@ def combine(messages: Iterable[Message], header: Header, settings: Settings) -> 
         del images  # the next repetition needs the room
         yield echoes
         start = time.perf_counter()
+
+
+def _next(scans: Iterator[CoilImages]) -> CoilImages | None:
+    with _enough_memory():
+        return next(scans, None)
 
 
 def _combined(
