@@ -14,12 +14,16 @@ import pytest
 from gadgetron_qsm import chain, placing
 from gadgetron_qsm.arrays import on_device, to_numpy
 from gadgetron_qsm.arrays.places import Gpu, Host
+from gadgetron_qsm.data import CoilImages
 from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.geometry import Geometry
+from gadgetron_qsm.journal import Journal
 from gadgetron_qsm.mrd.header import Header
-from gadgetron_qsm.placing import fetched, where
+from gadgetron_qsm.placing import fetched, lighter, where
 from gadgetron_qsm.rehearsal import HEADER, readouts
 from gadgetron_qsm.sections import DeviceSettings, InversionSettings, R2starSettings
 from gadgetron_qsm.settings import Settings
+from tests.device import DeviceArray
 
 SAME = 1e-3  # relative difference of maps, as the arithmetic's order may differ
 
@@ -140,6 +144,24 @@ def test_a_combination_that_finds_no_room_goes_on_in_tiles_and_then_on_the_cpu(
         "coils were combined echo by echo",
         "coils were combined on the CPU",
     ]
+
+
+def test_coil_images_are_fetched_without_a_copy_of_all_on_the_device(device, monkeypatch):
+    get, copied = DeviceArray.get, []
+
+    def noting(array):
+        if not array.flags.c_contiguous:  # as cupy does, which makes it so first
+            copied.append(array.nbytes)
+        return get(array)
+
+    monkeypatch.setattr(DeviceArray, "get", noting)
+    whole = np.arange(2 * 3 * 6 * 5 * 4, dtype=np.complex64).reshape(2, 3, 6, 5, 4)
+    there = device(whole)[:, :, :4, :4]
+    axes = (1.0, 0, 0), (0, 1.0, 0), (0, 0, 1.0)
+    images = CoilImages(there, Geometry((4, 4, 4), (1.0,) * 3, (0.0,) * 3, *axes))
+    tiles = lighter(images, where(DeviceSettings(use="gpu")), Journal()).data
+    np.testing.assert_array_equal(tiles.on_host, whole[:, :, :4, :4])
+    assert max(copied, default=0) <= there[0, 0].nbytes
 
 
 def test_a_contrast_that_does_not_fit_the_device_is_made_on_the_cpu(device, monkeypatch):  # noqa: ARG001

@@ -7,7 +7,9 @@ from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from typing import Any
 
-from gadgetron_qsm.arrays import on_device, to_numpy
+import numpy as np
+
+from gadgetron_qsm.arrays import Array, on_device, to_numpy
 from gadgetron_qsm.arrays.places import Gpu, Host, Place
 from gadgetron_qsm.coils.tiles import Tiles
 from gadgetron_qsm.data import CoilImages
@@ -64,12 +66,23 @@ def lighter(images: CoilImages, place: Place, journal: Journal) -> CoilImages:
     if isinstance(images.data, Tiles):
         journal.warn(f"{place.name} has too little free memory: coils were combined on the CPU")
         return replace(images, data=images.data.on_host)
-    return _in_tiles(replace(images, data=to_numpy(images.data)), place, journal)
+    return _in_tiles(replace(images, data=_on_host(images.data)), place, journal)
 
 
 def _in_tiles(images: CoilImages, place: Place, journal: Journal) -> CoilImages:
     journal.warn(f"{place.name} has too little free memory: coils were combined echo by echo")
     return replace(images, data=Tiles(images.data, place.bring))
+
+
+def _on_host(images: Array) -> np.ndarray:
+    """Fetch images (echo, coil, z, y, x) one by one.
+
+    Without oversampling they are a part of a larger array, which CuPy copies first, on the device.
+    """
+    host = np.empty(images.shape, images.dtype)
+    for index in np.ndindex(images.shape[:2]):
+        host[index] = to_numpy(images[index])
+    return host
 
 
 def fetched(found: Any) -> Any:
