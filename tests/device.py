@@ -18,11 +18,15 @@ import scipy.ndimage
 from tests.host_kernel import HostKernel
 
 HOST_ONLY = {
-    "numpy": "errstate seterr nditer ndenumerate broadcast_shapes save load savez geterr",
-    "numpy.linalg": "cond matrix_power multi_dot eig eigvals lstsq_",
+    "numpy": "errstate seterr nditer ndenumerate broadcast_shapes save load savez geterr block "
+    "insert nanpercentile nanquantile geomspace spacing vecdot vecmat matvec unstack einsum_path "
+    "frompyfunc histogram_bin_edges",
+    "numpy.linalg": "cond matrix_power multi_dot eig eigvals vector_norm matrix_norm vecdot "
+    "svdvals diagonal trace outer tensordot",
     "numpy.random": "",
-    "scipy.fft": "set_workers get_workers",
-    "scipy.ndimage": "find_objects watershed_ift distance_transform_bf distance_transform_cdt",
+    "scipy.fft": "set_workers get_workers prev_fast_len",
+    "scipy.ndimage": "find_objects watershed_ift distance_transform_bf distance_transform_cdt "
+    "geometric_transform vectorized_filter",
 }
 FFT_OPTIONS = {"s", "n", "axes", "axis", "norm", "overwrite_x", "x"}
 BINARY = (
@@ -44,7 +48,17 @@ COMPARE = ("lt", "le", "eq", "ne", "gt", "ge")
 UNARY = ("neg", "pos", "abs", "invert")
 ATTRIBUTES = {"shape", "dtype", "ndim", "size", "nbytes", "itemsize", "strides", "flags"}
 VIEWS = {"T", "real", "imag"}
-HOST_METHODS = {"byteswap", "dump", "dumps", "getfield", "resize", "searchsorted", "setfield"}
+HOST_METHODS = {
+    "byteswap",
+    "dump",
+    "dumps",
+    "getfield",
+    "resize",
+    "searchsorted",
+    "setfield",
+    "setflags",
+    "ctypes",
+}
 
 
 class DeviceArray:
@@ -98,9 +112,6 @@ class DeviceArray:
     def __int__(self) -> int:
         return int(self._host)
 
-    def __index__(self) -> int:
-        return operator.index(self._host)
-
     def __float__(self) -> float:
         return float(self._host)
 
@@ -128,7 +139,8 @@ def _operators() -> None:
         function = getattr(operator, f"{name}_" if name in ("and", "or") else name)
         add(f"__{name}__", lambda a, b, f=function: _wrap(f(a._host, _unwrap(b))))
         add(f"__r{name}__", lambda a, b, f=function: _wrap(f(_unwrap(b), a._host)))
-        add(f"__i{name}__", lambda a, b, f=function: _in_place(a, f, b))
+        if name != "matmul":  # of which cupy makes a new array
+            add(f"__i{name}__", lambda a, b, f=function: _in_place(a, f, b))
     for name in COMPARE:
         function = getattr(operator, name)
         add(f"__{name}__", lambda a, b, f=function: _wrap(f(a._host, _unwrap(b))))

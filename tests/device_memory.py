@@ -90,6 +90,8 @@ class Device:
 def _set(array: DeviceArray, host: np.ndarray, **_stream: Stream | None) -> None:
     if not host.flags.c_contiguous or host.dtype != array.dtype or host.shape != array.shape:
         raise TypeError("set takes an array of the same shape and type, contiguous")
+    if not array.flags.c_contiguous:
+        raise RuntimeError("Cannot set to non-contiguous array")
     array._host[...] = host
 
 

@@ -98,3 +98,17 @@ def test_the_least_of_a_type_without_atomics_is_refused(device):
         scatter_min(
             device(np.zeros(4, np.int64)), device(np.zeros(2, int)), device(np.ones(2, int))
         )
+
+
+def test_an_array_of_no_dimension_is_no_index(device):
+    with pytest.raises(TypeError):
+        range(device(np.array(3)))
+    with pytest.raises(TypeError):
+        [1, 2, 3][device(np.array(1))]
+
+
+def test_a_product_of_matrices_in_place_is_a_new_array(device):
+    there = before = device(np.eye(3))
+    there @= device(np.full((3, 3), 2.0))
+    np.testing.assert_array_equal(to_numpy(there), np.full((3, 3), 2.0))
+    np.testing.assert_array_equal(to_numpy(before), np.eye(3))
