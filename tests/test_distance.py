@@ -30,10 +30,13 @@ def test_with_nothing_outside_every_distance_is_infinite():
     assert np.isinf(depth(np.ones((3, 4, 5), bool), VOXEL)).all()
 
 
-def test_on_a_device_the_distance_is_the_same(device):
-    mask = np.random.default_rng(0).random((9, 10, 11)) < 0.8
-    got = depth(device(mask), VOXEL)
-    np.testing.assert_allclose(to_numpy(got), depth(mask, VOXEL), rtol=1e-6)
+@pytest.mark.parametrize("share", [0.02, 0.8, 0.999, 1.0])
+@pytest.mark.parametrize("shape", [(9, 10, 11), (1, 7, 5), (24, 1, 30)])
+def test_on_a_device_the_distance_is_the_same(device, shape, share):
+    mask = np.random.default_rng(0).random(shape) < share
+    got, expected = to_numpy(depth(device(mask), VOXEL)), depth(mask, VOXEL)
+    assert got.dtype == expected.dtype == np.float32
+    np.testing.assert_allclose(got, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("at_most", [0.0, 1.5, 4.5, 9.0, 40.0])

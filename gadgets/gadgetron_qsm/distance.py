@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array, array_module, compiled, ndimage_module
+from gadgetron_qsm.arrays import Array, array_module, compiled
+from gadgetron_qsm.arrays.kernels import Elementwise
 
 NEAR = 16  # voxels: within so many, looking at all of them is faster
 
@@ -16,16 +17,16 @@ def depth(mask: Array, voxel_size: Sequence[float], at_most: float = math.inf) -
     """Distance (mm) of each voxel inside to the nearest outside, infinite when there is none.
 
     mask (z, y, x) bool; voxel_size (z, y, x) in mm; the grid's edge is no outside. Of what is
-    deeper than `at_most` mm, only that it is deeper need be right, which the host is faster with.
-    Returns (z, y, x), 0 outside, float32 from the host, where it is compiled and several times as
-    fast as scipy's, and float64 from a device, where it is cupy's own.
+    deeper than `at_most` mm, only that it is deeper need be right, which is faster.
+    Returns (z, y, x) float32, 0 outside. On the host it is compiled and several times as fast as
+    scipy's; on a device each voxel looks along one axis after the other. CuPy's own pads to a cube
+    and takes 16 bytes a voxel of that.
     Felzenszwalb and Huttenlocher 2012, doi:10.4086/toc.2012.v008a019.
     """
-    xp = array_module(mask)
+    if array_module(mask) is not np:
+        return _depth_together(mask, voxel_size, at_most)
     if bool(mask.all()):
-        return xp.full(mask.shape, np.inf)
-    if xp is not np:
-        return ndimage_module(mask).distance_transform_edt(mask, sampling=list(voxel_size))
+        return np.full(mask.shape, np.inf, np.float32)
     square = np.empty(mask.shape, np.float32)
     _fill_rows(mask, float(voxel_size[2]), square)
     for axis in (1, 0):
@@ -37,6 +38,19 @@ def depth(mask: Array, voxel_size: Sequence[float], at_most: float = math.inf) -
             _lower_envelope(lines.reshape(-1, lines.shape[-1]), size)
             square = np.ascontiguousarray(np.moveaxis(lines, -1, axis))
     return np.sqrt(square, out=square)
+
+
+def _depth_together(mask: Array, voxel_size: Sequence[float], at_most: float) -> Array:
+    """`depth` for a device, where the host need not wait to know whether there is an outside."""
+    xp = array_module(mask)
+    square = xp.where(mask, np.float32(np.inf), np.float32(0))
+    stride = 1
+    for n, size in zip(mask.shape[::-1], voxel_size[::-1], strict=True):
+        reach = n - 1 if at_most > n * size else min(int(at_most / size) + 1, n - 1)
+        if reach > 0:
+            square = _NEAREST(square, square, float(size), stride, n, reach, xp.empty_like(square))
+        stride *= n
+    return xp.sqrt(square, out=square)
 
 
 @compiled
@@ -109,3 +123,23 @@ def _lower_envelope(lines, size):  # type: ignore[no-untyped-def]
                 at += 1
             away = size * (p - lowest[at])
             lines[line, p] = value[lowest[at]] + away * away
+
+
+# as far as what is found, beyond which nothing is nearer
+_NEAREST = Elementwise(
+    "nearest_outside",
+    "float32 own, raw float32 square, float64 size, int32 stride, int32 count, int32 reach",
+    "float32 least",
+    """
+    const int at = i / stride % count;
+    float found = own;
+    for (int far = 1; far <= reach; ++far) {
+        const double away = size * far * (size * far);
+        if (!(away < found)) break;
+        const ptrdiff_t step = (ptrdiff_t)far * stride;
+        if (far <= at) found = min(found, (float)(square[i - step] + away));
+        if (far < count - at) found = min(found, (float)(square[i + step] + away));
+    }
+    least = found
+    """,
+)
