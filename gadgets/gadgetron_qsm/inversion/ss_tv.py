@@ -148,7 +148,8 @@ def _places(
     xp = array_module(weighed)
     # the grid closes on itself: a rim of zeros keeps the far side from counting as inside
     inside = xp.pad(domain.embed(domain.mask) > 0, 1)
-    deep = xp.where(weighed.reshape(domain.shape), depth(inside, voxel_size)[1:-1, 1:-1, 1:-1], 0)
+    deep = depth(inside, voxel_size, radii[0] * ROUNDING)[1:-1, 1:-1, 1:-1]
+    deep = xp.where(weighed.reshape(domain.shape), deep, 0)
     places, most = [], np.inf
     for radius in radii:
         least = radius * ROUNDING

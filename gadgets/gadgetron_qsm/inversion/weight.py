@@ -26,6 +26,6 @@ def field_weight(
         raise ValueError("the mask is empty")
     trust = xp.minimum(xp.median(noise[mask]) / noise, 1)
     if rim_mm > 0:
-        deep = depth(xp.pad(mask, 1), voxel_size)[1:-1, 1:-1, 1:-1]
+        deep = depth(xp.pad(mask, 1), voxel_size, rim_mm)[1:-1, 1:-1, 1:-1]
         trust *= xp.minimum(deep / rim_mm, 1)
     return xp.where(mask, trust, 0).astype(np.float32)
