@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gadgetron_qsm.arrays import Array, array_module, compiled
+from gadgetron_qsm.arrays.kernels import Elementwise
 from gadgetron_qsm.field.wraps import TURN
 
 HALF_TURN = np.float32(np.pi)
@@ -27,70 +28,46 @@ def relax(phase: Array, weight: Array, sweeps: int) -> int:
 
 
 def _relaxed_together(phase: Array, weight: Array, sweeps: int) -> int:
-    """`relax` for a device: all voxels of a colour at once."""
-    xp, turned = array_module(phase), 0
-    due, shape = _broken(phase, weight).ravel(), phase.shape
-    phase, weight = phase.ravel(), weight.ravel()
+    """`relax` for a device: all voxels of a colour at once, due or not, as those that are not stay.
+
+    A call a colour, and once a sweep the host waits for how many have turned.
+    """
+    xp, count = array_module(phase), 0
+    turned = xp.zeros(phase.shape, bool)
     for _ in range(sweeps):
-        turned = 0
         for colour in (1, 0):
-            voxel = xp.flatnonzero(due)
-            z, y, x = _coordinates(voxel, shape)
-            voxel = voxel[(z + y + x) % 2 == colour]
-            due[voxel] = False
-            sides = _sides(voxel, shape)
-            turns = _turns(phase, weight, voxel, sides)
-            phase[voxel] += TURN * turns
-            moved = xp.flatnonzero(turns)
-            for around in (voxel, *sides):
-                due[around[moved]] = True
-            turned += len(moved)
-        if turned == 0:
+            _TURN_COLOUR(weight, weight, colour, TURN, LESS, *phase.shape, phase, turned)
+        count = int(xp.count_nonzero(turned))
+        if count == 0:
             break
-    return turned
+    return count
 
 
-def _broken(phase: Array, weight: Array) -> Array:
-    """Tell which voxels have an edge over which the phase jumps by more than half a turn."""
-    xp = array_module(phase)
-    broken = xp.zeros(phase.shape, bool)
-    for axis in range(3):
-        p, w, out = (xp.moveaxis(x, axis, 0) for x in (phase, weight, broken))
-        jumps = xp.abs(p[1:] - p[:-1]) > HALF_TURN
-        jumps &= (w[1:] > 0) & (w[:-1] > 0)
-        out[1:] |= jumps
-        out[:-1] |= jumps
-    return broken
-
-
-def _coordinates(voxel: Array, shape: tuple[int, int, int]) -> tuple[Array, Array, Array]:
-    _, rows, columns = shape
-    return voxel // (rows * columns), voxel // columns % rows, voxel % columns
-
-
-def _sides(voxel: Array, shape: tuple[int, int, int]) -> list[Array]:
-    """Neighbours before and behind along each axis; the voxel itself where the grid ends."""
-    xp = array_module(voxel)
-    strides, sides = (shape[1] * shape[2], shape[2], 1), []
-    for place, stride, n in zip(_coordinates(voxel, shape), strides, shape, strict=True):
-        sides += [xp.where(place > 0, voxel - stride, voxel)]
-        sides += [xp.where(place < n - 1, voxel + stride, voxel)]
-    return sides
-
-
-def _turns(phase: Array, weight: Array, voxel: Array, sides: list[Array]) -> Array:
-    """Return -1, 0 or 1, whichever leaves the least jumps to the neighbours; 0 of equals."""
-    xp = array_module(phase)
-    own, least = phase[voxel], weight[voxel]
-    less, as_is, more = xp.zeros((3, len(voxel)), xp.float32)
-    for side in sides:
-        both = xp.where(side == voxel, NOTHING, xp.minimum(least, weight[side]))
-        away = own - phase[side]
-        less += both * xp.abs(away - TURN)
-        as_is += both * xp.abs(away)
-        more += both * xp.abs(away + TURN)
-    better = xp.minimum(less, more) < as_is * LESS
-    return xp.where(better, xp.where(less < more, np.float32(-1), np.float32(1)), NOTHING)
+_TURN_COLOUR = Elementwise(
+    "turn_colour",
+    "float32 least, raw float32 weight, int32 colour, float32 turn, float32 share, "
+    "int32 nz, int32 ny, int32 nx",
+    "raw float32 phase, raw bool turned",
+    """
+    const int at = i, x = at % nx, y = at / nx % ny, z = at / (nx * ny);
+    if ((z + y + x) % 2 == colour) {
+        const int steps[6] = {-nx * ny, nx * ny, -nx, nx, -1, 1};
+        const bool held[6] = {z > 0, z + 1 < nz, y > 0, y + 1 < ny, x > 0, x + 1 < nx};
+        const float own = phase[at];
+        float less = 0.0f, as_is = 0.0f, more = 0.0f;
+        for (int side = 0; side < 6; ++side) {
+            if (!held[side]) continue;
+            const float both = min(least, weight[at + steps[side]]);
+            const float away = own - phase[at + steps[side]];
+            less += both * fabsf(away - turn);
+            as_is += both * fabsf(away);
+            more += both * fabsf(away + turn);
+        }
+        turned[at] = min(less, more) < as_is * share;
+        if (turned[at]) phase[at] = own + (less < more ? -turn : turn);
+    }
+    """,
+)
 
 
 @compiled
