@@ -36,7 +36,9 @@ class Domain:
     def embed(self, x: Array) -> Array:
         """Return x (z, y, x) on the work grid, float32, 0 outside the mask whatever it is there."""
         xp = array_module(x)
-        inside = xp.where(self.mask[self.box], x[self.box], 0).astype(xp.float32)
+        # a zero of that type, as a mask and a plain 0 make whole numbers of 64 bits
+        inside = xp.where(self.mask[self.box], x[self.box], np.float32(0))
+        inside = inside.astype(xp.float32, copy=False)
         return pad_centre(inside, self.shape)
 
     def extract(self, x: Array) -> Array:
