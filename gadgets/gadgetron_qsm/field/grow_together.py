@@ -58,8 +58,9 @@ def _offered(
     """Offer the edges of one axis to the pieces at both ends; return those that join two."""
     xp = array_module(start)
     near, far = pieces.of_voxel[start], pieces.of_voxel[start + np.int32(stride)]
-    apart = near != far
+    apart = xp.flatnonzero(near != far)  # for which alone the host waits
     start, near, far = start[apart], near[apart], far[apart]
+    del apart
     key = cost[start].astype(xp.uint64)
     key <<= NUMBER_BITS
     key |= (start + np.int32(first)).astype(xp.uint64)
