@@ -46,9 +46,10 @@ def romeo(
         raise ValueError("the mask is empty")
     measured, signal = _within(phase, mask), _within(magnitude, mask)
     signal = signal / np.float32(max(float(signal.max()), FAINTEST))
-    bright = signal[0] > np.float32(BRIGHT) * _brightest(signal[0], mask)
+    brightest = _brightest(signal[0], mask)
+    bright = signal[0] > np.float32(BRIGHT) * brightest
     unwrapped = xp.empty_like(measured)
-    unwrapped[0] = _in_space(measured, signal, echo_times_s, 0, mask)
+    unwrapped[0] = _in_space(measured, signal, brightest, echo_times_s, 0, mask)
     unwrapped[0] -= _free_offset(unwrapped[0], measured, signal[0], bright, echo_times_s)
     slope, information = xp.zeros((2, *phase.shape[1:]), xp.float32)
     for echo in range(1, len(measured)):
@@ -56,7 +57,8 @@ def romeo(
         predicted = slope * np.float32(echo_times_s[echo])
         in_time = _towards(predicted, measured[echo], signal[echo], bright)
         if in_time is None:
-            in_space = _in_space(measured, signal, echo_times_s, echo, mask)
+            brightest = _brightest(signal[echo], mask)
+            in_space = _in_space(measured, signal, brightest, echo_times_s, echo, mask)
             in_time = in_space - _whole_turns((in_space - predicted)[bright])
         unwrapped[echo] = in_time
     return unwrapped if mask is None else xp.where(mask > 0, unwrapped, np.float32(0))
@@ -88,9 +90,14 @@ def _brightest(magnitude: Array, mask: Array | None) -> np.float32:
 
 
 def _in_space(
-    phase: Array, magnitude: Array, echo_times_s: Sequence[float], echo: int, mask: Array | None
+    phase: Array,
+    magnitude: Array,
+    brightest: np.float32,
+    echo_times_s: Sequence[float],
+    echo: int,
+    mask: Array | None,
 ) -> Array:
-    """Return one echo unwrapped within the mask, up to a multiple of 2 pi."""
+    """Return one echo, of that brightest magnitude, unwrapped up to a multiple of 2 pi."""
     xp = array_module(phase)
     costs = edge_costs(phase, magnitude, echo_times_s, echo)
     if mask is not None:
@@ -99,8 +106,7 @@ def _in_space(
             of_axis[:-1][~(inside[:-1] & inside[1:])] = NO_EDGE
     unwrapped = phase[echo] + TURN * grow(phase[echo], costs).astype(xp.float32)
     signal = magnitude[echo]
-    dim = np.float32(DIM) * _brightest(signal, mask)
-    relax(unwrapped, xp.where(signal > dim, signal, np.float32(0)), SWEEPS)
+    relax(unwrapped, xp.where(signal > np.float32(DIM) * brightest, signal, np.float32(0)), SWEEPS)
     return unwrapped
 
 
