@@ -226,6 +226,15 @@ def _scatter_min(least: DeviceArray, index: Any, values: Any) -> None:
     np.minimum.at(least._host, _unwrap(index), _unwrap(values))
 
 
+def _binary_erosion(
+    x: DeviceArray, *args: Any, iterations: int = 1, brute_force: bool = False, **kwargs: Any
+) -> Any:
+    if iterations != 1 and not brute_force:
+        raise NotImplementedError("only brute_force iteration has been implemented")
+    how = {"iterations": iterations, "brute_force": brute_force, **kwargs}
+    return _device_function(scipy.ndimage.binary_erosion)(x, *args, **how)
+
+
 def modules() -> dict[str, ModuleType]:
     """What `import cupy` and its parts give while the stand-in is installed."""
     cupy = DeviceModule("cupy", np)
@@ -233,6 +242,7 @@ def modules() -> dict[str, ModuleType]:
     cupyx, of_scipy = ModuleType("cupyx"), ModuleType("cupyx.scipy")
     of_scipy.fft = DeviceModule("cupyx.scipy.fft", scipy.fft, FFT_OPTIONS)  # type: ignore[attr-defined]
     of_scipy.ndimage = DeviceModule("cupyx.scipy.ndimage", scipy.ndimage)  # type: ignore[attr-defined]
+    of_scipy.ndimage.binary_erosion = _binary_erosion
     cupyx.scipy = of_scipy  # type: ignore[attr-defined]
     cupyx.scatter_min = _scatter_min  # type: ignore[attr-defined]
     return {
