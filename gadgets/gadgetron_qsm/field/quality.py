@@ -56,33 +56,38 @@ def edge_costs(
         _fill(*volumes, growth, costs)
     else:
         for axis, of_axis in enumerate(costs):
-            first, other, signal = (xp.moveaxis(x, axis, 0) for x in volumes)
-            _fill_along(first, other, signal, growth, xp.moveaxis(of_axis, axis, 0))
+            _fill_along(axis, volumes, growth, of_axis)
     return costs
 
 
-def _fill_along(
-    phase: Array, later: Array, magnitude: Array, growth: np.float32, costs: Array
-) -> None:
-    """Costs along the first axis, plain."""
+def _fill_along(axis: int, volumes: Sequence[Array], growth: np.float32, costs: Array) -> None:
+    """Costs along one axis, plain; in slices, as with axes moved a device reads across its rows.
+
+    volumes: phase, that of the other echo, and magnitude.
+    """
+    phase, later, magnitude = volumes
     xp = array_module(phase)
-    if len(phase) < 2:
+    if phase.shape[axis] < 2:
         return
-    step = wrapped(phase[1:] - phase[:-1])
-    high = xp.maximum(magnitude[1:], magnitude[:-1])
+    near, far, within = (
+        tuple(of_axis if a == axis else slice(None) for a in range(3))
+        for of_axis in (slice(None, -1), slice(1, None), slice(1, -1))
+    )
+    step = wrapped(phase[far] - phase[near])
+    high = xp.maximum(magnitude[far], magnitude[near])
     dark = ~(high > 0)
-    ratio = xp.minimum(magnitude[1:], magnitude[:-1]) / xp.where(dark, ALL, high)
+    ratio = xp.minimum(magnitude[far], magnitude[near]) / xp.where(dark, ALL, high)
     quality = (ALL - xp.abs(step) * PER_PI) * (ratio * ratio)
     if growth > 0:
-        miss = xp.abs(wrapped(later[1:] - later[:-1] - growth * step))
+        miss = xp.abs(wrapped(later[far] - later[near] - growth * step))
         quality *= xp.maximum(ALL - miss * (ALL / growth), NOTHING)
-    bend = xp.abs(wrapped(step[1:] - step[:-1]))
+    bend = xp.abs(wrapped(step[far] - step[near]))
     bends = xp.zeros_like(step)
-    bends[1:] += bend
-    bends[:-1] += bend
-    bends[1:-1] *= HALF  # the mean of what is before and behind
+    bends[far] += bend
+    bends[near] += bend
+    bends[within] *= HALF  # the mean of what is before and behind
     quality *= ALL - bends * PER_PI
-    costs[:-1] = xp.where(dark, np.float32(DARK), STEPS * (ALL - quality) + HALF).astype(xp.uint8)
+    costs[near] = xp.where(dark, np.float32(DARK), STEPS * (ALL - quality) + HALF).astype(xp.uint8)
 
 
 @compiled
