@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -174,6 +176,20 @@ def test_compiled_steps_agree_with_those_an_array_at_a_time(bound):
         results.append((dual, primal, ahead))
     for compiled, plain in zip(*results, strict=True):
         np.testing.assert_allclose(compiled, plain, atol=2e-5 * np.abs(plain).max())
+
+
+@pytest.mark.parametrize("bound", [0.3, 100.0])
+def test_so_do_those_of_a_device(device, bound):
+    problem, *arrays = some_problem(np.random.default_rng(0))
+    primal, ahead, dual = (device(array) for array in arrays)
+    fields = ("voxels", "ahead", "behind", "inner", "aim", "damping")
+    there = replace(problem, **{name: device(getattr(problem, name)) for name in fields})
+    bounds = np.float32(bound), np.float32(2 * bound)
+    for p, (of_primal, of_ahead, of_dual) in ((problem, arrays), (there, (primal, ahead, dual))):
+        dual_step(p, of_dual, of_ahead, *bounds)
+        primal_step(p, of_primal, of_ahead, of_dual)
+    for got, expected in zip((primal, ahead, dual), arrays, strict=True):
+        np.testing.assert_allclose(got.get(), expected, atol=2e-5 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize(

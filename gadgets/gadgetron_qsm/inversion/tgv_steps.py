@@ -1,4 +1,4 @@
-"""The primal-dual steps of TGV-QSM on the voxels of a mask, compiled on the CPU.
+"""The primal-dual steps of TGV-QSM on the voxels of a mask, compiled on the CPU, fused on a device.
 
 All volumes are flat, with a rim of zeros, so that a neighbour is an offset away. Rows of the primal
 array: chi, e (what the data leave unexplained), v (3: smooth part of the gradient). Rows of the
@@ -8,13 +8,28 @@ dual array: the Laplacian's, the gradient's (3), the symmetric gradient's (6, as
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from gadgetron_qsm.arrays import Array, array_module, compiled
+from gadgetron_qsm.inversion.tgv_kernels import dual_together, primal_together
 
 PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 PRIMALS, DUALS = 5, 10
+
+
+class Tables(NamedTuple):
+    """A problem's numbers as arrays beside the voxels.
+
+    stencil: offsets, wave, laplace; grid: strides, scale.
+    """
+
+    stencil: tuple[Array, Array, Array]
+    grid: tuple[Array, Array]
+    primal_steps: Array
+    dual_steps: Array
 
 
 @dataclass(frozen=True)
@@ -42,6 +57,19 @@ class Problem:
     primal_steps: tuple[np.float32, ...]
     dual_steps: tuple[np.float32, ...]
 
+    @cached_property
+    def tables(self) -> Tables:
+        """Return the tables, moved once for all iterations."""
+        there = array_module(self.voxels).asarray
+        offsets, strides = (there(np.array(n, np.int32)) for n in (self.offsets, self.strides))
+        wave, laplace, scale, primal_steps, dual_steps = (
+            there(np.array(numbers, np.float32))
+            for numbers in (
+                self.wave, self.laplace, self.scale, self.primal_steps, self.dual_steps
+            )
+        )  # fmt: skip
+        return Tables((offsets, wave, laplace), (strides, scale), primal_steps, dual_steps)
+
 
 def dual_step(
     problem: Problem, dual: Array, ahead: Array, slope: np.float32, bend: np.float32
@@ -49,10 +77,10 @@ def dual_step(
     """Move the dual array on from the extrapolated primal one `ahead`.
 
     slope, bend: largest lengths of the gradient's and of the symmetric gradient's rows.
-    On the CPU in one pass over memory; `plain_dual_step` is the same, an array at a time.
+    In one pass over memory; `plain_dual_step` is the same, an array at a time.
     """
     if array_module(dual) is not np:
-        plain_dual_step(problem, dual, ahead, slope, bend)
+        dual_together(problem, dual, ahead, slope, bend)
         return
     p = problem
     grid = np.array(p.strides), np.array(p.scale), np.array(p.dual_steps)
@@ -63,7 +91,7 @@ def dual_step(
 def primal_step(problem: Problem, primal: Array, ahead: Array, dual: Array) -> None:
     """Move the primal array on, and `ahead` to its extrapolation; as `dual_step`."""
     if array_module(primal) is not np:
-        plain_primal_step(problem, primal, ahead, dual)
+        primal_together(problem, primal, ahead, dual)
         return
     p = problem
     grid = np.array(p.strides), np.array(p.scale), np.array(p.primal_steps)
