@@ -46,7 +46,7 @@ class Domain:
         xp = array_module(x)
         inside = self.mask[self.box]
         whole = xp.zeros(self.mask.shape, xp.float32)
-        whole[self.box] = xp.where(inside, unpad_centre(x, inside.shape), 0)
+        whole[self.box] = xp.where(inside, unpad_centre(x, inside.shape), np.float32(0))
         return whole
 
 

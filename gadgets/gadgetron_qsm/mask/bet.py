@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import scipy.ndimage
 from numpy.typing import NDArray
 
 from gadgetron_qsm.arrays import Array, array_module, to_numpy
@@ -60,40 +59,39 @@ def bet(
     if not bool(tissue.any()):
         raise ValueError("no brain found: the magnitude is the same everywhere")
     brightness = local_brightness(image, tissue, size, BIAS_MM)
-    even, tissue = to_numpy(image / brightness), to_numpy(tissue)
+    even = image / brightness
     centre, radius = _middle(tissue, size)
-    levels = _levels(even, tissue, np.array(size), centre, radius)
-    ground = np.ascontiguousarray(even), np.array(size), levels
+    levels = _levels(even, tissue, size, centre, radius)
+    ground = np.ascontiguousarray(to_numpy(even)), np.array(size), levels
     vertices, topology = _grown(ground, centre, radius * START, float(fractional_threshold))
     voxels = vertices / np.array(voxel_size) + (np.array(parts) - 1) / 2
     return xp.asarray(inside(voxels, topology.faces, magnitude.shape))
 
 
-def _middle(tissue: NDArray[np.bool_], voxel_size: Sequence[float]) -> tuple[Points, float]:
+def _middle(tissue: Array, voxel_size: Sequence[float]) -> tuple[Points, float]:
     """Return the centre (zyx) and radius in mm of the largest part that is thick."""
-    walled = np.pad(tissue, 1)
-    deep = depth(walled, voxel_size, 2 * OPENING_MM)[1:-1, 1:-1, 1:-1]
+    xp = array_module(tissue)
+    deep = depth(xp.pad(tissue, 1), voxel_size, 2 * OPENING_MM)[1:-1, 1:-1, 1:-1]
     opening = min(OPENING_MM, float(deep.max()) / 2)
-    core = largest_piece(deep > opening)
-    centre = np.array(scipy.ndimage.center_of_mass(core)) * np.array(voxel_size)
-    volume = np.count_nonzero(core) * np.prod(voxel_size)
+    places = xp.nonzero(largest_piece(deep > opening))
+    centre = to_numpy(xp.stack([of_axis.mean() for of_axis in places])) * np.array(voxel_size)
+    volume = len(places[0]) * np.prod(voxel_size)
     return centre, float(np.cbrt(volume * 3 / (4 * np.pi))) + opening
 
 
 def _levels(
-    image: NDArray[np.float32],
-    tissue: NDArray[np.bool_],
-    voxel_size: Points,
-    centre: Points,
-    radius: float,
+    image: Array, tissue: Array, voxel_size: Sequence[float], centre: Points, radius: float
 ) -> tuple[float, float, float]:
     """Return the levels of brightness as `grow` takes them."""
-    axes = [np.arange(n) * size for n, size in zip(image.shape, voxel_size, strict=True)]
-    z, y, x = np.meshgrid(*axes, indexing="ij", sparse=True)
-    square = (z - centre[0]) ** 2 + (y - centre[1]) ** 2 + (x - centre[2]) ** 2
-    middle = float(np.median(image[tissue & (square < radius**2)]))
-    dark = 0.0 if tissue.all() else float(np.median(image[~tissue]))
-    bright = float(np.percentile(image[tissue], 98))
+    xp = array_module(image)
+    z, y, x = (
+        xp.asarray((np.arange(n) * size - middle) ** 2)
+        for n, size, middle in zip(image.shape, voxel_size, centre, strict=True)
+    )
+    near = z[:, None, None] + y[:, None] + x < radius**2
+    middle = float(xp.median(image[tissue & near]))
+    dark = 0.0 if bool(tissue.all()) else float(xp.median(image[~tissue]))
+    bright = float(xp.percentile(image[tissue], 98))
     return dark, dark + BACKGROUND * (bright - dark), middle
 
 
