@@ -27,7 +27,8 @@ def echo_offsets(
         return [0.0] * len(phase)
     seen = phase[:, ::step][:, sure][:, None, None]
     line = fit_line(seen, power[:, sure][:, None, None], echo_times_s, offset=offset)
-    return [
-        float(xp.median(echo - line.at(time_s)))
-        for echo, time_s in zip(seen, echo_times_s, strict=True)
+    medians = [
+        xp.median(echo - line.at(time_s)) for echo, time_s in zip(seen, echo_times_s, strict=True)
     ]
+    found: list[float] = xp.stack(medians).tolist()
+    return found

@@ -160,10 +160,8 @@ def _towards(predicted: Array, measured: Array, magnitude: Array, bright: Array)
 def _mean_phasor(angle: Array, weight: Array) -> complex:
     # sine and cosine of single precision are many times as fast as a complex exponential
     xp = array_module(angle)
-    total, re, im = (
-        float(x.sum(dtype=xp.float64))
-        for x in (weight, weight * xp.cos(angle), weight * xp.sin(angle))
-    )
+    parts = weight, weight * xp.cos(angle), weight * xp.sin(angle)
+    total, re, im = xp.stack([part.sum(dtype=xp.float64) for part in parts]).tolist()
     return complex(re, im) / total
 
 
