@@ -8,7 +8,7 @@ import numpy as np
 
 from gadgetron_qsm.arrays import Array, array_module
 from gadgetron_qsm.background.edge import with_edge
-from gadgetron_qsm.background.sphere import fits, less_mean
+from gadgetron_qsm.background.sphere import ROUNDING, fits, less_mean
 from gadgetron_qsm.conjugate_gradients import conjugate_gradients
 from gadgetron_qsm.distance import depth
 from gadgetron_qsm.domain import Domain
@@ -40,7 +40,7 @@ def resharp(
     """
     xp = array_module(field)
     domain = Domain.around(mask, voxel_size, padding_mm=2 * (radius_mm + max(voxel_size)))
-    deep = depth(domain.embed(mask) > 0, voxel_size)
+    deep = depth(domain.embed(mask) > 0, voxel_size, radius_mm * ROUNDING)
     inside = fits(deep, radius_mm)
     if not bool(inside.any()):
         raise ValueError(f"no sphere of {radius_mm:.2g} mm fits the mask")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gadgetron_qsm.arrays import Array, array_module
-from gadgetron_qsm.background.sphere import fits, less_mean
+from gadgetron_qsm.background.sphere import ROUNDING, fits, less_mean
 from gadgetron_qsm.distance import depth
 from gadgetron_qsm.domain import Domain
 from gadgetron_qsm.grid import filtered, from_half_spectra, half_spectra
@@ -37,7 +37,7 @@ def vsharp(
     side = max(voxel_size)
     radii = _radii(largest_radius_mm, smallest_radius_mm or side, side)
     domain = Domain.around(mask, voxel_size, padding_mm=2 * (radii[0] + side))
-    deep = depth(domain.embed(mask) > 0, voxel_size)
+    deep = depth(domain.embed(mask) > 0, voxel_size, radii[0] * ROUNDING)
     spectrum = half_spectra(domain.embed(field))
     sharp = xp.zeros(domain.shape, xp.float32)
     deconvolve = None
