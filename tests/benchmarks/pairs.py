@@ -15,7 +15,7 @@ from threadpoolctl import ThreadpoolController
 from gadgetron_qsm.arrays import fft_module
 from gadgetron_qsm.coils import residues
 from gadgetron_qsm.distance import depth
-from gadgetron_qsm.field import quality, relax
+from gadgetron_qsm.field import quality
 from gadgetron_qsm.field.grow import grow
 from gadgetron_qsm.field.grow_together import grown_together
 from gadgetron_qsm.field.wraps import wrapped
@@ -123,8 +123,7 @@ def costs(_: There) -> tuple[Task, Task]:
     def plain() -> Any:
         made = np.full((3, *SHAPE), quality.NO_EDGE, np.uint8)
         for axis, of_axis in enumerate(made):
-            volumes = (np.moveaxis(x, axis, 0) for x in (*phase, magnitude[0]))
-            quality._fill_along(*volumes, np.float32(2), np.moveaxis(of_axis, axis, 0))
+            quality._fill_along(axis, (*phase, magnitude[0]), np.float32(2), of_axis)
         return made
 
     return plain, lambda: quality.edge_costs(phase, magnitude, [1.0, 2.0])
@@ -135,18 +134,6 @@ def tree(_: There) -> tuple[Task, Task]:
     (phase,), magnitude = _wrapped(1), np.abs(random(1, *SHAPE))
     edge_costs = quality.edge_costs(phase[None], magnitude, [1.0])
     return lambda: grown_together(phase, edge_costs), lambda: grow(phase, edge_costs)
-
-
-def mending(_: There) -> tuple[Task, Task]:
-    """ROMEO's mending of single voxels, a colour at once and voxel after voxel."""
-    (phase,), weight = _wrapped(1), np.abs(random(*SHAPE))
-
-    def mended(how: Callable[..., int]) -> Any:
-        broken = phase.copy()
-        how(broken, weight, 5)
-        return broken
-
-    return partial(mended, relax._relaxed_together), partial(mended, relax.relax)
 
 
 def winding(_: There) -> tuple[Task, Task]:
@@ -210,7 +197,6 @@ PAIRS: Mapping[str, Callable[[There], tuple[Task, Task]]] = {
     "spectra back in place": back,
     "ROMEO's costs, compiled": costs,
     "ROMEO's tree, compiled": tree,
-    "ROMEO's mending, compiled": mending,
     "phase residues, compiled": winding,
 }
 HOST_ONLY = (
@@ -220,6 +206,5 @@ HOST_ONLY = (
     all_processors,
     costs,
     tree,
-    mending,
     winding,
 )

@@ -31,9 +31,10 @@ def best_edges(costs):
     number = np.flatnonzero(costs != NO_EDGE)
     near, stride = number % voxels.size, np.array(voxels.strides) // voxels.itemsize
     far = near + stride[number // voxels.size]
+    ends = near.astype(np.int32), far.astype(np.int32)  # as older versions of scipy must have them
     rank = np.empty(number.size)
     rank[np.argsort(costs.ravel()[number], kind="stable")] = 1 + np.arange(number.size)
-    graph = scipy.sparse.coo_array((rank, (near, far)), (voxels.size, voxels.size))
+    graph = scipy.sparse.coo_array((rank, ends), (voxels.size, voxels.size))
     return minimum_spanning_tree(graph.tocsr()).tocoo()
 
 
