@@ -64,7 +64,10 @@ class PlanCache:
     """Notes its limits; cupy raises for a plan whose work area alone is beyond `memsize`."""
 
     def __init__(self) -> None:
-        self.cleared = 0
+        self.cleared = self.used = 0
+
+    def get_curr_memsize(self) -> int:
+        return self.used
 
     def set_size(self, size: int) -> None:
         self.size = size

@@ -89,7 +89,7 @@ def susceptibility(
     for echoes in scans:
         with _naming(echoes.repetition):
             yield from _maps(echoes, settings, wanted, place)
-        place.release()
+        place.rest()
 
 
 @contextmanager

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array, array_module, fft_module
+from gadgetron_qsm.arrays import Array, array_module
 from gadgetron_qsm.data import Echoes
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.field.echo_fit import EchoFit
 from gadgetron_qsm.geometry import Geometry
-from gadgetron_qsm.grid import dipole_kernel, good_size, pad_centre, unpad_centre
+from gadgetron_qsm.grid import dipole_kernel, filtered, good_size, pad_centre, unpad_centre
 from gadgetron_qsm.inversion.csf import csf_mask
 from gadgetron_qsm.inversion.weight import field_weight
 from gadgetron_qsm.journal import Journal, rounded
@@ -199,11 +199,9 @@ def _field_of(
     chi: Array, voxel_size: tuple[float, float, float], b0_direction: tuple[float, float, float]
 ) -> Array:
     """Field (ppm) of a distribution of susceptibility in nothing."""
-    fft = fft_module(chi)
     shape = [good_size(2 * n) for n in chi.shape]
     kernel = dipole_kernel(shape, voxel_size, b0_direction, like=chi)
-    field = fft.irfftn(kernel * fft.rfftn(pad_centre(chi, shape)), s=shape)
-    return unpad_centre(field, chi.shape)
+    return unpad_centre(filtered(pad_centre(chi, shape), kernel), chi.shape)
 
 
 def _referenced(volume: Volume, chi: Array, mask: Array) -> Array:

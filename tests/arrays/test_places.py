@@ -67,6 +67,15 @@ def test_no_plan_that_fits_beside_its_data_is_too_large_to_be_kept(standing_in, 
     assert standing_in.fft.config.get_plan_cache().memsize >= memory // 2
 
 
+@pytest.mark.parametrize(("kept_gb", "cleared"), [(0.1, 0), (2, 1)])
+def test_between_scans_plans_are_kept_if_they_are_small(standing_in, kept_gb, cleared):
+    plans, pool = standing_in.fft.config.get_plan_cache(), standing_in.get_default_memory_pool()
+    plans.used = int(kept_gb * 1e9)
+    Gpu(0).rest()
+    assert plans.cleared == cleared
+    assert pool.released >= 1
+
+
 def test_plans_keep_no_memory_that_is_given_back(standing_in):
     place = Gpu(0)
     place.release()

@@ -11,7 +11,8 @@ import numpy as np
 from gadgetron_qsm.arrays import Array, on_device, to_numpy
 from gadgetron_qsm.arrays.feed import DeviceFeed, Feed, HostFeed
 
-PLANS = 64  # FFT plans that are kept on a device,
+KEPT_PLAN_BYTES = 1 << 29  # of work areas that FFT plans may keep between scans
+PLANS = 64  # that are kept on a device,
 PLAN_SHARE = 0.5  # and what their work areas take of its memory, at most: no one plan has more
 
 
@@ -34,10 +35,13 @@ class Place(Protocol):
         """Memory that arrays may still take; infinite on the host, which nobody counts here."""
 
     def peak_bytes(self) -> int:
-        """Most memory that arrays have taken since the last `release`; 0 on the host."""
+        """Most memory that arrays have taken since the last `rest`; 0 on the host."""
+
+    def rest(self) -> None:
+        """Give back memory that no array holds, to other processes too, until the next scan."""
 
     def release(self) -> None:
-        """Give back memory that no array holds, to other processes too."""
+        """Give back all that can be spared, as memory is short."""
 
 
 class Host:
@@ -64,6 +68,9 @@ class Host:
     def peak_bytes(self) -> int:
         """Return 0."""
         return 0
+
+    def rest(self) -> None:
+        """Do nothing."""
 
     def release(self) -> None:
         """Do nothing."""
@@ -116,8 +123,17 @@ class Gpu:
         return min(there, self._limit - self._pool.used_bytes()) if self._limit else there
 
     def peak_bytes(self) -> int:
-        """Memory that the pool holds: it grows, and `release` alone makes it smaller."""
+        """Memory that the pool holds: it grows, and `rest` and `release` alone make it smaller."""
         return int(self._pool.total_bytes())
+
+    def rest(self) -> None:
+        """Give back what the pool holds for nobody; the next scan finds this thread's FFT plans.
+
+        Unless their work areas are large.
+        """
+        if sys.modules["cupy"].fft.config.get_plan_cache().get_curr_memsize() > KEPT_PLAN_BYTES:
+            self.release()
+        self._pool.free_all_blocks()
 
     def release(self) -> None:
         """Give back what the pool holds for nobody, and this thread's FFT plans."""
