@@ -18,6 +18,7 @@ from gadgetron_qsm.data import CoilImages
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.journal import Journal
+from gadgetron_qsm.kspace.assemble import Assembly
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.placing import fetched, lighter, where
 from gadgetron_qsm.rehearsal import HEADER, readouts
@@ -121,6 +122,22 @@ def test_a_scan_that_does_not_fit_the_device_is_combined_in_tiles(device, monkey
     kept, combined = there.report["warnings"]
     assert kept.startswith("k-space needs 1.0 GB, more than")
     assert combined.endswith("coils were combined echo by echo")
+    assert np.linalg.norm(there.data - here.data) < SAME * np.linalg.norm(here.data)
+
+
+def test_k_space_that_finds_no_room_on_the_device_is_kept_on_the_host(device, monkeypatch):  # noqa: ARG001
+    begin = Assembly.__init__
+
+    def narrow(self, shape, *, like=None, **more):
+        if like is not None:
+            raise MemoryError("out of memory allocating 9 bytes")
+        begin(self, shape, **more)
+
+    here = maps("cpu")["chi"]
+    monkeypatch.setattr(Assembly, "__init__", narrow)
+    there = maps("gpu")["chi"]
+    (warning,) = there.report["warnings"]
+    assert warning.endswith("k-space was kept on the host")
     assert np.linalg.norm(there.data - here.data) < SAME * np.linalg.norm(here.data)
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array
+from gadgetron_qsm.arrays import Array, on_device
 from gadgetron_qsm.arrays.feed import Feed
 from gadgetron_qsm.data import CoilImages
 from gadgetron_qsm.errors import QsmError
@@ -156,8 +156,14 @@ class Intake:
             "noise_whitened": self._whitened,
             **self._coils.described(),
         }
-        coils = lines.shape[1]
-        return Volume(self._header, self._settings, coils, journal, self._calibration, like=lines)
+        known = self._header, self._settings, lines.shape[1], journal, self._calibration
+        try:
+            return Volume(*known, like=lines)
+        except MemoryError:
+            if not on_device(lines):
+                raise
+        journal.warn("the device has too little free memory: k-space was kept on the host")
+        return Volume(*known)
 
 
 def most_virtual_coils(coils: int, settings: KSpaceSettings, *, flat: bool) -> int:

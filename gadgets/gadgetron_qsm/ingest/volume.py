@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from gadgetron_qsm.arrays import Array, on_device
+from gadgetron_qsm.arrays import Array, on_device, to_numpy
 from gadgetron_qsm.data import CoilImages
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.ingest import memory
@@ -70,6 +70,8 @@ class Volume:
         slices = heads["idx"]["slice"].astype(int)
         nz, ny = self._announced.shape
         place = echo, slices if self._flat else kz + nz // 2, ky + ny // 2
+        if not on_device(self._assembly.data):
+            lines = to_numpy(lines)  # a device that had no room for k-space may have made them
         try:
             self._assembly.add(lines, place)
         except ValueError as error:
