@@ -106,6 +106,15 @@ def test_without_a_driver_there_is_no_device(standing_in, monkeypatch):
         Gpu(0)
 
 
+def test_a_device_that_cannot_compute_is_found_out_before_a_scan(standing_in, monkeypatch):
+    def fail(*_):
+        raise OSError("libnvrtc.so.13: cannot open shared object file")
+
+    monkeypatch.setattr(standing_in, "ones", fail)
+    with pytest.raises(ValueError, match=r"^CuPy cannot compute: libnvrtc"):
+        Gpu(0)
+
+
 @pytest.mark.usefixtures("standing_in")
 def test_a_device_that_is_not_there_is_refused_with_how_many_there_are():
     with pytest.raises(ValueError, match="no CUDA device 3; there are 1"):

@@ -79,7 +79,8 @@ class Host:
 class Gpu:
     """One CUDA device, by its number; at most `memory_gb` of its memory, None for all of it.
 
-    FFT plans are kept, PLANS of them. Raises ValueError when CuPy or the device is not there.
+    FFT plans are kept, PLANS of them. Raises ValueError when CuPy or the device is not there, or
+    cannot compile and compute.
     """
 
     on_device = True
@@ -89,6 +90,10 @@ class Gpu:
         self._device = cupy.cuda.Device(number)
         self._limit = int(1e9 * memory_gb) if memory_gb else 0
         self.enter()
+        try:
+            float(cupy.ones(2, cupy.float32).sum())  # better now than in the middle of a scan
+        except Exception as error:  # of the compiler, its headers, the driver: each has its own
+            raise ValueError(f"CuPy cannot compute: {error}") from error
         self.name = cupy.cuda.runtime.getDeviceProperties(number)["name"].decode()
 
     def enter(self) -> None:
