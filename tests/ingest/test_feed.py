@@ -8,6 +8,8 @@ import pytest
 from gadgetron_qsm.arrays import to_numpy
 from gadgetron_qsm.arrays.places import Host
 from gadgetron_qsm.ingest import coil_images, early, intake
+from gadgetron_qsm.ingest import lines as lines_module
+from gadgetron_qsm.ingest.lines import Lines
 from gadgetron_qsm.kspace.lattice import Lattice
 from gadgetron_qsm.settings import KSpaceSettings
 from tests.ingest.lattices import (
@@ -113,3 +115,14 @@ def test_a_device_makes_the_images_that_the_host_makes(device, data, name):
     np.testing.assert_allclose(to_numpy(there.data) / size, here.data / size, atol=2e-4)
     assert there.report["warnings"] == here.report["warnings"]
     assert there.geometry == here.geometry
+
+
+@pytest.mark.parametrize(
+    ("head", "lines"), [(header(1, 6, 8, slice=3), 3 * 6), (header(4, 6, 8), 4 * 6)]
+)
+def test_the_room_that_is_asked_for_is_that_of_all_partitions_or_slices(monkeypatch, head, lines):
+    asked = []
+    monkeypatch.setattr(lines_module, "needed_on_device", lambda shape: asked.append(shape) or 0)
+    Lines(head, KSpaceSettings())._feed(2)
+    ((_, coils, nz, ny, _),) = asked
+    assert (coils, nz * ny) == (2, lines)

@@ -14,6 +14,7 @@ from gadgetron_qsm.ingest.intake import Intake, most_virtual_coils
 from gadgetron_qsm.ingest.kinds import Kind, kind_of
 from gadgetron_qsm.ingest.memory import needed_on_device
 from gadgetron_qsm.ingest.noise import NO_NOISE, Noise
+from gadgetron_qsm.ingest.volume import kspace_shape
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.messages import Acquisition, Record
 from gadgetron_qsm.settings import KSpaceSettings
@@ -112,11 +113,9 @@ class Lines:
 
     def _feed(self, coils: int) -> Feed:
         """Return what takes readouts of some coils to where their lines have room."""
-        place, (matrix, _) = self._place, self._header.native_volume
         kept = most_virtual_coils(coils, self._settings, flat=self._header.slices is not None)
-        lines = self._header.encoded_matrix[:2]
-        needed = needed_on_device((len(self._header.echo_times_s), kept, *lines, matrix[2]))
-        free = place.free_bytes()
+        needed = needed_on_device(kspace_shape(self._header, kept))
+        place, free = self._place, self._place.free_bytes()
         if place.on_device:
             log.info("%s: k-space needs %.1f of %.1f GB", place.name, needed / 1e9, free / 1e9)
         if needed <= free:

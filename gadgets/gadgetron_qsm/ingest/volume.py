@@ -45,9 +45,8 @@ class Volume:
         self._header, self._settings, self._journal = header, settings, journal
         self._calibration = calibration
         self._flat = header.slices is not None  # 2D: slices are no direction of k-space
-        nz, ny, _ = header.encoded_matrix
-        nz, nx = header.slices or nz, header.native_volume[0][2]
-        shape = (len(header.echo_times_s), coils, nz, ny, nx)
+        shape = kspace_shape(header, coils)
+        nz, ny = shape[2:4]
         if not on_device(like):  # whose memory was asked for before it was chosen
             memory.require(shape, settings.memory_gb)
         self._announced = self._rectangle((nz, ny))
@@ -222,6 +221,13 @@ class Volume:
         if self._header.acceleration != (1, 1) or self._settings.partial_fourier != "zero":
             return None
         return self._announced * np.uint16(self._header.averages)
+
+
+def kspace_shape(header: Header, coils: int) -> tuple[int, int, int, int, int]:
+    """Return the shape (echo, coil, kz, ky, x) of the lines; slices of a 2D scan stand for kz."""
+    nz, ny, _ = header.encoded_matrix
+    samples = header.native_volume[0][2]
+    return len(header.echo_times_s), coils, header.slices or nz, ny, samples
 
 
 def counters(heads: np.ndarray, header: Header) -> Place:
