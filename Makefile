@@ -3,7 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 OLDEST_PYTHON ?= $(shell command -v python3.10 || command -v python3)
 VENV ?= .venv
 BIN = $(VENV)/bin
-DEBIAN_PROGRAMS = dciodvfy:dicom3tools dcm2niix:dcm2niix g++:g++
+DEBIAN_PROGRAMS = dciodvfy:dicom3tools dcm2niix:dcm2niix g++:g++ storescp:dcmtk Orthanc:orthanc
+POLICY = /usr/sbin/policy-rc.d
 
 .PHONY: demo test test-oldest bench accuracy lint debian-programs clean
 
@@ -54,15 +55,20 @@ python3-venv:
 	@[ "$$(id -u)" = 0 ] || { echo "install python3-venv, then again"; exit 1; }
 	apt-get update -qq && apt-get install -y -qq python3-venv
 
-# Validators that tests ask, and the compiler of what they run in a device's place; without root they
-# are only named, and their tests are skipped.
+# Validators and archives that tests ask, and the compiler of what they run in a device's place;
+# without root they are only named, and their tests are skipped. The archive that Debian would start
+# as a service listens to all the world: it must not start, now or at the next boot.
 debian-programs:
 	@missing=; for pair in $(DEBIAN_PROGRAMS); do \
 		command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair##*:}"; \
 	done; \
 	if [ -z "$$missing" ]; then exit 0; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; \
+		if [ ! -e $(POLICY) ]; then \
+			trap 'rm -f $(POLICY)' EXIT; printf '#!/bin/sh\nexit 101\n' >$(POLICY); chmod +x $(POLICY); \
+		fi; \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing || exit 1; \
+		case "$$missing" in *orthanc*) systemctl disable orthanc 2>/dev/null || true;; esac; \
 	else echo "not installed:$$missing; tests that need them are skipped"; fi
 
 clean:
