@@ -223,3 +223,9 @@ class DeliverSettings(_Stage):
     dicom_folder: Path | None = Field(
         None, description="folder where the chosen maps are written as DICOM series too"
     )
+    segmentation: bool = Field(
+        False, description="write brain and CSF masks as a DICOM Segmentation beside chi's series"
+    )
+    measurements: bool = Field(
+        False, description="write a DICOM report of chi in those regions, and the Segmentation"
+    )
