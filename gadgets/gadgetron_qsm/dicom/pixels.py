@@ -32,6 +32,21 @@ class Counts:
     lowest: int = LOWEST
     highest: int = HIGHEST
 
+    @property
+    def bits(self) -> int:
+        """How many bits the counts take."""
+        return (self.highest - self.lowest).bit_length()
+
+    @property
+    def signed(self) -> bool:
+        """Whether counts may be negative."""
+        return self.lowest < 0
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """The stored values (z, y, x) in the map's unit."""
+        return self.counts * self.slope + self.intercept
+
 
 def quantise(data: NDArray[np.floating], step: float = 1.0) -> Counts:
     """Round a map, (z, y, x) in its unit, to signed 16-bit counts of `step` units each."""
