@@ -35,10 +35,13 @@ def real_world_values(volume: Map, stored: Counts) -> Sequence:
     item.LUTExplanation = text(kind.meaning, 64)
     item.RealWorldValueIntercept = stored.intercept
     item.RealWorldValueSlope = stored.slope
-    # The dictionary says US or SS, as the counts are.
-    vr = "SS" if stored.signed else "US"
-    item.add(DataElement(FIRST_VALUE_MAPPED, vr, stored.lowest))
-    item.add(DataElement(LAST_VALUE_MAPPED, vr, stored.highest))
+    if stored.floats:
+        item.DoubleFloatRealWorldValueFirstValueMapped = stored.lowest
+        item.DoubleFloatRealWorldValueLastValueMapped = stored.highest
+    else:  # the dictionary says US or SS, as the counts are
+        vr = "SS" if stored.signed else "US"
+        item.add(DataElement(FIRST_VALUE_MAPPED, vr, stored.lowest))
+        item.add(DataElement(LAST_VALUE_MAPPED, vr, stored.highest))
     item.MeasurementUnitsCodeSequence = coded(kind.unit_code)
     if kind.quantity:
         item.QuantityDefinitionSequence = Sequence(definition(volume))

@@ -8,6 +8,8 @@ from pydicom import Dataset
 
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom.classic import classic, rescaled
+from gadgetron_qsm.dicom.enhanced import enhanced
+from gadgetron_qsm.dicom.parametric import parametric
 from gadgetron_qsm.mrd.header import Header
 
 Form = Callable[[Map, Header], Iterable[Dataset]]
@@ -15,6 +17,8 @@ Form = Callable[[Map, Header], Iterable[Dataset]]
 FORMS: Mapping[str, Form] = {
     "classic": classic,
     "rescaled": rescaled,
+    "enhanced": enhanced,
+    "parametric": parametric,
 }
 
 
