@@ -6,7 +6,6 @@ lawful scale of a classic MR image, whose module has no rescale; scanners write 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 
 from pydicom import Dataset
@@ -16,7 +15,15 @@ from gadgetron_qsm.arrays import to_numpy
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom import planes
 from gadgetron_qsm.dicom.codes import real_world_values
-from gadgetron_qsm.dicom.common import add_pixel_format, described, log_losses, number, window
+from gadgetron_qsm.dicom.common import (
+    add_pixel_format,
+    add_pixels,
+    described,
+    log_losses,
+    number,
+    window,
+)
+from gadgetron_qsm.dicom.files import copies
 from gadgetron_qsm.dicom.kinds import kind_of
 from gadgetron_qsm.dicom.pixels import Counts, quantise, quantise12
 from gadgetron_qsm.dicom.protocol import add_sequence
@@ -53,12 +60,12 @@ def _slices(
         shared.RescaleSlope = decimal(stored.slope)
         shared.RescaleType = "US"
     first = 1 + (volume.echo or 0) * volume.geometry.matrix[0]
-    for instance, z in enumerate(planes.slice_order(volume.geometry), start=first):
-        dataset = copy.deepcopy(shared)  # sequences too: whoever takes it may change it
-        number(dataset, MRImageStorage, instance)
+    order = planes.slice_order(volume.geometry)
+    for instance, (z, dataset) in enumerate(zip(order, copies(shared, len(order)), strict=True)):
+        number(dataset, MRImageStorage, first + instance)
         planes.add_position(dataset, volume.geometry, z)
         dataset.SliceLocation = decimal(planes.location(volume.geometry, z))
-        dataset.PixelData = stored.counts[z].astype("<i2" if stored.signed else "<u2").tobytes()
+        add_pixels(dataset, stored.counts[z])
         yield dataset
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
-from pydicom import Dataset
+from numpy.typing import NDArray
+from pydicom import DataElement, Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
@@ -13,6 +15,8 @@ from gadgetron_qsm.dicom import identity, protocol, provenance
 from gadgetron_qsm.dicom.kinds import Window, kind_of
 from gadgetron_qsm.dicom.pixels import Counts, bright_window
 from gadgetron_qsm.mrd.header import Header
+
+PIXEL_DATA = 0x7FE00010  # OB or OW in the dictionary
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +56,12 @@ def add_pixel_format(dataset: Dataset, volume: Map, stored: Counts) -> None:
     dataset.BitsStored = stored.bits
     dataset.HighBit = stored.bits - 1
     dataset.PixelRepresentation = 1 if stored.signed else 0
+
+
+def add_pixels(dataset: Dataset, counts: NDArray[Any]) -> None:
+    """Set the counts, signed or unsigned 16-bit, (y, x) or (frame, y, x)."""
+    little_endian = counts.astype(counts.dtype.newbyteorder("<"), copy=False)
+    dataset.add(DataElement(PIXEL_DATA, "OW", little_endian.tobytes()))
 
 
 def window(volume: Map, stored: Counts) -> Window:

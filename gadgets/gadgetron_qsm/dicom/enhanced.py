@@ -10,7 +10,7 @@ from pydicom.uid import EnhancedMRImageStorage
 from gadgetron_qsm.arrays import to_numpy
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom import multiframe, planes
-from gadgetron_qsm.dicom.common import add_pixel_format, described, log_losses, number
+from gadgetron_qsm.dicom.common import add_pixel_format, add_pixels, described, log_losses, number
 from gadgetron_qsm.dicom.kinds import kind_of
 from gadgetron_qsm.dicom.pixels import quantise
 from gadgetron_qsm.dicom.protocol import add_echo
@@ -37,7 +37,7 @@ def enhanced(volume: Map, header: Header) -> Iterator[Dataset]:
     add_echo(dataset, shared, volume, header)
     add_pixel_format(dataset, volume, stored)
     order = list(planes.slice_order(volume.geometry))
-    dataset.PixelData = stored.counts[order].astype("<i2").tobytes()
+    add_pixels(dataset, stored.counts[order])
     yield dataset
 
 

