@@ -83,6 +83,8 @@ def test_dcm2niix_finds_every_value_where_it_was(numbered, header, program, tmp_
 
 @every_form
 def test_highdicom_finds_every_value_where_it_was(numbered, header, tmp_path, form):
+    if form == "parametric" and tuple(map(int, highdicom.__version__.split(".")[:2])) < (0, 28):
+        pytest.skip("highdicom reads floats from 0.28 on")
     files = write_series(numbered, header, tmp_path, form=form)
     if form in WHOLE:
         read = highdicom.imread(files[0]).get_volume(apply_real_world_transform=True)
