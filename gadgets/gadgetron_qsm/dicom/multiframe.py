@@ -31,11 +31,9 @@ def add_equipment(dataset: Dataset) -> None:
 
 def add_content_time(dataset: Dataset) -> None:
     """Date the content, which is a must here: now, where the header has no time of the series."""
-    now = datetime.now()
-    if not dataset.get("ContentDate"):
-        dataset.ContentDate = now.strftime("%Y%m%d")
-    if not dataset.get("ContentTime"):
-        dataset.ContentTime = now.strftime("%H%M%S")
+    if not (dataset.get("ContentDate") and dataset.get("ContentTime")):
+        now = datetime.now()
+        dataset.ContentDate, dataset.ContentTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
 
 
 def move_derivation(dataset: Dataset) -> None:
