@@ -193,7 +193,7 @@ def test_repetitions_are_different_series(make_map, full_header, form):
     header = full_header(repetitions=2)
     made = [next(objects(make_map(repetition=r), header, form)) for r in (0, 1)]
     assert len({d.SeriesInstanceUID for d in made}) == 2
-    assert [d.SeriesNumber for d in made] == [15001, 15021]
+    assert len({d.SeriesNumber for d in made}) == 2
 
 
 @every_form
