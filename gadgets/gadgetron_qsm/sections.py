@@ -28,6 +28,7 @@ MapName = Literal[
     "swi_mip",
     "tswi",
     "smwi",
+    "phase",
 ]
 
 
@@ -229,3 +230,9 @@ class DeliverSettings(_Stage):
     measurements: bool = Field(
         False, description="write a DICOM report of chi in those regions, and the Segmentation"
     )
+    form: Literal["classic", "rescaled", "enhanced", "parametric"] = Field(
+        "classic",
+        description="of DICOM: MR images a slice each, signed or 12-bit with a rescale; Enhanced "
+        "MR; Parametric Map of floats",
+    )
+    field_unit: Literal["ppb", "Hz"] = Field("ppb", description="of the total and local field")
