@@ -223,3 +223,15 @@ class DeliverSettings(_Stage):
     dicom_folder: Path | None = Field(
         None, description="folder where the chosen maps are written as DICOM series too"
     )
+    image_pixels: Literal["float32", "int16", "uint12"] = Field(
+        "float32",
+        description="pixels of the images sent back: uint12 are 0 to 4095 for a scanner's injector",
+    )
+    image_slices: bool = Field(
+        False, description="send each slice as an image of its own instead of whole volumes"
+    )
+    console: Literal["images", "dicom", "both"] = Field(
+        "images",
+        description="what our own server sends back: MRD images, DICOM messages (1018), or both; "
+        "a Gadgetron takes images alone",
+    )
