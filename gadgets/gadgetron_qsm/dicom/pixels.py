@@ -20,8 +20,9 @@ BRIGHT_PERCENTILE = 99.5  # leaves out vessels and the skin next to a coil eleme
 class Counts:
     """A stored volume: a value, in the map's unit, is slope * count + intercept.
 
-    counts (z, y, x) int16 or uint16, each between `lowest` and `highest`; `clipped` values lay
-    beyond these and have the nearest, `not_finite` values were no numbers and have the count of 0.
+    counts (z, y, x) int16, uint16 or, not rounded, float32, each between `lowest` and `highest`;
+    `clipped` values lay beyond these and have the nearest, `not_finite` values were no numbers
+    and have the count of 0.
     """
 
     counts: NDArray[Any]
@@ -29,8 +30,28 @@ class Counts:
     not_finite: int
     slope: float = 1.0
     intercept: float = 0.0
-    lowest: int = LOWEST
-    highest: int = HIGHEST
+    lowest: float = LOWEST
+    highest: float = HIGHEST
+
+    @property
+    def floats(self) -> bool:
+        """Whether the counts are not rounded."""
+        return self.counts.dtype.kind == "f"
+
+    @property
+    def bits(self) -> int:
+        """How many bits the counts take."""
+        return 32 if self.floats else int(self.highest - self.lowest).bit_length()
+
+    @property
+    def signed(self) -> bool:
+        """Whether counts may be negative."""
+        return self.lowest < 0
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """The stored values (z, y, x) in the map's unit."""
+        return self.counts * self.slope + self.intercept
 
 
 def quantise(data: NDArray[np.floating], step: float = 1.0) -> Counts:
@@ -60,6 +81,13 @@ def quantise12(data: NDArray[np.floating], step: float = 1.0) -> Counts:
     return Counts(
         counts.astype(np.uint16), clipped, not_finite, slope, -zero * slope, lowest, HIGHEST_12
     )
+
+
+def unrounded(data: NDArray[np.floating]) -> Counts:
+    """Keep a map, (z, y, x) in its unit, as float32; a count is a unit, and none is clipped."""
+    values, not_finite = _finite(data)
+    counts = values.astype(np.float32)
+    return Counts(counts, 0, not_finite, lowest=float(counts.min()), highest=float(counts.max()))
 
 
 def bright_window(values: NDArray) -> Window:
