@@ -232,7 +232,8 @@ class DeliverSettings(_Stage):
     field_unit: Literal["ppb", "Hz"] = Field("ppb", description="of the total and local field")
     image_pixels: Literal["float32", "int16", "uint12"] = Field(
         "float32",
-        description="pixels of the images sent back: uint12 are 0 to 4095 for a scanner's injector",
+        description="pixels of the images sent back; uint12: 0 to 4095, for a scanner's injector; "
+        "int16: a Gadgetron needs the reader MRIImageReader for them",
     )
     image_slices: bool = Field(
         False, description="send each slice as an image of its own instead of whole volumes"

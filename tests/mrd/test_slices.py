@@ -90,6 +90,24 @@ def test_a_volume_lies_where_the_slices_of_dicom_do(both):
         np.testing.assert_array_equal(image.data[0, z], files[index].pixel_array)
 
 
+def test_each_voxel_of_any_volume_is_where_the_geometry_has_it(rng):
+    """Corners of a volume and of its slices, as a reader of MRD headers finds them."""
+    for _ in range(50):
+        axes, _ = np.linalg.qr(rng.standard_normal((3, 3)))  # right- and left-handed
+        matrix = tuple(rng.integers(1, 9, 3).tolist())
+        size, position = rng.uniform(0.2, 4, 3), rng.uniform(-200, 200, 3)
+        numbers = (tuple(row.tolist()) for row in (size, position, *axes))
+        geometry = Geometry(matrix, *numbers)
+        image = map_to_image(chi_map(geometry, rng), 1)
+        far = (geometry.affine @ [*np.subtract(matrix[::-1], 1), 1])[:3]
+        steps = image.head["field_of_view"] / matrix[::-1] * np.subtract(matrix[::-1], 1)
+        np.testing.assert_allclose(corner(image.head) + steps @ axes, far, atol=1e-4)
+        for z, one in zip(geometry.slice_order, slices_of(image), strict=True):
+            assert one.data.shape == (1, 1, *matrix[1:])
+            np.testing.assert_allclose(corner(image.head, z), geometry.image_position(z), atol=1e-4)
+            np.testing.assert_allclose(corner(one.head), geometry.image_position(z), atol=1e-4)
+
+
 @pytest.mark.parametrize("handed", HANDED)
 def test_slices_advance_along_row_by_column(rng, handed):
     heads = [one.head for one in slices_of(map_to_image(chi_map(oblique(handed=handed), rng), 1))]

@@ -173,8 +173,8 @@ class Header:
 def fingerprint(head: Any, came_as: str) -> dict[str, Any]:
     """Return what tells a scan from another with the same header, and where the table was.
 
-    `head` is that of its first acquisition or image. Consoles add the position of the table to
-    that of an image; where it is 0 it is left out.
+    `head` is that of its first acquisition or image. Positions of images are relative to that of
+    the table (python-ismrmrd-server's manual), which is left out where it is 0.
     """
     table = [float(x) for x in head["patient_table_position"]]
     return {

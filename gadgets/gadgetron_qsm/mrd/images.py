@@ -27,11 +27,11 @@ FLOAT32_MM = 1e-4  # the header has float32: its last digit is 1e-5 mm at 100 mm
 
 
 class Stored(Protocol):
-    """A map as whole pixels: value = slope * count + intercept, in the map's unit."""
+    """A map as pixels of its own kind: value = slope * count + intercept, in the map's unit."""
 
     @property
     def counts(self) -> NDArray[Any]:
-        """Array (z, y, x) of 16-bit integers."""
+        """Array (z, y, x) of 16-bit integers, or of float32 that are the values."""
 
     @property
     def slope(self) -> float:
@@ -42,7 +42,7 @@ class Stored(Protocol):
         """Value of count 0, in the map's unit."""
 
     @property
-    def lowest(self) -> int:
+    def lowest(self) -> float:
         """Smallest count that is a value."""
 
 
@@ -68,7 +68,7 @@ def map_to_image(
         **meta.placed(volume.geometry),
         **meta.timed(volume.echo_time_s),
         **meta.windowed(window),
-        **(_rescaled(stored) if stored else {}),
+        **_rescaled(stored),
         **_own_meta(volume.geometry, volume.report, own | {"echo": volume.echo}),
     }
     data = (stored.counts if stored else to_numpy(volume.data).astype(np.float32, copy=False))[None]
@@ -163,8 +163,10 @@ def _image_type(volume: Map, data: np.ndarray) -> int:
     return MAGNITUDE if volume.name == "magnitude" or data.dtype.kind == "u" else REAL
 
 
-def _rescaled(stored: Stored) -> dict[str, str]:
+def _rescaled(stored: Stored | None) -> dict[str, str]:
     """Unsigned counts that start at 1 leave 0 to the scanner, for what lies outside an image."""
+    if stored is None or stored.counts.dtype.kind == "f":
+        return {}
     return meta.rescaled(stored.slope, stored.intercept, 0 if stored.lowest == 1 else None)
 
 
