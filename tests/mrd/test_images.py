@@ -119,6 +119,7 @@ def test_the_meta_says_how_the_image_lies_to_all_digits(chi, geometry):
     for name, direction in (
         ("ImageRowDir", geometry.read_dir),
         ("ImageColumnDir", geometry.phase_dir),
+        ("ImageSliceDir", geometry.slice_dir),
         ("ImageSliceNormDir", geometry.slice_dir),
     ):
         assert [len(text.partition(".")[2]) for text in meta[name]] == [18, 18, 18]

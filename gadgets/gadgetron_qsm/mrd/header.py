@@ -171,10 +171,9 @@ class Header:
 
 
 def fingerprint(head: Any, came_as: str) -> dict[str, Any]:
-    """Return what tells a scan from another with the same header, and where the table was.
+    """Return what tells a scan from another with the same header, and where the table stood.
 
-    `head` is that of its first acquisition or image. Positions of images are relative to that of
-    the table (python-ismrmrd-server's manual), which is left out where it is 0.
+    `head` is that of its first acquisition or image, whose position is relative to the table's.
     """
     table = [float(x) for x in head["patient_table_position"]]
     return {

@@ -1,7 +1,7 @@
 """The meta attributes of MRD images: what consoles read, and what only we do.
 
 Siemens' keys are those of ismrmrd's mrd_image_data.md and of its deployed adapters, Gadgetron's
-those of mri_core_def.h; both families say the same. Window and comments are in rescaled values.
+those of mri_core_def.h; both families say the same. Windows are in rescaled values.
 """
 
 from __future__ import annotations
@@ -45,10 +45,14 @@ def described(description: str, comment: str, image_type: str = "") -> dict[str,
 
 
 def placed(geometry: Geometry) -> dict[str, Any]:
-    """How the image lies: as its header says, which no console is to turn."""
+    """How the image lies: as its header says, which no console is to turn.
+
+    The third direction has a name in ismrmrd's document and another in deployed adapters.
+    """
     directions = {
         "ImageRowDir": geometry.read_dir,
         "ImageColumnDir": geometry.phase_dir,
+        "ImageSliceDir": geometry.slice_dir,
         "ImageSliceNormDir": geometry.slice_dir,
     }
     texts = {name: [f"{c:.18f}" for c in cosines] for name, cosines in directions.items()}
