@@ -151,6 +151,14 @@ def test_slices_in_any_order_make_the_map_again(rng, matrix, handed, pixels):
     np.testing.assert_allclose(back.data, volume.data, atol=0 if pixels == "float32" else 0.5001)
 
 
+def test_slices_far_from_the_isocentre_make_the_very_geometry_again(rng):
+    for position in rng.uniform(-500, 500, (20, 3)).tolist():
+        geometry = dataclasses.replace(oblique((7, 2, 2)), position=tuple(position))
+        slices = slices_of(map_to_image(chi_map(geometry, rng), 1))
+        (back,) = images_to_maps(slices)
+        assert back.geometry == geometry
+
+
 def test_each_map_is_given_when_its_last_slice_has_come(rng):
     maps = [
         chi_map(oblique(), rng, echo=echo, repetition=repetition)

@@ -63,7 +63,7 @@ def slice_order(
     """
     if len(heads) == 1:
         return np.zeros(1, int), None
-    places = np.array([np.dot(head["position"].astype(float), head["slice_dir"]) for head in heads])
+    places = np.array([np.dot(head["position"], head["slice_dir"]) for head in heads])
     if np.ptp(places) < TOGETHER_MM:
         places = np.array(numbers, float)
         order = np.argsort(places)
