@@ -66,6 +66,16 @@ class Geometry:
         """ImageOrientationPatient: cosines of increasing column, then of increasing row index."""
         return (*self.read_dir, *self.phase_dir)
 
+    @property
+    def slice_order(self) -> range:
+        """Slices so that their positions advance along row x column, as DICOM numbers them.
+
+        Backwards where (read, phase, slice) is a left-handed triple.
+        """
+        count = self.matrix[0]
+        advances = np.dot(np.cross(self.read_dir, self.phase_dir), self.slice_dir) > 0
+        return range(count) if advances else range(count - 1, -1, -1)
+
     def image_position(self, z: int) -> Vector:
         """ImagePositionPatient (LPS, mm): centre of the first voxel of slice `z`."""
         x, y, z = (self.affine @ np.array([0, 0, z, 1]))[:3].tolist()

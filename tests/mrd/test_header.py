@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.mrd.header import Header, Limit
+from gadgetron_qsm.mrd.header import Header, Limit, fingerprint
 from gadgetron_qsm.mrd.messages import ACQUISITION_HEADER
 
 
@@ -112,3 +112,11 @@ def test_a_frequency_that_was_not_written_as_a_whole_number_is_read(header_text)
 def test_a_text_where_a_number_must_be_is_refused(header_text, changes):
     with pytest.raises(QsmError, match="a text where a number must be"):
         Header.parse(header_text(**changes))
+
+
+def test_a_table_that_was_not_moved_is_no_part_of_the_fingerprint(make_acquisition):
+    head = make_acquisition().head
+    head["patient_table_position"] = 0, 0, -1210
+    assert fingerprint(head, "readouts")["table_position_mm"] == [0, 0, -1210]
+    head["patient_table_position"] = 0
+    assert set(fingerprint(head, "readouts")) == {"method", "measurement_uid", "first_time_stamp"}

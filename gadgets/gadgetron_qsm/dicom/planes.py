@@ -13,9 +13,7 @@ from gadgetron_qsm.mrd.header import Header
 
 def slice_order(geometry: Geometry) -> range:
     """Slice indices such that image positions advance along row x column cosines."""
-    count = geometry.matrix[0]
-    advances = np.dot(normal(geometry), geometry.slice_dir) > 0
-    return range(count) if advances else range(count - 1, -1, -1)
+    return geometry.slice_order
 
 
 def normal(geometry: Geometry) -> np.ndarray:

@@ -170,15 +170,17 @@ class Header:
         )
 
 
-def fingerprint(head: Any, came_as: str) -> dict[str, int | str]:
-    """Return what tells a scan from another with the same header.
+def fingerprint(head: Any, came_as: str) -> dict[str, Any]:
+    """Return what tells a scan from another with the same header, and where the table stood.
 
-    `head` is that of its first acquisition or image.
+    `head` is that of its first acquisition or image, whose position is relative to the table's.
     """
+    table = [float(x) for x in head["patient_table_position"]]
     return {
         "method": came_as,
         "measurement_uid": int(head["measurement_uid"]),
         "first_time_stamp": int(head["acquisition_time_stamp"]),
+        **({"table_position_mm": table} if any(table) else {}),
     }
 
 

@@ -33,13 +33,14 @@ def stack(images: list[Image], what: str, expected_slices: int) -> Stack:
     elif images[0].data.shape[1] > 1:
         raise QsmError(f"{len(images)} {what} came; send one average, set and slab")
     else:
-        volume = _stack_slices(images, what, expected_slices)
+        volume = stack_slices(images, what, expected_slices)
     if not np.isfinite(volume.data).all():
         raise QsmError(f"the {what} have values that are not finite (NaN or infinity)")
     return volume
 
 
-def _stack_slices(images: list[Image], what: str, expected: int) -> Stack:
+def stack_slices(images: Sequence[Image], what: str, expected: int) -> Stack:
+    """Put slices together, ordered along slice_dir; raise QsmError as `stack` does."""
     if len(images) < expected:
         raise QsmError(f"{expected - len(images)} of {expected} slices are missing: {what}")
     heads = [image.head for image in images]
