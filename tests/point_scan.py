@@ -41,19 +41,23 @@ class Slab:
 
     @property
     def header(self) -> Header:
-        nx, ny, nz = self.encoded
-        depth = [1 if self.flat else nz, 1 if self.flat else self.recon[2]]
-        encoded, recon = (
-            SPACE.format(*matrix[:2], z, *(n * v for n, v in zip((*fov[:2], z), self.voxel)))
-            for matrix, fov, z in (
-                (self.encoded, self.encoded, depth[0]),
-                (self.shown or self.recon, self.recon, depth[1]),
-            )
-        )
+        _, ny, nz = self.encoded
         along_z = ("slice", nz - 1, 0) if self.flat else ("kspace_encoding_step_2", nz - 1, nz // 2)
         limits = ("kspace_encoding_step_1", ny - 1, ny // 2), along_z
-        limits = "".join(LIMIT.format(*limit) for limit in limits)
-        return Header.parse(HEADER.format(encoded=encoded, recon=recon, limits=limits))
+        text = HEADER.format(
+            encoded=self._space(self.encoded, self.encoded),
+            recon=self._space(self.shown or self.recon, self.recon),
+            limits="".join(LIMIT.format(*limit) for limit in limits),
+        )
+        return Header.parse(text)
+
+    def _space(self, matrix, voxels):
+        """Return a matrix, and the field of view of so many voxels; of slices, that of one."""
+        if self.flat:
+            matrix, voxels = (*matrix[:2], 1), (*voxels[:2], 1)
+        return SPACE.format(
+            *matrix, *(n * size for n, size in zip(voxels, self.voxel, strict=True))
+        )
 
     def along(self, point):
         """Millimetres along x, y, z from the position to a point in LPS."""
