@@ -28,6 +28,7 @@ MapName = Literal[
     "swi_mip",
     "tswi",
     "smwi",
+    "phase",
 ]
 
 
@@ -223,3 +224,9 @@ class DeliverSettings(_Stage):
     dicom_folder: Path | None = Field(
         None, description="folder where the chosen maps are written as DICOM series too"
     )
+    form: Literal["classic", "rescaled", "enhanced", "parametric"] = Field(
+        "classic",
+        description="of DICOM: MR images a slice each, signed or 12-bit with a rescale; Enhanced "
+        "MR; Parametric Map of floats",
+    )
+    field_unit: Literal["ppb", "Hz"] = Field("ppb", description="of the total and local field")

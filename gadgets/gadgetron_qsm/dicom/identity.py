@@ -18,7 +18,7 @@ from pydicom.uid import UID
 
 from gadgetron_qsm import __version__
 from gadgetron_qsm.data import Map
-from gadgetron_qsm.dicom.kinds import kind_of
+from gadgetron_qsm.dicom.kinds import MAPS, kind_of
 from gadgetron_qsm.dicom.values import date, decimal, name, text, time
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.report.plain import plain
@@ -36,12 +36,19 @@ def stable_uid(*parts: str) -> str:
     return f"2.25.{uuid.UUID(bytes=_digest(*parts)[:16], version=5).int}"
 
 
-def series_uid(volume: Map, header: Header) -> str:
-    """SeriesInstanceUID of one map of one scan with one set of methods and parameters."""
+def series_uid(volume: Map, header: Header, form: str = "classic") -> str:
+    """SeriesInstanceUID of one map of one scan with one set of methods and parameters.
+
+    Another unit than the kind's own, and another form, are other series.
+    """
     made = json.dumps(plain(volume.report.get("provenance", {})), sort_keys=True)
     where = repr(volume.geometry)
-    repetition = [f"repetition {volume.repetition}"] if volume.repetition else []
-    return stable_uid("series", __version__, header.text, where, made, volume.name, *repetition)
+    written = [f"repetition {volume.repetition}"] if volume.repetition else []
+    if volume.unit != MAPS[volume.name].unit:
+        written.append(f"in {volume.unit}")
+    if form != "classic":
+        written.append(f"form {form}")
+    return stable_uid("series", __version__, header.text, where, made, volume.name, *written)
 
 
 def series_description(volume: Map, header: Header) -> str:
@@ -104,10 +111,10 @@ def add_study(dataset: Dataset, header: Header) -> None:
         dataset.StudyDescription = text(study.studyDescription, 64)
 
 
-def add_series(dataset: Dataset, volume: Map, header: Header) -> None:
+def add_series(dataset: Dataset, volume: Map, header: Header, form: str = "classic") -> None:
     """Set the General Series identifiers and the Frame of Reference module."""
     measurement = header.document.measurementInformation
-    dataset.SeriesInstanceUID = series_uid(volume, header)
+    dataset.SeriesInstanceUID = series_uid(volume, header, form)
     dataset.SeriesNumber = series_number(volume, header)
     unit = f" [{volume.unit}]" if volume.unit else ""
     dataset.SeriesDescription = f"{series_description(volume, header)}{unit} RESEARCH"
