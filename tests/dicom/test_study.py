@@ -1,4 +1,4 @@
-"""A whole run, as of the demo but small: its validators find nothing, and its series fit together."""
+"""A whole run, as of the demo but small: validators find nothing, and its series fit together."""
 
 from __future__ import annotations
 
