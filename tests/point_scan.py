@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gadgetron_qsm.mrd.header import Header
-from gadgetron_qsm.mrd.messages import ACQUISITION_HEADER, Acquisition
+from gadgetron_qsm.mrd.images import COMPLEX
+from gadgetron_qsm.mrd.messages import ACQUISITION_HEADER, IMAGE_HEADER, Acquisition, Image
 
 HEADER = """<ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD"><experimentalConditions>
 <H1resonanceFrequency_Hz>123200000</H1resonanceFrequency_Hz></experimentalConditions><encoding>
@@ -82,6 +83,20 @@ class Slab:
                 head["position"] = self.at(0, 0, z - self.encoded[2] // 2)
             data = (lines[0] * lines[1][y] * lines[2][z])[np.newaxis]
             yield Acquisition(head.copy()[()], data.astype(np.complex64))
+
+    def images(self, data):
+        """Return MRD images, one a volume or a slice, of (z, y, x) transformed elsewhere."""
+        head = np.zeros((), IMAGE_HEADER)
+        head["read_dir"], head["phase_dir"], head["slice_dir"] = self.directions
+        head["field_of_view"] = np.multiply(self.recon, self.voxel)
+        head["position"], head["image_type"] = self.position, COMPLEX
+        if not self.flat:
+            yield Image(head[()], data[np.newaxis].astype(np.complex64))
+            return
+        head["field_of_view"][2] = self.voxel[2]
+        for z, plane in enumerate(data):
+            head["slice"], head["position"] = z, self.at(0, 0, z - len(data) // 2)
+            yield Image(head.copy()[()], plane[np.newaxis, np.newaxis].astype(np.complex64))
 
     def _line(self, axis, r, width_mm):
         """Samples along an axis; of slices, the signal of each."""

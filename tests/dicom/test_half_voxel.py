@@ -41,12 +41,23 @@ def slab(request, sizes):
 
 
 @pytest.fixture
-def shown(slab, tmp_path):
-    """A function that scans a point, and returns its image and where the voxels lie."""
+def scanned(slab):
+    """A function that scans a point, and returns the coil images made of its readouts."""
 
     def scan(point, width_mm=0.0):
         settings = KSpaceSettings(compression="none")
         (images,) = coil_images(slab.readouts(point, width_mm), slab.header, settings)
+        return images
+
+    return scan
+
+
+@pytest.fixture
+def shown(slab, scanned, tmp_path):
+    """A function that scans a point, and returns its image and where the voxels lie."""
+
+    def scan(point, width_mm=0.0):
+        images = scanned(point, width_mm)
         data = np.abs(images.data[0, 0])
         data *= 30000 / data.max()
         volume = Map("magnitude", data, "a.u.", images.geometry)
@@ -68,3 +79,11 @@ def test_a_point_between_voxels_has_its_centroid_where_it_was(slab, shown):
     values, places = shown(point, width_mm=2.6)
     centroid = np.average(places.reshape(-1, 3), axis=0, weights=values.ravel())
     np.testing.assert_allclose(centroid, point, atol=TOLERANCE_MM)
+
+
+def test_images_that_were_transformed_elsewhere_lie_where_ours_do(slab, scanned):
+    ours = scanned(slab.at(3, -2, 4))
+    messages = slab.images(ours.data[0, 0])
+    (theirs,) = coil_images(messages, slab.header, KSpaceSettings())
+    np.testing.assert_allclose(theirs.geometry.affine, ours.geometry.affine, atol=1e-4)
+    np.testing.assert_array_equal(theirs.data, ours.data)
