@@ -19,6 +19,7 @@ from gadgetron_qsm.mrd.header import Header
 
 UNKNOWN = "unknown"
 STACK = "1"
+OF_SINGLE_IMAGES = ("DerivationDescription", "DerivationCodeSequence", "SourceImageSequence")
 
 
 def add_equipment(dataset: Dataset) -> None:
@@ -31,21 +32,22 @@ def add_equipment(dataset: Dataset) -> None:
 
 def add_content_time(dataset: Dataset) -> None:
     """Date the content, which is a must here: now, where the header has no time of the series."""
-    now = datetime.now()
-    if not dataset.get("ContentDate"):
-        dataset.ContentDate = now.strftime("%Y%m%d")
-    if not dataset.get("ContentTime"):
-        dataset.ContentTime = now.strftime("%H%M%S")
+    if not (dataset.get("ContentDate") and dataset.get("ContentTime")):
+        now = datetime.now()
+        dataset.ContentDate, dataset.ContentTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
 
 
 def move_derivation(dataset: Dataset) -> None:
     """Put how the image was made behind the comments.
 
-    Enhanced images have it beside references to source images alone, and raw data have none.
+    Frames have it beside references to source images alone, with the series of these; raw data
+    have no source images, and MRD tells of images not their series.
     """
     both = f"{dataset.ImageComments} {dataset.DerivationDescription}"
     dataset.ImageComments = text(both, LONGEST_LT)
-    del dataset.DerivationDescription
+    for keyword in OF_SINGLE_IMAGES:
+        if keyword in dataset:
+            delattr(dataset, keyword)
 
 
 def add_frames(dataset: Dataset, volume: Map, header: Header) -> None:

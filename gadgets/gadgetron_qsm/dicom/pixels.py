@@ -75,7 +75,7 @@ def quantise12(data: NDArray[np.floating], step: float = 1.0) -> Counts:
     signed = np.rint(least / step) < 0
     zero = MIDDLE_12 if signed else 0
     times = (n for n in COARSER if np.rint(max(most, -least) / (n * step)) <= HIGHEST_12 - zero)
-    slope = float(np.round(step * next(times, COARSER[-1]), 9))  # 0.2, not 0.2 and a rounding error
+    slope = step * next(times, COARSER[-1])
     lowest = 1 if signed else 0
     counts, clipped = _counted(values, slope, zero, lowest, HIGHEST_12)
     return Counts(
