@@ -9,6 +9,8 @@ import pydicom
 import pytest
 
 from gadgetron_qsm import chain
+from gadgetron_qsm.dicom.forms import FORMS
+from gadgetron_qsm.dicom.series import write_series
 from gadgetron_qsm.mrd.files import RawFile
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.phantom import Scan, simulate
@@ -65,3 +67,14 @@ def test_dcentvfy_finds_the_whole_study_consistent(study, program):
 def test_dciodvfy_finds_neither_error_nor_warning_in_any_file(study, program):
     found = Counter(line for file in study for line in printed(program("dciodvfy"), file))
     assert found == {"MRImage": len(study)}
+
+
+def test_dcentvfy_finds_maps_in_different_forms_consistent(make_map, header, program, tmp_path):
+    forms = {"chi": FORMS, "r2star": ("classic",), "total_field": ("parametric",)}
+    files = [
+        file
+        for name, used in forms.items()
+        for form in used
+        for file in write_series(make_map(name), header, tmp_path / form, form=form)
+    ]
+    assert printed(program("dcentvfy"), *files) == []
