@@ -72,7 +72,7 @@ class Intake:
     def add(self, kind: Kind, readout: Acquisition) -> None:
         """Take one readout, of the image or of its calibration."""
         if kind is Kind.IMAGE and not self._scan:
-            self._scan = fingerprint(readout.head, "readouts")
+            self._scan = fingerprint(readout.head, "readouts", readout.data)
         coils = len(readout.data)
         if coils != self._coils.received or not coils:
             raise QsmError(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import ismrmrd
+from numpy.typing import NDArray
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.geometry import Geometry
@@ -30,6 +32,7 @@ class Header:
     """The header of one scan. Matrices and fields of view are (z, y, x); mm, s, Hz.
 
     `document` is the parsed header (ismrmrd.xsd.ismrmrdHeader) for patient, study and protocol.
+    `series_offset` is what the numbers of our series are above, see dicom.identity.series_number.
     """
 
     echo_times_s: tuple[float, ...]
@@ -41,6 +44,7 @@ class Header:
     limits: dict[str, Limit]
     text: str
     document: Any
+    series_offset: int = 1_000_000
 
     @classmethod
     def parse(cls, text: str) -> Header:
@@ -170,16 +174,20 @@ class Header:
         )
 
 
-def fingerprint(head: Any, came_as: str) -> dict[str, int | str]:
+def fingerprint(head: Any, came_as: str, data: NDArray | None = None) -> dict[str, int | str]:
     """Return what tells a scan from another with the same header.
 
-    `head` is that of its first acquisition or image.
+    `head` and `data` are those of its first acquisition or image. Where neither number nor time
+    is in the head, as some converters leave it, the samples tell: no two scans have equal noise.
     """
-    return {
+    found: dict[str, int | str] = {
         "method": came_as,
         "measurement_uid": int(head["measurement_uid"]),
         "first_time_stamp": int(head["acquisition_time_stamp"]),
     }
+    if data is not None and not (found["measurement_uid"] or found["first_time_stamp"]):
+        found["first_samples"] = f"{zlib.crc32(data.tobytes()):08x}"
+    return found
 
 
 def _line(error: Exception) -> str:
