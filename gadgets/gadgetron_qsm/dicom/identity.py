@@ -27,21 +27,52 @@ log = logging.getLogger(__name__)
 
 SERIES_BLOCK = 1000  # numbers kept for the maps of one scan
 REPETITION_BLOCK = 20  # numbers kept for the maps of one of its repetitions
-SCANNER_BLOCKS = 10  # scanners count to below 10 000
-LARGEST_SCANNER_NUMBER = 2_000_000  # beyond, the product would leave the range of VR IS
+REPETITIONS = SERIES_BLOCK // REPETITION_BLOCK
+SCANS = 200_000  # blocks; later repetitions have blocks above those of all scans
+UNNUMBERED = range(10_000, 20_000)  # blocks of scans without a number
+LATER_REPETITIONS = 10  # times SCANS blocks, more would leave the range of VR IS
+SEGMENTATION, REPORT = 16, 17  # offsets of what is made of all maps of a scan
 
 
 def stable_uid(*parts: str) -> str:
     """UID of root 2.25 (ITU-T X.667) from a hash of `parts`; the same parts give the same UID."""
-    return f"2.25.{uuid.UUID(bytes=_digest(*parts)[:16], version=5).int}"
+    return uid_of(digest(*parts))
 
 
-def series_uid(volume: Map, header: Header) -> str:
-    """SeriesInstanceUID of one map of one scan with one set of methods and parameters."""
+def uid_of(hashed: bytes) -> str:
+    """UID of root 2.25 whose number is the first 16 bytes of a hash, as a UUID of version 5."""
+    return f"2.25.{uuid.UUID(bytes=hashed[:16], version=5).int}"
+
+
+def digest(*parts: str) -> bytes:
+    """Hash (32 bytes) of texts, which it keeps apart from each other."""
+    return hashlib.sha256("\x1f".join(parts).encode()).digest()
+
+
+def series_uid(volume: Map, header: Header, form: str = "classic") -> str:
+    """SeriesInstanceUID of one map of one scan with one set of methods and parameters.
+
+    What it is a hash of: the header as it came and whose it was completed to be, the scan's number
+    and time, where the voxels are, version, methods and parameters, and the map's name, unit,
+    repetition and form ("classic", "enhanced" ...). Not of pixels: a device rounds otherwise.
+    """
     made = json.dumps(plain(volume.report.get("provenance", {})), sort_keys=True)
     where = repr(volume.geometry)
-    repetition = [f"repetition {volume.repetition}"] if volume.repetition else []
-    return stable_uid("series", __version__, header.text, where, made, volume.name, *repetition)
+    written = [volume.name, volume.unit, str(volume.repetition), form]
+    return stable_uid("series", __version__, header.text, *_whose(header), where, made, *written)
+
+
+def _whose(header: Header) -> list[str]:
+    """Return what settings may have completed: the same instance is never two patients'."""
+    document = header.document
+    subject, study = document.subjectInformation, document.studyInformation
+    values = [
+        subject and subject.patientID,
+        subject and subject.patientName,
+        study and study.studyInstanceUID,
+        study and study.accessionNumber,
+    ]
+    return [str(value or "") for value in values]
 
 
 def series_description(volume: Map, header: Header) -> str:
@@ -55,22 +86,37 @@ def series_description(volume: Map, header: Header) -> str:
 def scan_name(volume: Map, header: Header) -> str:
     """Name of a folder for one scan, without a word about the patient; another scan has another."""
     scan = json.dumps(plain(volume.report.get("provenance", {}).get("scan", {})), sort_keys=True)
-    return _digest(header.text, scan).hex()[:12]
+    return digest(header.text, scan).hex()[:12]
 
 
-def series_number(volume: Map, header: Header) -> int:
-    """Return 1000 * (10 + initialSeriesNumber) + 20 * repetition + the offset of the map's kind.
+def series_number(volume: Map, header: Header, offset: int | None = None) -> int:
+    """Return 1 000 000 + 1000 * scan + 20 * repetition + the offset of the map's kind.
 
-    Never a number that the scanner gives (they stay below 10 000), never the same for the maps
-    of two scans with different numbers. Without initialSeriesNumber it counts as 0. The numbers
-    last for 50 repetitions; later ones share them with the first.
+    The scan is initialSeriesNumber; of a scan without one it is made of the measurement's number.
+    `offset` (1 to 19) is for what is no map; the million is the header's `series_offset`.
+
+    A scanner gives none of these numbers. Siemens counts from 1, Philips has 100 * scan + 1 (401,
+    1201), GE 100 * source for what it derives and 100 * 100 * source for what it derives of that,
+    Canon 1000 * scan: below a million. No number of ours is a multiple of 20, as 100 * source is,
+    which other programs give too. The maps of two scans with different numbers do not meet. The
+    51st repetition and those behind it count in blocks of their own; the 501st has the numbers of
+    the first.
     """
+    floor, within = divmod(volume.repetition, REPETITIONS)
+    block = _scan_block(volume, header) + SCANS * (floor % LATER_REPETITIONS)
+    kind = kind_of(volume).number if offset is None else offset
+    return header.series_offset + SERIES_BLOCK * block + REPETITION_BLOCK * within + kind
+
+
+def _scan_block(volume: Map, header: Header) -> int:
     measurement = header.document.measurementInformation
-    scanner = (measurement and measurement.initialSeriesNumber) or 0
-    if not 0 <= scanner <= LARGEST_SCANNER_NUMBER:
-        scanner = 0
-    within = REPETITION_BLOCK * volume.repetition % SERIES_BLOCK + kind_of(volume).number
-    return SERIES_BLOCK * (SCANNER_BLOCKS + scanner) + within
+    number = (measurement and measurement.initialSeriesNumber) or 0
+    if 0 < number < SCANS:
+        return int(number)
+    scan = volume.report.get("provenance", {}).get("scan", {})
+    # Scanners count measurements, so those of one exam have blocks of their own.
+    counted = scan.get("measurement_uid") or int.from_bytes(digest(header.text)[:4], "big")
+    return UNNUMBERED[int(counted) % len(UNNUMBERED)]
 
 
 def add_patient(dataset: Dataset, header: Header) -> None:
@@ -104,10 +150,10 @@ def add_study(dataset: Dataset, header: Header) -> None:
         dataset.StudyDescription = text(study.studyDescription, 64)
 
 
-def add_series(dataset: Dataset, volume: Map, header: Header) -> None:
+def add_series(dataset: Dataset, volume: Map, header: Header, form: str = "classic") -> None:
     """Set the General Series identifiers and the Frame of Reference module."""
     measurement = header.document.measurementInformation
-    dataset.SeriesInstanceUID = series_uid(volume, header)
+    dataset.SeriesInstanceUID = series_uid(volume, header, form)
     dataset.SeriesNumber = series_number(volume, header)
     unit = f" [{volume.unit}]" if volume.unit else ""
     dataset.SeriesDescription = f"{series_description(volume, header)}{unit} RESEARCH"
@@ -120,10 +166,6 @@ def add_series(dataset: Dataset, volume: Map, header: Header) -> None:
     frame = measurement and measurement.frameOfReferenceUID
     dataset.FrameOfReferenceUID = _uid(frame, "frame of reference", header)
     dataset.PositionReferenceIndicator = ""
-
-
-def _digest(*parts: str) -> bytes:
-    return hashlib.sha256("\x1f".join(parts).encode()).digest()
 
 
 def _uid(given: Any, role: str, header: Header) -> str:
