@@ -13,13 +13,11 @@ import uuid
 from typing import Any
 
 from pydicom import Dataset
-from pydicom.config import IGNORE
-from pydicom.uid import UID
 
 from gadgetron_qsm import __version__
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom.kinds import kind_of
-from gadgetron_qsm.dicom.values import date, decimal, name, text, time
+from gadgetron_qsm.dicom.values import date, decimal, is_uid, name, text, time
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.report.plain import plain
 
@@ -169,7 +167,7 @@ def add_series(dataset: Dataset, volume: Map, header: Header, form: str = "class
 
 
 def _uid(given: Any, role: str, header: Header) -> str:
-    if given and UID(given, validation_mode=IGNORE).is_valid:
+    if is_uid(given):
         return str(given)
     log.info("the MRD header has no valid UID of the %s; made one from the header", role)
     return stable_uid(role, header.text)

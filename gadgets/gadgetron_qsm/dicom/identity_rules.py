@@ -13,12 +13,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import ismrmrd
-from pydicom.config import IGNORE
-from pydicom.uid import UID
 
 from gadgetron_qsm.dicom.header_fields import values_of
 from gadgetron_qsm.dicom.identity import digest, stable_uid
 from gadgetron_qsm.dicom.templates import fields, filled
+from gadgetron_qsm.dicom.values import is_uid
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.safe_xml import local_name, parse_xml
@@ -99,7 +98,7 @@ def _complete(document: Any, name: str, rules: IdentitySettings) -> None:
     if not template or (_present(document, name) is not None and not rules.override):
         return
     value = filled(template, values_of(document))
-    if value and not (PLACES[name].is_uid and not _is_uid(value)):
+    if value and not (PLACES[name].is_uid and not is_uid(value)):
         _set(document, name, value)
 
 
@@ -142,7 +141,7 @@ def _present(document: Any, name: str) -> str | None:
     section = getattr(document, place.section)
     value = section and getattr(section, place.attribute)
     text = str(getattr(value, "value", value) or "").strip()
-    if not text or PLACEHOLDER.fullmatch(text) or (place.is_uid and not _is_uid(text)):
+    if not text or PLACEHOLDER.fullmatch(text) or (place.is_uid and not is_uid(text)):
         return None
     return text
 
@@ -165,10 +164,6 @@ def _empty_section(name: str) -> Any:
     if name == "measurementInformation":
         return ismrmrd.xsd.measurementInformationType(patientPosition=None)
     return getattr(ismrmrd.xsd, f"{name}Type")()
-
-
-def _is_uid(text: str) -> bool:
-    return bool(UID(text, validation_mode=IGNORE).is_valid)
 
 
 def _restore_zeros(document: Any, header: Header) -> None:

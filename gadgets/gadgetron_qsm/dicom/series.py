@@ -79,7 +79,7 @@ def _common(volume: Map, header: Header, stored: Counts) -> Dataset:
     identity.add_series(dataset, volume, header)
     protocol.add_scanner(dataset, header)
     protocol.add_sequence(dataset, volume, header)
-    provenance.add_provenance(dataset, volume, stored)
+    provenance.add_provenance(dataset, volume, stored, header)
     _add_image(dataset, volume, stored)
     _add_plane(dataset, volume.geometry, header)
     return dataset
