@@ -158,6 +158,13 @@ def test_a_derivation_keeps_its_methods_and_loses_its_scan(original):
     assert after.DerivationDescription.endswith("0; background: vsharp (threshold=0.05)")
 
 
+def test_a_derivation_that_stands_in_the_comments_loses_its_scan_too(original):
+    dataset = original(report={})
+    dataset.ImageComments += f" {dataset.DerivationDescription}"
+    assert "plantname" in dataset.ImageComments.lower()
+    assert "plant" not in encoded(deidentified(dataset, rules(), planted()))
+
+
 def test_the_given_object_is_not_changed(original):
     dataset = original()
     before = encoded(dataset)

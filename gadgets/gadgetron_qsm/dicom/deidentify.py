@@ -111,7 +111,7 @@ class _Cleaner:
             return None
         keyword = keyword_for_tag(tag)
         if keyword in self._kept:
-            return self._described(element, keyword)
+            return _without_scan(element)
         if keyword in profile.REPLACED:
             return DataElement(tag, vr, profile.REPLACED[keyword])
         if keyword in profile.EMPTIED:
@@ -133,11 +133,6 @@ class _Cleaner:
             return DataElement(tag, vr, replaced if len(replaced) > 1 else "".join(replaced))
         if vr in profile.TIMES:
             return DataElement(tag, vr, profile.DUMMY_TIMES[vr] if element.value else "")
-        return element
-
-    def _described(self, element: DataElement, keyword: str) -> DataElement:
-        if keyword == "DerivationDescription":  # which names the protocol that the site chose
-            return DataElement(element.tag, element.VR, without_scan(str(element.value)))
         return element
 
     def _content(self, items: Sequence) -> list[Dataset]:
@@ -207,6 +202,13 @@ class _Cleaner:
         if len(key) < SHORTEST_KEY:
             raise UsageError(f"the key in identity.key_file has fewer than {SHORTEST_KEY} bytes")
         return key
+
+
+def _without_scan(element: DataElement) -> DataElement:
+    """Return words of ours without the protocol and measurement that they may name."""
+    if element.VR not in ("ST", "LT", "UT"):
+        return element
+    return DataElement(element.tag, element.VR, without_scan(str(element.value)))
 
 
 def _concept(item: Dataset) -> str:
