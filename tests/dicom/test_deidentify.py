@@ -242,6 +242,25 @@ def test_a_file_that_holds_no_key_is_one_line_that_does_not_quote_it(
     assert "secretplace" not in str(error.value)
 
 
+def test_identifiers_of_coding_schemes_and_classes_are_nobodys(original):
+    dataset = original()
+    scheme = Dataset()
+    scheme.CodingSchemeDesignator, scheme.CodingSchemeUID = "SCT", "2.16.840.1.113883.6.96"
+    dataset.CodingSchemeIdentificationSequence = [scheme]
+    after = deidentified(dataset, rules(), planted())
+    assert after.CodingSchemeIdentificationSequence == dataset.CodingSchemeIdentificationSequence
+    assert after.SOPClassUID == dataset.SOPClassUID
+    assert after.file_meta.ImplementationClassUID == dataset.file_meta.ImplementationClassUID
+
+
+@pytest.mark.parametrize("uids", ["", ["1.2.3", "1.2.4"]])
+def test_no_identifier_and_several_keep_their_number(original, uids):
+    dataset = original()
+    dataset.IrradiationEventUID = uids
+    after = deidentified(dataset, rules(), planted())
+    assert len(uids) == after["IrradiationEventUID"].VM
+
+
 def test_private_attributes_and_those_of_the_sender_go(original):
     dataset = original()
     block = dataset.private_block(0x0029, "SOMEBODY", create=True)

@@ -34,7 +34,7 @@ PATIENT = 0x0010  # a group of which only what is listed below stays
 TEXTS = ("AE", "LO", "LT", "SH", "ST", "UC", "UR", "UT", "PN", "AS", "OB", "UN")
 TIMES = ("DA", "DT", "TM")
 
-# Texts that are codes, made by the software, or name a product.
+# What is a code, made by the software, or names a product.
 KEPT = _names(
     """
     AlgorithmName AlgorithmParameters AlgorithmSource AlgorithmVersion
@@ -46,7 +46,7 @@ KEPT = _names(
     PositionReferenceIndicator RescaleType SegmentAlgorithmName SegmentDescription SegmentLabel
     SeriesDescription StackID TextValue TrackingID WindowCenterWidthExplanation
     Manufacturer ManufacturerModelName SoftwareVersions
-    PixelData ICCProfile
+    PixelData ICCProfile CodingSchemeUID
     """
 )
 

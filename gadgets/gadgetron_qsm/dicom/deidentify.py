@@ -34,7 +34,6 @@ from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.sections import SHORTEST_KEY, IdentitySettings
 
 STANDARD_UIDS = "1.2.840.10008."  # of DICOM itself: classes, syntaxes, coding schemes
-KEPT_UIDS = ("CodingSchemeUID", "ImplementationClassUID")
 OLDEST = 90  # years; those above count as one age, because they are few
 
 BASIC: Code = ("113100", DCM, "Basic Application Confidentiality Profile")
@@ -129,7 +128,7 @@ class _Cleaner:
             return DataElement(tag, vr, Sequence([self._cleaned(item) for item in items]))
         if vr == "UI":
             values = element.value if element.VM > 1 else [element.value]
-            replaced = [u if keyword in KEPT_UIDS else self._uid(u) for u in values if u]
+            replaced = [self._uid(uid) for uid in values if uid]
             return DataElement(tag, vr, replaced if len(replaced) > 1 else "".join(replaced))
         if vr in profile.TIMES:
             return DataElement(tag, vr, profile.DUMMY_TIMES[vr] if element.value else "")
