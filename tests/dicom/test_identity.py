@@ -74,6 +74,16 @@ def test_another_form_unit_or_version_is_another_series(make_map, header, monkey
     assert dataset.SeriesInstanceUID == series_uid(volume, header, "enhanced")
 
 
+def test_figures_that_were_computed_from_the_data_are_not_in_an_identifier(make_map, header):
+    def of(**stages):
+        return series_uid(make_map(report={"provenance": stages}), header)
+
+    assert of(odd_even_phase={"constant_rad": 0.1}) == of(odd_even_phase={"constant_rad": 0.2})
+    assert of(odd_even_phase={"constant_rad": 0.1}) != of()
+    assert of(sense={"method": "x", "residual": 1}) == of(sense={"method": "x", "residual": 2})
+    assert of(sense={"method": "x"}) != of(sense={"method": "y"})
+
+
 @pytest.mark.parametrize("place", ["patientID", "patientName"])
 def test_an_image_of_another_patient_is_another_image(make_map, full_header, place):
     one, other = full_header(), full_header()

@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from pydicom import Dataset
@@ -29,6 +30,7 @@ REPETITIONS = SERIES_BLOCK // REPETITION_BLOCK
 SCANS = 200_000  # blocks; later repetitions have blocks above those of all scans
 UNNUMBERED = range(10_000, 20_000)  # blocks of scans without a number
 LATER_REPETITIONS = 10  # times SCANS blocks, more would leave the range of VR IS
+MEASURED = ("odd_even_phase", "sense")  # stages that report what they found, not what was set
 SEGMENTATION, REPORT = 16, 17  # offsets of what is made of all maps of a scan
 
 
@@ -52,12 +54,21 @@ def series_uid(volume: Map, header: Header, form: str = "classic") -> str:
 
     What it is a hash of: the header as it came and whose it was completed to be, the scan's number
     and time, where the voxels are, version, methods and parameters, and the map's name, unit,
-    repetition and form ("classic", "enhanced" ...). Not of pixels: a device rounds otherwise.
+    repetition and form ("classic", "enhanced" ...). Of nothing that is computed from the data: two
+    runs may round it differently.
     """
-    made = json.dumps(plain(volume.report.get("provenance", {})), sort_keys=True)
+    made = json.dumps(plain(_set(volume.report.get("provenance", {}))), sort_keys=True)
     where = repr(volume.geometry)
     written = [volume.name, volume.unit, str(volume.repetition), form]
     return stable_uid("series", __version__, header.text, *_whose(header), where, made, *written)
+
+
+def _set(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was set: of stages that report what they found, that they ran."""
+    return {
+        stage: entry.get("method", "") if stage in MEASURED else entry
+        for stage, entry in provenance.items()
+    }
 
 
 def _whose(header: Header) -> list[str]:

@@ -156,6 +156,8 @@ class Intake:
             "noise_whitened": self._whitened,
             **self._coils.described(),
         }
+        if self._settings.reversed_echoes != "flagged":
+            journal.provenance["kspace"]["reversed_echoes"] = self._settings.reversed_echoes
         known = self._header, self._settings, lines.shape[1], journal, self._calibration
         try:
             return Volume(*known, like=lines)
