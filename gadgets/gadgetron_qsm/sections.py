@@ -256,7 +256,9 @@ class IdentitySettings(_Stage):
     study_id: str | None = Field(None, description="StudyID without one")
     accession_number: str | None = Field(None, description="AccessionNumber without one")
     study_description: str | None = Field(None, description="StudyDescription without one")
-    patient_position: PatientPosition | None = Field(None, description="how the patient lies")
+    patient_position: PatientPosition | None = Field(
+        None, description="PatientPosition without one: HFS, HFP, HFDR, HFDL, FFS, FFP, FFDR, FFDL"
+    )
     frame_uid: str | None = Field(None, description="FrameOfReferenceUID without one")
     override: bool = Field(False, description="the texts above hold against the header too")
     missing: Literal["empty", "made", "refuse"] = Field(

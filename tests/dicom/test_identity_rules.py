@@ -75,6 +75,12 @@ def test_position_and_frame_of_reference_are_completed_without_a_section_for_the
     assert (dataset.PatientPosition, dataset.FrameOfReferenceUID) == ("FFS", "1.2.3.4")
 
 
+def test_a_position_that_is_no_term_counts_as_lacking(header):
+    text = header.text.replace("<patientPosition>FFS<", "<patientPosition>Unknown<")
+    result = completed(Header.parse(text), rules(patient_position="HFDL"))
+    assert result.document.measurementInformation.patientPosition.value == "HFDL"
+
+
 def test_a_frame_of_reference_alone_invents_no_position(bare_header, make_map):
     dataset = Dataset()
     identity.add_series(dataset, make_map(), completed(bare_header, rules(frame_uid="1.2.3.4")))

@@ -49,6 +49,7 @@ PLACES = {
     "patient_position": _Place("measurementInformation", "patientPosition"),
     "frame_uid": _Place("measurementInformation", "frameOfReferenceUID", is_uid=True),
 }
+POSITIONS = {term.value for term in ismrmrd.xsd.patientPositionType}
 NEEDED = ("patient_id", "study_uid")  # without them an archive cannot file an image
 
 
@@ -141,6 +142,8 @@ def _present(document: Any, name: str) -> str | None:
     section = getattr(document, place.section)
     value = section and getattr(section, place.attribute)
     text = str(getattr(value, "value", value) or "").strip()
+    if name == "patient_position" and text.upper() not in POSITIONS:
+        return None
     if not text or PLACEHOLDER.fullmatch(text) or (place.is_uid and not is_uid(text)):
         return None
     return text
