@@ -242,6 +242,11 @@ def test_a_file_that_holds_no_key_is_one_line_that_does_not_quote_it(
     assert "secretplace" not in str(error.value)
 
 
+def test_nothing_is_hashed_without_a_key(original):
+    with pytest.raises(QsmError, match="fewer than 16 characters"):
+        deidentified(original(), Settings().identity, planted())
+
+
 def test_identifiers_of_coding_schemes_and_classes_are_nobodys(original):
     dataset = original()
     scheme = Dataset()

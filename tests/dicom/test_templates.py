@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from gadgetron_qsm.dicom.header_fields import exam_of, values_of
 from gadgetron_qsm.dicom.templates import FIELDS, fields, filled
 from gadgetron_qsm.errors import UsageError
+from gadgetron_qsm.sections import IdentitySettings
+
+GUIDE = Path(__file__).parents[2] / "docs" / "identity.md"
 
 
 def test_fields_are_filled_in_and_doubled_braces_are_braces():
@@ -57,3 +62,9 @@ def test_dates_and_times_are_digits(header):
 )
 def test_an_exam_is_a_measurement_less_its_last_part(measurement, exam):
     assert exam_of(measurement) == exam
+
+
+def test_the_guide_names_every_field_and_every_setting():
+    guide = GUIDE.read_text(encoding="utf-8")
+    assert [name for name in FIELDS if f"`{{{name}}}`" not in guide] == []
+    assert [name for name in IdentitySettings.model_fields if f"`{name}" not in guide] == []

@@ -190,16 +190,16 @@ class _Cleaner:
 
     @cached_property
     def _key(self) -> bytes:
-        if not self._rules.key_file:
-            return self._rules.key.get_secret_value().encode() if self._rules.key else b""
-        try:
-            key = self._rules.key_file.read_bytes().strip()
-        except OSError as error:
-            raise QsmError(
-                f"the file of identity.key_file cannot be read: {error.strerror}"
-            ) from error
+        key = self._rules.key.get_secret_value().encode() if self._rules.key else b""
+        if self._rules.key_file:
+            try:
+                key = self._rules.key_file.read_bytes().strip()
+            except OSError as error:
+                raise QsmError(
+                    f"the file of identity.key_file cannot be read: {error.strerror}"
+                ) from error
         if len(key) < SHORTEST_KEY:
-            raise UsageError(f"the key in identity.key_file has fewer than {SHORTEST_KEY} bytes")
+            raise UsageError(f"identity.key or key_file holds fewer than {SHORTEST_KEY} characters")
         return key
 
 
