@@ -237,3 +237,43 @@ def test_every_setting_explains_itself(key, field):
 def test_every_number_has_a_range(key):
     assert {type(bound).__name__.lower() for bound in FIELDS[key].metadata} & {"le", "lt"}
     assert {type(bound).__name__.lower() for bound in FIELDS[key].metadata} & {"ge", "gt"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            {"patient_id": "{protocl}"},
+            "identity: patient_id names {protocl}, which is no field; did you mean 'protocol'?",
+        ),
+        ({"study_key": "exam"}, "identity: study_key has no {field}: all patients would share"),
+        ({"deidentify": "yes"}, "identity: deidentify needs identity.key, a secret of 16"),
+        ({"deidentify": "yes", "key": "too short"}, "identity: deidentify needs identity.key"),
+        (
+            {"deidentify": "yes", "key": "k" * 16, "patient_id": "{patient_id}"},
+            "identity: patient_id names {patient_id}, which deidentify must not keep",
+        ),
+    ],
+)
+def test_rules_of_identity_that_cannot_hold_are_refused(settings, said):
+    assert refused(**{f"identity__{key}": value for key, value in settings.items()}).startswith(
+        said
+    )
+
+
+def test_a_position_may_be_written_in_small_letters():
+    settings = Settings.from_properties({"identity.patient_position": "ffdl"})
+    assert settings.identity.patient_position == "FFDL"
+
+
+@pytest.mark.parametrize("wrong", [{}, {"identity.missing": "x"}, {"identity.study_key": "x"}])
+def test_a_key_is_quoted_nowhere(wrong):
+    given = {"identity.key": "of-nobody-else-16", **wrong}
+    try:
+        said = (
+            repr(Settings.from_properties(given))
+            + Settings.from_properties(given).model_dump_json()
+        )
+    except QsmError as error:
+        said = f"{error} {error.__cause__}"
+    assert "nobody" not in said

@@ -18,6 +18,7 @@ from gadgetron_qsm.sections import (
     DeliverSettings,
     DeviceSettings,
     FieldSettings,
+    IdentitySettings,
     InversionSettings,
     KSpaceSettings,
     MapName,
@@ -35,7 +36,8 @@ __all__ = ["MapName", "Settings", "keys"]
 class Settings(BaseModel):
     """All settings, a section a stage; the defaults are the preset 'standard'."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # An error's own text would quote what was given, and that may be a key.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     preset: Literal["fast", "standard", "research"] = "standard"
     device: DeviceSettings = DeviceSettings()
@@ -50,6 +52,7 @@ class Settings(BaseModel):
     swi: SwiSettings = SwiSettings()
     separation: SeparationSettings = SeparationSettings()
     deliver: DeliverSettings = DeliverSettings()
+    identity: IdentitySettings = IdentitySettings()
 
     @classmethod
     def from_properties(cls, properties: Mapping[str, str]) -> Settings:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -11,6 +14,8 @@ from pydicom.uid import UID
 
 from gadgetron_qsm.dicom import identity, values
 from gadgetron_qsm.dicom.identity import (
+    REPORT,
+    SEGMENTATION,
     scan_name,
     series_description,
     series_number,
@@ -54,6 +59,64 @@ def test_another_map_setting_or_slab_gives_another_series(make_map, header, geom
     assert series_uid(make_map(**usual), header) != series_uid(
         make_map(**{**usual, **change}), header
     )
+
+
+def test_another_form_unit_or_version_is_another_series(make_map, header, monkeypatch):
+    volume = make_map()
+    other_unit = dataclasses.replace(volume, unit="Hz")
+    uids = [series_uid(volume, header), series_uid(other_unit, header)]
+    uids += [series_uid(volume, header, form) for form in ("enhanced", "parametric")]
+    monkeypatch.setattr(identity, "__version__", "another")
+    uids.append(series_uid(volume, header))
+    assert len(set(uids)) == len(uids)
+    dataset = Dataset()
+    identity.add_series(dataset, volume, header, "enhanced")
+    assert dataset.SeriesInstanceUID == series_uid(volume, header, "enhanced")
+
+
+def test_figures_that_were_computed_from_the_data_are_not_in_an_identifier(make_map, header):
+    def of(**stages):
+        return series_uid(make_map(report={"provenance": stages}), header)
+
+    assert of(odd_even_phase={"constant_rad": 0.1}) == of(odd_even_phase={"constant_rad": 0.2})
+    assert of(odd_even_phase={"constant_rad": 0.1}) != of()
+    assert of(sense={"method": "x", "residual": 1}) == of(sense={"method": "x", "residual": 2})
+    assert of(sense={"method": "x"}) != of(sense={"method": "y"})
+
+
+@pytest.mark.parametrize("place", ["patientID", "patientName"])
+def test_an_image_of_another_patient_is_another_image(make_map, full_header, place):
+    one, other = full_header(), full_header()
+    setattr(other.document.subjectInformation, place, "completed")
+    assert series_uid(make_map(), one) != series_uid(make_map(), other)
+
+
+SCRIPT = """
+import sys
+from gadgetron_qsm.data import Map
+from gadgetron_qsm.dicom.identity import series_number, series_uid
+from gadgetron_qsm.geometry import Geometry
+from gadgetron_qsm.mrd.header import Header
+geometry = Geometry((5, 7, 6), (2.5, 1.25, 1.5), (3, -12, 20), (1, 0, 0), (0, 1, 0), (0, 0, 1))
+report = {"provenance": {"a": {"method": "b", "of": {"x", "y", "z"}}}}
+header = Header.parse(sys.stdin.read())
+volume = Map("chi", None, "ppb", geometry, report=report)
+print(series_uid(volume, header), series_number(volume, header))
+"""
+
+
+def test_another_process_makes_the_same_identifiers(make_map, bare_header):
+    report = {"provenance": {"a": {"of": {"z", "y", "x"}, "method": "b"}}}
+    volume = make_map(report=report)
+    printed = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        input=bare_header.text,
+        env={**os.environ, "PYTHONHASHSEED": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert printed == [series_uid(volume, bare_header), str(series_number(volume, bare_header))]
 
 
 def test_each_repetition_is_another_series(make_map, header):
@@ -159,23 +222,69 @@ def test_series_numbers_of_one_scan_are_all_different(make_map, header):
 
 
 def test_series_numbers_of_neighbouring_scans_never_meet(make_map, full_header):
-    of_one = [
-        series_number(make_map(name, repetition=repetition), full_header(number=5))
+    numbers = [
+        series_number(make_map(name, repetition=repetition), header)
+        for header in (full_header(number=5), full_header(number=6))
         for name in MAPS
         for repetition in range(120)
     ]
-    assert len(set(of_one)) == 50 * len(MAPS)  # the 51st repetition has the numbers of the first
-    last = max(of_one)
-    assert last < min(series_number(make_map(name), full_header(number=6)) for name in MAPS)
+    assert len(set(numbers)) == len(numbers)
 
 
-@pytest.mark.parametrize("scanner", [1, 99, 1501, 9999])
-def test_series_numbers_lie_beyond_those_of_scanners(make_map, full_header, scanner):
-    assert series_number(make_map(), full_header(number=scanner)) > 10_000
+def test_the_first_repetitions_of_a_scan_stand_before_the_next_scan(make_map, full_header):
+    last = series_number(make_map("smwi", repetition=49), full_header(number=5))
+    assert last < series_number(make_map("chi"), full_header(number=6))
 
 
-def test_a_scan_without_a_number_is_numbered_all_the_same(make_map, bare_header):
-    assert series_number(make_map("chi"), bare_header) == 10_001
+# Siemens and a few derived there; Philips 100 * scan + reconstruction; GE's derived 100 * source
+# and 100 * 100 * source; Canon 1000 * scan
+OF_SCANNERS = [
+    *range(1, 1000),
+    *(100 * scan + k for scan in range(1, 100) for k in range(1, 10)),
+    *(100 * source for source in range(1, 10_000)),
+    *(1000 * scan + k for scan in range(1, 100) for k in range(10)),
+]
+
+
+@pytest.mark.parametrize("own", [None, 1, 5, 99, 150, 301, 1501, 9901, 15_000])
+@pytest.mark.parametrize("repetition", [0, 7, 499])
+def test_no_series_number_is_one_of_a_scanner(make_map, full_header, bare_header, own, repetition):
+    header = bare_header if own is None else full_header(number=own)
+    ours = {series_number(make_map(name, repetition=repetition), header) for name in MAPS}
+    # those of other programs too, which take 100 * that of the source, whatever it is
+    others = {*OF_SCANNERS, *(100 * number for number in OF_SCANNERS)}
+    assert ours.isdisjoint(others)
+
+
+@pytest.mark.parametrize("own", [1, 199_999, 200_000, -3])
+@pytest.mark.parametrize("repetition", [0, 499, 500, 10_000])
+def test_series_numbers_are_lawful(make_map, full_header, own, repetition):
+    header = dataclasses.replace(full_header(number=own), series_offset=100_000_000)
+    number = series_number(make_map(repetition=repetition), header)
+    assert 100_000_000 < number < 2**31
+
+
+def test_scans_without_a_number_are_numbered_by_their_measurement(make_map, bare_header):
+    def of(uid):
+        return series_number(
+            make_map(report={"provenance": {"scan": {"measurement_uid": uid}}}), bare_header
+        )
+
+    assert of(397) == 11_397_001
+    assert len({of(uid) for uid in range(70_000, 70_100)}) == 100
+    assert series_number(make_map(), bare_header) > 11_000_000
+
+
+def test_what_is_no_map_is_numbered_by_its_offset(make_map, header):
+    numbers = {series_number(make_map(name), header) for name in MAPS}
+    kept = {series_number(make_map(), header, offset) for offset in (SEGMENTATION, REPORT)}
+    assert kept == {1_005_016, 1_005_017}
+    assert numbers.isdisjoint(kept)
+
+
+def test_series_numbers_begin_where_the_header_says(make_map, header):
+    lower = dataclasses.replace(header, series_offset=10_000)
+    assert series_number(make_map(), lower) == 15_001
 
 
 def test_scans_get_folders_of_their_own_that_do_not_name_the_patient(make_map, full_header):

@@ -112,7 +112,7 @@ def test_the_report_belongs_to_the_patient_and_the_study(scene, objects_of):
     report = objects_of(*scene)[1]
     for keyword in ["PatientName", "PatientID", "StudyInstanceUID", "StudyID", "AccessionNumber"]:
         assert report[keyword].value == images[0][keyword].value, keyword
-    assert (report.SeriesNumber, report.Modality) == (15017, "SR")
+    assert (report.SeriesNumber, report.Modality) == (1005017, "SR")
     assert report.SeriesDescription == "QSM chi measurements RESEARCH"
     assert report.ContentQualification == "RESEARCH"
 

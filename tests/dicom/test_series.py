@@ -18,7 +18,7 @@ def first(files):
 
 def test_a_map_is_a_folder_of_numbered_slices(make_map, header, tmp_path):
     files = write_series(make_map("magnitude"), header, tmp_path)
-    assert files == [tmp_path / "15006_Magnitude" / f"000{i}.dcm" for i in range(1, 6)]
+    assert files == [tmp_path / "1005006_Magnitude" / f"000{i}.dcm" for i in range(1, 6)]
     assert [pydicom.dcmread(f).InstanceNumber for f in files] == [1, 2, 3, 4, 5]
     assert sorted(files[0].parent.iterdir()) == files
 
@@ -39,7 +39,7 @@ def test_the_repetitions_of_a_map_are_folders_of_their_own_in_the_order_of_time(
 ):
     header = full_header(repetitions=2)
     files = [write_series(make_map(repetition=r), header, tmp_path)[0] for r in (0, 1)]
-    folders = ["15001_QSM_chi_rep1", "15021_QSM_chi_rep2"]
+    folders = ["1005001_QSM_chi_rep1", "1005021_QSM_chi_rep2"]
     assert [file.parent.name for file in files] == folders
     images = [pydicom.dcmread(file) for file in files]
     assert [image.SeriesDescription for image in images] == [

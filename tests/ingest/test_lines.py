@@ -210,6 +210,7 @@ def test_echoes_that_are_set_to_be_reversed_are(lines, images, setting, echo):
         for line in lines
     ]
     result = assembled(backwards, reversed_echoes=setting, odd_even="leave")
+    assert result.report["provenance"]["kspace"]["reversed_echoes"] == setting
     assert_same(result, images)
     assert [w for w in result.report["warnings"] if "odd-even phase was left in" in w]
 

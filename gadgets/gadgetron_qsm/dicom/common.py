@@ -30,7 +30,7 @@ def described(volume: Map, header: Header, stored: Counts, form: str) -> Dataset
     identity.add_study(dataset, header)
     identity.add_series(dataset, volume, header, form)
     protocol.add_scanner(dataset, header)
-    provenance.add_provenance(dataset, volume, stored)
+    provenance.add_provenance(dataset, volume, stored, header)
     dataset.BurnedInAnnotation = "NO"
     dataset.LossyImageCompression = "00"
     return dataset

@@ -10,16 +10,15 @@ import hashlib
 import json
 import logging
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from pydicom import Dataset
-from pydicom.config import IGNORE
-from pydicom.uid import UID
 
 from gadgetron_qsm import __version__
 from gadgetron_qsm.data import Map
-from gadgetron_qsm.dicom.kinds import MAPS, kind_of
-from gadgetron_qsm.dicom.values import date, decimal, name, text, time
+from gadgetron_qsm.dicom.kinds import kind_of
+from gadgetron_qsm.dicom.values import date, decimal, is_uid, name, text, time
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.report.plain import plain
 
@@ -27,28 +26,62 @@ log = logging.getLogger(__name__)
 
 SERIES_BLOCK = 1000  # numbers kept for the maps of one scan
 REPETITION_BLOCK = 20  # numbers kept for the maps of one of its repetitions
-SCANNER_BLOCKS = 10  # scanners count to below 10 000
-LARGEST_SCANNER_NUMBER = 2_000_000  # beyond, the product would leave the range of VR IS
+REPETITIONS = SERIES_BLOCK // REPETITION_BLOCK
+SCANS = 200_000  # blocks; later repetitions have blocks above those of all scans
+UNNUMBERED = range(10_000, 20_000)  # blocks of scans without a number
+LATER_REPETITIONS = 10  # times SCANS blocks, more would leave the range of VR IS
+MEASURED = ("odd_even_phase", "sense")  # stages that report what they found, not what was set
+SEGMENTATION, REPORT = 16, 17  # offsets of what is made of all maps of a scan
 
 
 def stable_uid(*parts: str) -> str:
     """UID of root 2.25 (ITU-T X.667) from a hash of `parts`; the same parts give the same UID."""
-    return f"2.25.{uuid.UUID(bytes=_digest(*parts)[:16], version=5).int}"
+    return uid_of(digest(*parts))
+
+
+def uid_of(hashed: bytes) -> str:
+    """UID of root 2.25 whose number is the first 16 bytes of a hash, as a UUID of version 5."""
+    return f"2.25.{uuid.UUID(bytes=hashed[:16], version=5).int}"
+
+
+def digest(*parts: str) -> bytes:
+    """Hash (32 bytes) of texts, which it keeps apart from each other."""
+    return hashlib.sha256("\x1f".join(parts).encode()).digest()
 
 
 def series_uid(volume: Map, header: Header, form: str = "classic") -> str:
     """SeriesInstanceUID of one map of one scan with one set of methods and parameters.
 
-    Another unit than the kind's own, and another form, are other series.
+    What it is a hash of: the header as it came and whose it was completed to be, the scan's number
+    and time, where the voxels are, version, methods and parameters, and the map's name, unit,
+    repetition and form ("classic", "enhanced" ...). Of nothing that is computed from the data: two
+    runs may round it differently.
     """
-    made = json.dumps(plain(volume.report.get("provenance", {})), sort_keys=True)
+    made = json.dumps(plain(_set(volume.report.get("provenance", {}))), sort_keys=True)
     where = repr(volume.geometry)
-    written = [f"repetition {volume.repetition}"] if volume.repetition else []
-    if volume.unit != MAPS[volume.name].unit:
-        written.append(f"in {volume.unit}")
-    if form != "classic":
-        written.append(f"form {form}")
-    return stable_uid("series", __version__, header.text, where, made, volume.name, *written)
+    written = [volume.name, volume.unit, str(volume.repetition), form]
+    return stable_uid("series", __version__, header.text, *_whose(header), where, made, *written)
+
+
+def _set(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was set: of stages that report what they found, that they ran."""
+    return {
+        stage: entry.get("method", "") if stage in MEASURED else entry
+        for stage, entry in provenance.items()
+    }
+
+
+def _whose(header: Header) -> list[str]:
+    """Return what settings may have completed: the same instance is never two patients'."""
+    document = header.document
+    subject, study = document.subjectInformation, document.studyInformation
+    values = [
+        subject and subject.patientID,
+        subject and subject.patientName,
+        study and study.studyInstanceUID,
+        study and study.accessionNumber,
+    ]
+    return [str(value or "") for value in values]
 
 
 def series_description(volume: Map, header: Header) -> str:
@@ -62,22 +95,37 @@ def series_description(volume: Map, header: Header) -> str:
 def scan_name(volume: Map, header: Header) -> str:
     """Name of a folder for one scan, without a word about the patient; another scan has another."""
     scan = json.dumps(plain(volume.report.get("provenance", {}).get("scan", {})), sort_keys=True)
-    return _digest(header.text, scan).hex()[:12]
+    return digest(header.text, scan).hex()[:12]
 
 
-def series_number(volume: Map, header: Header) -> int:
-    """Return 1000 * (10 + initialSeriesNumber) + 20 * repetition + the offset of the map's kind.
+def series_number(volume: Map, header: Header, offset: int | None = None) -> int:
+    """Return 1 000 000 + 1000 * scan + 20 * repetition + the offset of the map's kind.
 
-    Never a number that the scanner gives (they stay below 10 000), never the same for the maps
-    of two scans with different numbers. Without initialSeriesNumber it counts as 0. The numbers
-    last for 50 repetitions; later ones share them with the first.
+    The scan is initialSeriesNumber; of a scan without one it is made of the measurement's number.
+    `offset` (1 to 19) is for what is no map; the million is the header's `series_offset`.
+
+    A scanner gives none of these numbers. Siemens counts from 1, Philips has 100 * scan + 1 (401,
+    1201), GE 100 * source for what it derives and 100 * 100 * source for what it derives of that,
+    Canon 1000 * scan: below a million. No number of ours is a multiple of 20, as 100 * source is,
+    which other programs give too. The maps of two scans with different numbers do not meet. The
+    51st repetition and those behind it count in blocks of their own; the 501st has the numbers of
+    the first.
     """
+    floor, within = divmod(volume.repetition, REPETITIONS)
+    block = _scan_block(volume, header) + SCANS * (floor % LATER_REPETITIONS)
+    kind = kind_of(volume).number if offset is None else offset
+    return header.series_offset + SERIES_BLOCK * block + REPETITION_BLOCK * within + kind
+
+
+def _scan_block(volume: Map, header: Header) -> int:
     measurement = header.document.measurementInformation
-    scanner = (measurement and measurement.initialSeriesNumber) or 0
-    if not 0 <= scanner <= LARGEST_SCANNER_NUMBER:
-        scanner = 0
-    within = REPETITION_BLOCK * volume.repetition % SERIES_BLOCK + kind_of(volume).number
-    return SERIES_BLOCK * (SCANNER_BLOCKS + scanner) + within
+    number = (measurement and measurement.initialSeriesNumber) or 0
+    if 0 < number < SCANS:
+        return int(number)
+    scan = volume.report.get("provenance", {}).get("scan", {})
+    # Scanners count measurements, so those of one exam have blocks of their own.
+    counted = scan.get("measurement_uid") or int.from_bytes(digest(header.text)[:4], "big")
+    return UNNUMBERED[int(counted) % len(UNNUMBERED)]
 
 
 def add_patient(dataset: Dataset, header: Header) -> None:
@@ -128,12 +176,8 @@ def add_series(dataset: Dataset, volume: Map, header: Header, form: str = "class
     dataset.PositionReferenceIndicator = ""
 
 
-def _digest(*parts: str) -> bytes:
-    return hashlib.sha256("\x1f".join(parts).encode()).digest()
-
-
 def _uid(given: Any, role: str, header: Header) -> str:
-    if given and UID(given, validation_mode=IGNORE).is_valid:
+    if is_uid(given):
         return str(given)
     log.info("the MRD header has no valid UID of the %s; made one from the header", role)
     return stable_uid(role, header.text)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydicom.config import IGNORE
+from pydicom.uid import UID
 from pydicom.valuerep import DSfloat
 
 LONGEST_NAME = 64
@@ -42,3 +44,8 @@ def time(value: Any) -> str:
         return ""
     microsecond = value.fractional_second // 1000
     return f"{value.hour:02d}{value.minute:02d}{value.second:02d}.{microsecond:06d}"
+
+
+def is_uid(value: Any) -> bool:
+    """Whether a value of the header may stand where DICOM wants a UID."""
+    return bool(value) and bool(UID(str(value), validation_mode=IGNORE).is_valid)

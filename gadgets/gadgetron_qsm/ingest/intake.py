@@ -72,7 +72,7 @@ class Intake:
     def add(self, kind: Kind, readout: Acquisition) -> None:
         """Take one readout, of the image or of its calibration."""
         if kind is Kind.IMAGE and not self._scan:
-            self._scan = fingerprint(readout.head, "readouts")
+            self._scan = fingerprint(readout.head, "readouts", readout.data)
         coils = len(readout.data)
         if coils != self._coils.received or not coils:
             raise QsmError(
@@ -156,6 +156,8 @@ class Intake:
             "noise_whitened": self._whitened,
             **self._coils.described(),
         }
+        if self._settings.reversed_echoes != "flagged":
+            journal.provenance["kspace"]["reversed_echoes"] = self._settings.reversed_echoes
         known = self._header, self._settings, lines.shape[1], journal, self._calibration
         try:
             return Volume(*known, like=lines)

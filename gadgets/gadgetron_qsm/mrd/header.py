@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import warnings
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import ismrmrd
+from numpy.typing import NDArray
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.geometry import Geometry
@@ -36,6 +38,7 @@ class Header:
     """The header of one scan. Matrices and fields of view are (z, y, x); mm, s, Hz.
 
     `document` is the parsed header (ismrmrd.xsd.ismrmrdHeader) for patient, study and protocol.
+    `series_offset` is what the numbers of our series are above, see dicom.identity.series_number.
     """
 
     echo_times_s: tuple[float, ...]
@@ -47,6 +50,7 @@ class Header:
     limits: dict[str, Limit]
     text: str
     document: Any
+    series_offset: int = 1_000_000
 
     @classmethod
     def parse(cls, text: str) -> Header:
@@ -190,18 +194,23 @@ class Header:
         )
 
 
-def fingerprint(head: Any, came_as: str) -> dict[str, Any]:
+def fingerprint(head: Any, came_as: str, data: NDArray | None = None) -> dict[str, Any]:
     """Return what tells a scan from another with the same header, and where the table stood.
 
-    `head` is that of its first acquisition or image, whose position is relative to the table's.
+    `head` and `data` are those of its first acquisition or image, whose position is relative to the
+    table's. Where neither number nor time is in the head, as some converters leave it, the samples
+    tell: no two scans have equal noise.
     """
     table = [float(x) for x in head["patient_table_position"]]
-    return {
+    found: dict[str, Any] = {
         "method": came_as,
         "measurement_uid": int(head["measurement_uid"]),
         "first_time_stamp": int(head["acquisition_time_stamp"]),
         **({"table_position_mm": table} if any(table) else {}),
     }
+    if data is not None and not (found["measurement_uid"] or found["first_time_stamp"]):
+        found["first_samples"] = f"{zlib.crc32(data.tobytes()):08x}"
+    return found
 
 
 def _position_term(document: Any) -> str:

@@ -84,7 +84,7 @@ def images_to_coil_images(
     data = _complex(way, {part: [echo.data for echo in stacks[part]] for part in way})
     first = stacks[way[0]][0]
     report = own_meta(first.image).get("report") or {
-        "provenance": {"scan": scan or fingerprint(first.image.head, "images")}
+        "provenance": {"scan": scan or fingerprint(first.image.head, "images", first.image.data)}
     }
     return CoilImages(data, _geometry(first, header), report, g_factor=g_factor)
 
