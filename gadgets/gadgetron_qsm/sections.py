@@ -223,3 +223,8 @@ class DeliverSettings(_Stage):
     dicom_folder: Path | None = Field(
         None, description="folder where the chosen maps are written as DICOM series too"
     )
+    report_folder: Path | None = Field(
+        None,
+        description="folder where each scan leaves a report: "
+        "report.json, provenance.json, a picture, a page",
+    )

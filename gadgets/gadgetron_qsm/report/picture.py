@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,22 +20,35 @@ from gadgetron_qsm.report.planes import Plane, middle, planes
 
 TITLES = ("axial", "coronal", "sagittal")
 EDGES = {"top": (0.5, 0.97), "bottom": (0.5, 0.03), "left": (0.03, 0.5), "right": (0.97, 0.5)}
+OUTLINED, OUTLINE = "magnitude", "#ffb000"  # the map that the mask is drawn on; a colour
 ROW_INCHES, WIDTH_INCHES, DPI = 2.7, 9.0, 110
 
 
-def save_picture(path: Path, maps: Sequence[Map]) -> None:
+def save_picture(path: Path, maps: Sequence[Map], mask: Map | None = None) -> None:
     """Write a PNG with a row of three planes for each map, windowed, with a scale in its unit.
 
     All maps share one geometry. The planes run through the middle of the last map's non-zero
-    voxels: give chi last. Raises QsmError when the file cannot be written.
+    voxels: give chi last. The magnitude gets the outline of the mask.
+    Raises QsmError when the file cannot be written.
     """
-    figure = draw(maps)
     with replacing(path) as part:
-        figure.savefig(part, format="png", dpi=DPI)
+        part.write_bytes(png(draw(maps, mask)))
 
 
-def draw(maps: Sequence[Map]) -> Figure:
-    """Return the figure that `save_picture` writes; its axes are three planes and a scale a row."""
+def png(figure: Figure) -> bytes:
+    """Return a figure as a PNG, without a word of text beside its pixels."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def draw(
+    maps: Sequence[Map], mask: Map | None = None, centre: Sequence[int] | None = None
+) -> Figure:
+    """Return the figure that `save_picture` writes; its axes are three planes and a scale a row.
+
+    `centre` (z, y, x) is the voxel that the planes run through.
+    """
     figure = Figure(figsize=(WIDTH_INCHES, ROW_INCHES * len(maps)))
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(
@@ -48,10 +62,12 @@ def draw(maps: Sequence[Map]) -> Figure:
         wspace=0.05,
         hspace=0.05,
     )
-    centre = middle(to_numpy(maps[-1].data))
+    centre = middle(to_numpy(maps[-1].data)) if centre is None else centre
     for row, volume in enumerate(maps):
         axes = [figure.add_subplot(grid[row, column]) for column in range(4)]
         _draw_row(figure, axes, volume, centre)
+        if volume.name == OUTLINED and mask is not None:
+            _draw_outline(axes[:3], mask, centre)
         if row == 0:
             for ax, title in zip(axes[:3], TITLES, strict=True):
                 ax.set_title(title, fontsize=9)
@@ -59,7 +75,7 @@ def draw(maps: Sequence[Map]) -> Figure:
 
 
 def _draw_row(figure: Figure, axes: Sequence[Axes], volume: Map, centre: Sequence[int]) -> None:
-    data = to_numpy(volume.data).astype(np.float32)
+    data = to_numpy(volume.data).astype(np.float32, copy=False)
     window = kind_of(volume).window or bright_window(data)
     *images, scale = axes
     for ax, plane in zip(images, planes(data, volume.geometry, centre), strict=True):
@@ -70,6 +86,17 @@ def _draw_row(figure: Figure, axes: Sequence[Axes], volume: Map, centre: Sequenc
     else:
         figure.colorbar(images[0].images[0], cax=scale).set_label(volume.unit, fontsize=8)
         scale.tick_params(labelsize=7)
+
+
+def _draw_outline(axes: Sequence[Axes], mask: Map, centre: Sequence[int]) -> None:
+    """Draw where the mask ends, half way between the voxels inside and those outside."""
+    for ax, plane in zip(axes, planes(to_numpy(mask.data), mask.geometry, centre), strict=True):
+        inside = np.pad(plane.image > 0, 1).astype(np.float32)  # closed at the image's edge
+        if inside.any():  # or there is no line, of which matplotlib warns
+            rows, columns = (np.arange(n) - 1 for n in inside.shape)
+            limits = ax.axis()
+            ax.contour(columns, rows, inside, levels=[0.5], colors=[OUTLINE], linewidths=0.8)
+            ax.axis(limits)
 
 
 def _draw_plane(ax: Axes, plane: Plane, window: Window) -> None:
