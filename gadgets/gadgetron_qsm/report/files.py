@@ -40,5 +40,6 @@ def write_json(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
     converted: dict[str, Any] = plain(content)
     text = json.dumps(converted, indent=2, allow_nan=False, ensure_ascii=False)
     with replacing(path) as part:
-        part.write_text(text + "\n", encoding="utf-8")
+        # what is no character of its own, as in names of files, becomes an escape of JSON
+        part.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
     return converted

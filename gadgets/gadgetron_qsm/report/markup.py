@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Sequence
-from xml.etree.ElementTree import Element, SubElement, tostring
+from xml.etree.ElementTree import Element, tostring
+
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 Content = Element | str
 
@@ -26,14 +28,11 @@ def element(tag: str, *content: Content, **attributes: str) -> Element:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[Content]], **attributes: str) -> Element:
-    """A table with a row of headings."""
-    made = Element("table", {name.rstrip("_"): value for name, value in attributes.items()})
-    top = SubElement(SubElement(made, "thead"), "tr")
-    top.extend(element("th", heading) for heading in headings)
-    body = SubElement(made, "tbody")
-    for row in rows:
-        body.append(element("tr", *(element("td", cell) for cell in row)))
-    return made
+    """A table; a row of headings on top if there are any."""
+    parts = [element("tbody", *(_row("td", cells) for cells in rows))]
+    if headings:
+        parts.insert(0, element("thead", _row("th", headings)))
+    return element("table", *parts, **attributes)
 
 
 def picture(png: bytes, text: str) -> Element:
@@ -55,7 +54,8 @@ def document(title: str, style: str, body: Iterable[Element]) -> str:
     return "<!DOCTYPE html>\n" + tostring(page, encoding="unicode", method="html") + "\n"
 
 
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+def _row(cell: str, contents: Sequence[Content]) -> Element:
+    return element("tr", *(element(cell, content) for content in contents))
 
 
 def _printable(text: str) -> str:

@@ -18,6 +18,7 @@ from gadgetron_qsm.report.shown import shown
 from gadgetron_qsm.report.style import STYLE
 
 TITLE = "Quantitative susceptibility map"
+NO_NAMES = "This page holds no patient data: the series tell whose map it is."
 
 
 def write_page(
@@ -39,6 +40,7 @@ def _body(
     yield element("h1", TITLE)
     yield element("p", provenance["use"], class_="use")
     yield element("p", _summary(provenance))
+    yield element("p", NO_NAMES, class_="note")
     yield _warnings(report["warnings"])
     yield from shown(maps, provenance["reference"])
     for heading, note, content in tables.of_run(report, provenance):

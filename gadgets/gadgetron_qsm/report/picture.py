@@ -21,7 +21,9 @@ from gadgetron_qsm.report.planes import Plane, middle, planes
 TITLES = ("axial", "coronal", "sagittal")
 EDGES = {"top": (0.5, 0.97), "bottom": (0.5, 0.03), "left": (0.03, 0.5), "right": (0.97, 0.5)}
 OUTLINED, OUTLINE = "magnitude", "#ffb000"  # the map that the mask is drawn on; a colour
-ROW_INCHES, WIDTH_INCHES, DPI = 2.7, 9.0, 110
+WIDTH_INCHES, TITLE_INCHES, GAP_INCHES, LEAST_ROW_INCHES, DPI = 9.0, 0.3, 0.1, 1.0, 110
+LEFT, RIGHT = 0.04, 0.91  # of the planes and the scale, in parts of the width
+SCALE_WIDTH = 0.02  # in parts of that of three planes
 
 
 def save_picture(path: Path, maps: Sequence[Map], mask: Map | None = None) -> None:
@@ -49,22 +51,9 @@ def draw(
 
     `centre` (z, y, x) is the voxel that the planes run through.
     """
-    figure = Figure(figsize=(WIDTH_INCHES, ROW_INCHES * len(maps)))
-    FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(
-        len(maps),
-        4,
-        width_ratios=(1, 1, 1, 0.05),
-        left=0.05,
-        right=0.91,
-        bottom=0.02,
-        top=1 - 0.1 / len(maps),
-        wspace=0.05,
-        hspace=0.05,
-    )
     centre = middle(to_numpy(maps[-1].data)) if centre is None else centre
-    for row, volume in enumerate(maps):
-        axes = [figure.add_subplot(grid[row, column]) for column in range(4)]
+    figure, axes_of = _empty(len(maps), planes(to_numpy(maps[-1].data), maps[-1].geometry, centre))
+    for row, (volume, axes) in enumerate(zip(maps, axes_of, strict=True)):
         _draw_row(figure, axes, volume, centre)
         if volume.name == OUTLINED and mask is not None:
             _draw_outline(axes[:3], mask, centre)
@@ -72,6 +61,31 @@ def draw(
             for ax, title in zip(axes[:3], TITLES, strict=True):
                 ax.set_title(title, fontsize=9)
     return figure
+
+
+def _empty(rows: int, shown: Sequence[Plane]) -> tuple[Figure, list[list[Axes]]]:
+    """Lay out rows of three planes and a scale, a millimetre as long in each plane.
+
+    Rows of a slab of few slices are low, but high enough for the names of the edges.
+    """
+    heights, widths = zip(*(plane.size_mm for plane in shown), strict=True)
+    wide = WIDTH_INCHES * (RIGHT - LEFT) / (1 + SCALE_WIDTH)
+    high = max(LEAST_ROW_INCHES, wide * max(heights) / sum(widths))
+    inches = TITLE_INCHES + rows * (high + GAP_INCHES)
+    figure = Figure(figsize=(WIDTH_INCHES, inches))
+    FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(
+        rows,
+        4,
+        width_ratios=(*widths, SCALE_WIDTH * sum(widths)),
+        left=LEFT,
+        right=RIGHT,
+        bottom=GAP_INCHES / inches,
+        top=1 - TITLE_INCHES / inches,
+        wspace=0.05,
+        hspace=GAP_INCHES / high,
+    )
+    return figure, [[figure.add_subplot(grid[row, i]) for i in range(4)] for row in range(rows)]
 
 
 def _draw_row(figure: Figure, axes: Sequence[Axes], volume: Map, centre: Sequence[int]) -> None:

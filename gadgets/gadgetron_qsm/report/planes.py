@@ -31,6 +31,12 @@ class Plane:
     spacing: tuple[float, float]
 
     @property
+    def size_mm(self) -> tuple[float, float]:
+        """Height and width."""
+        rows, columns = self.image.shape
+        return rows * self.spacing[0], columns * self.spacing[1]
+
+    @property
     def edges(self) -> dict[str, str]:
         """Patient directions at the top, bottom, left and right edge."""
         down, right = self.directions

@@ -68,19 +68,22 @@ def _polarity(header: Header, report: Mapping[str, Any]) -> str | None:
     if any(text.startswith(BIPOLAR) for text in warnings):
         return "bipolar"
     mirrored = any(MIRRORED in text for text in warnings)
-    return None if mirrored or not _came_as_readouts(provenance) else "monopolar"
+    unknown = mirrored or not _came_as_readouts(provenance)
+    return None if unknown else "monopolar: no readout is marked as read backwards"
 
 
-def _acceleration(header: Header, provenance: Mapping[str, Any]) -> str | None:
+def _acceleration(header: Header, provenance: Mapping[str, Any]) -> str:
     z, y = (max(factor, 1) for factor in header.acceleration)
     imaging = header.document.encoding[0].parallelImaging
-    told = [f"{y} (phase) x {z} (slice)"] if (z, y) != (1, 1) else []
-    if told and imaging.calibrationMode:
+    told = ["none" if (z, y) == (1, 1) else f"{y} (phase) x {z} (slice)"]
+    if (z, y) != (1, 1) and imaging.calibrationMode:
         told.append(f"calibration {imaging.calibrationMode.value}")
     if imaging and imaging.multiband:
         told.append(f"multiband {imaging.multiband.multiband_factor}")
-    told += [name for key, name in (("grappa", "GRAPPA"), ("sense", "SENSE")) if key in provenance]
-    return ", ".join(told) or "none"
+    for stage, name in (("grappa", "GRAPPA"), ("sense", "SENSE")):
+        if stage in provenance:
+            told.append(f"lines filled by {name}")
+    return ", ".join(told)
 
 
 def _partial_fourier(

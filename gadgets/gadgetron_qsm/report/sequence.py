@@ -15,7 +15,7 @@ from gadgetron_qsm.report.item import Item, Level
 
 NORMALS = ("sagittal", "coronal", "axial")  # plane whose normal is x, y, z of LPS
 PURE_DEG = 0.1  # of tilt, that converters' rounding of direction cosines may make
-EVEN_S = 1e-5  # by which echo spacings may differ and be the same: headers round to 0.01 ms
+EVEN_S = 2.5e-5  # by which spacings may differ and be the same, as headers round to 0.01 ms
 LONGEST_NAME = 64
 
 

@@ -13,7 +13,10 @@ from gadgetron_qsm.report.markup import element, picture
 from gadgetron_qsm.report.picture import draw, png
 from gadgetron_qsm.report.planes import middle
 
-FIELDS = ("total_field", "local_field")
+FIELDS = {
+    "total_field": "Total field: that of all sources, noise where there is no signal.",
+    "local_field": "Local field: that of the sources in the mask alone.",
+}
 LETTERS = "R, L: right, left; A, P: anterior, posterior; H, F: head, feet."
 
 
@@ -24,7 +27,7 @@ def shown(maps: Mapping[str, Map], reference: Mapping[str, Any]) -> Iterator[Ele
     for heading, names, caption in (
         ("Susceptibility", ("chi",), _of_chi(reference)),
         ("Magnitude and mask", ("magnitude",), _of_magnitude(maps)),
-        ("Fields", FIELDS, "Field relative to B0: of all sources, and of those in the mask alone."),
+        ("Fields", tuple(FIELDS), " ".join(FIELDS[name] for name in FIELDS if name in maps)),
     ):
         there = [maps[name] for name in names if name in maps]
         if there:

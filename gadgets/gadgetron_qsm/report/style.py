@@ -5,6 +5,7 @@ body { max-width: 60em; margin: 1.5em auto; padding: 0 1em; background: #fff; co
   font: 15px/1.45 "Segoe UI", "Helvetica Neue", Helvetica, Arial, sans-serif; }
 h1 { margin: 0 0 .2em; font-size: 1.7em; }
 h2 { margin: 1.6em 0 .4em; border-bottom: 1px solid #999; font-size: 1.2em; }
+h3 { margin: 1em 0 .2em; font-size: 1em; }
 p { margin: .4em 0; }
 img { display: block; width: 100%; height: auto; }
 table { width: 100%; border-collapse: collapse; margin: .4em 0; }
@@ -20,11 +21,12 @@ th { border-bottom: 1px solid #666; font-weight: bold; }
 .fine { margin: 1em 0; padding: .5em 1em; border: 1px solid #999; border-left-width: 10px; }
 .missing { color: #8a1f11; font-style: italic; }
 .note { color: #444; font-size: .9em; }
-.first td { font-weight: bold; }
+.checklist td:first-child, .checklist th:first-child { width: 30%; }
+.checklist td:nth-child(2), .checklist th:nth-child(2) { width: 20%; }
 @page { size: A4; margin: 14mm; }
 @media print {
   body { max-width: none; margin: 0; padding: 0; font-size: 10pt; }
-  h2 { page-break-after: avoid; break-after: avoid; }
+  h2, h3 { page-break-after: avoid; break-after: avoid; }
   img, tr, .warnings { page-break-inside: avoid; break-inside: avoid; }
   .warnings { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
 }

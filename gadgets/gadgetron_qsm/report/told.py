@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import EllipsisType, NoneType
+from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from gadgetron_qsm.methods import parameters
 from gadgetron_qsm.sections import MethodSettings
 
-CLOSED = (int, float, bool, NoneType, EllipsisType)
+CLOSED = (int, float, bool, NoneType, Ellipsis)  # the dots are those of tuples
 
 
 def told(section: BaseModel) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def _parameters(section: MethodSettings) -> Mapping[str, Any]:
 
 def _closed(annotation: Any) -> bool:
     """Tell whether a type holds no text but given ones."""
-    if annotation in CLOSED or annotation is Ellipsis or get_origin(annotation) is Literal:
+    if annotation in CLOSED or get_origin(annotation) is Literal:
         return True
     parts = get_args(annotation)
     return bool(parts) and all(_closed(part) for part in parts)
