@@ -21,7 +21,7 @@ from gadgetron_qsm.report.planes import Plane, middle, planes
 TITLES = ("axial", "coronal", "sagittal")
 EDGES = {"top": (0.5, 0.97), "bottom": (0.5, 0.03), "left": (0.03, 0.5), "right": (0.97, 0.5)}
 OUTLINED, OUTLINE = "magnitude", "#ffb000"  # the map that the mask is drawn on; a colour
-WIDTH_INCHES, TITLE_INCHES, GAP_INCHES, LEAST_ROW_INCHES, DPI = 9.0, 0.3, 0.1, 1.0, 110
+WIDTH_INCHES, TITLE_INCHES, GAP_INCHES, DPI = 9.0, 0.3, 0.1, 110
 LEFT, RIGHT = 0.04, 0.91  # of the planes and the scale, in parts of the width
 SCALE_WIDTH = 0.02  # in parts of that of three planes
 
@@ -64,13 +64,10 @@ def draw(
 
 
 def _empty(rows: int, shown: Sequence[Plane]) -> tuple[Figure, list[list[Axes]]]:
-    """Lay out rows of three planes and a scale, a millimetre as long in each plane.
-
-    Rows of a slab of few slices are low, but high enough for the names of the edges.
-    """
+    """Lay out rows of three planes and a scale, a millimetre as long in each plane."""
     heights, widths = zip(*(plane.size_mm for plane in shown), strict=True)
     wide = WIDTH_INCHES * (RIGHT - LEFT) / (1 + SCALE_WIDTH)
-    high = max(LEAST_ROW_INCHES, wide * max(heights) / sum(widths))
+    high = wide * max(heights) / sum(widths)
     inches = TITLE_INCHES + rows * (high + GAP_INCHES)
     figure = Figure(figsize=(WIDTH_INCHES, inches))
     FigureCanvasAgg(figure)
