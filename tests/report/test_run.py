@@ -82,6 +82,19 @@ def test_maps_of_later_repetitions_are_let_go_and_their_reports_kept(private_hea
     assert later == {2: {"warnings": ["moved"]}}
 
 
+def test_what_the_first_repetition_lacks_is_not_taken_from_another(private_header, maps):
+    record = Record(private_header, maps[:1])
+    record.see(replace(maps[3], repetition=1))
+    assert list(record.maps) == ["chi"]
+
+
+def test_a_failure_is_told_after_the_warnings_before_it(record):
+    first, _ = record.reports("the peer is gone")
+    warning, failure = first["warnings"]
+    assert warning == "no noise scan"
+    assert failure.endswith("the peer is gone")
+
+
 def test_the_last_map_of_a_repetition_tells_what_was_done(private_header, maps):
     more = replace(maps[-1], report={**maps[0].report, "quality": {"r2star": 1}})
     first, _ = Record(private_header, [*maps, more]).reports()

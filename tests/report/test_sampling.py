@@ -10,7 +10,7 @@ from gadgetron_qsm import chain
 from gadgetron_qsm.mrd.files import RawFile
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.phantom import Scan, simulate, varied
-from gadgetron_qsm.report.sampling import sampling
+from gadgetron_qsm.report.sampling import left_out, sampling
 from gadgetron_qsm.settings import Settings
 from tests.raw_scan import assembled, changed, flag, header, lines_of, oversampled, random_complex
 
@@ -116,6 +116,18 @@ def test_bipolar_readouts_that_cannot_be_corrected_are_told(kspace):
 )
 def test_variants_of_a_scan_are_told(of_variant, name, expected):
     assert expected.items() <= of_variant(name).items()
+
+
+LATTICE = """<parallelImaging><accelerationFactor>
+<kspace_encoding_step_1>{y}</kspace_encoding_step_1><kspace_encoding_step_2>{z}</kspace_encoding_step_2>
+</accelerationFactor></parallelImaging>"""
+
+
+@pytest.mark.parametrize(("factors", "expected"), [((1, 3), {}), ((3, 1), {"phase": 22 / 24})])
+def test_the_end_of_a_lattice_is_no_partial_fourier(factors, expected):
+    z, y = factors
+    imaging = LATTICE.format(z=z, y=y)
+    assert left_out(header(4, 24, 16, lines=(0, 21, 12), imaging=imaging)) == expected
 
 
 def test_images_do_not_tell_how_they_were_read():
