@@ -117,6 +117,14 @@ def test_warnings_stand_before_every_picture(write, maps):
     assert "No warnings" not in text
 
 
+def test_the_first_lines_tell_the_scan_by_what_nobody_is_known(write, maps):
+    text = Reader(write(maps)).text
+    assert (
+        "SIEMENS Prisma; 2.894 T; 3D GRE (Flash); 3 echoes, 5:5:15 ms; "
+        "2 x 1 x 4 mm (read, phase, slice); measurement 271828."
+    ) in text
+
+
 def test_a_run_without_warnings_says_so(write, maps):
     assert "No warnings." in write(maps, warnings=[])
 

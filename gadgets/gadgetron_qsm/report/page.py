@@ -60,7 +60,7 @@ def _summary(provenance: Mapping[str, Any]) -> str:
         items["Type: 2D or 3D, GRE or EPI"],
         items["Number of echoes, TE1:dTE:TEmax"],
         items["Voxel size"],
-        f"measurement {scan['measurement_uid']}" if scan["measurement_uid"] is not None else None,
+        f"measurement {scan['measurement_uid']}" if scan["measurement_uid"] else None,
     ]
     return "; ".join(filter(None, parts)) + "."
 
