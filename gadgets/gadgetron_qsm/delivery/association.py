@@ -131,7 +131,6 @@ class Association:
 
     def _unit(self) -> tuple[int, bytes, bytes]:
         """Return type, body and whole of the next protocol data unit."""
-        self._connection.acknowledge_at_once()
         head = self._connection.receive(6)
         kind, length = struct.unpack(">BxI", head)
         if kind == TLS_ALERT:
