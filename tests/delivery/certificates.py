@@ -31,7 +31,7 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self._own = (
-            self._builder(self._name, self._key.public_key(), 2 * DAY)
+            self._builder(self._name, self._key.public_key(), -3 * DAY, 2 * DAY)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_usage(signs=True), critical=True)
             .sign(self._key, hashes.SHA256())
@@ -40,14 +40,18 @@ class Authority:
         self.file.write_bytes(self._own.public_bytes(serialization.Encoding.PEM))
 
     def issue(
-        self, name: str, host: str = "127.0.0.1", until: datetime.timedelta = DAY
+        self,
+        name: str,
+        host: str = "127.0.0.1",
+        since: datetime.timedelta = -3 * DAY,
+        until: datetime.timedelta = 2 * DAY,
     ) -> Certificate:
-        """Certify a new key for a host, name or address; `until` below 0 has expired."""
+        """Certify a new key for a host, name or address, `since` to `until` from now."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         signed = (
-            self._builder(subject, key.public_key(), until)
+            self._builder(subject, key.public_key(), since, until)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs=False), critical=True)
             .add_extension(x509.SubjectAlternativeName([_host(host)]), critical=False)
@@ -66,7 +70,11 @@ class Authority:
         return files
 
     def _builder(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, until: datetime.timedelta
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePublicKey,
+        since: datetime.timedelta,
+        until: datetime.timedelta,
     ) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.timezone.utc)
         return (
@@ -75,7 +83,7 @@ class Authority:
             .issuer_name(self._name)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - 3 * DAY)
+            .not_valid_before(now + since)
             .not_valid_after(now + until)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         )

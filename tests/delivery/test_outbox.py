@@ -22,7 +22,7 @@ from gadgetron_qsm.delivery.queue import Recipient, Unreadable
 from gadgetron_qsm.delivery.terms import Terms
 from gadgetron_qsm.errors import QsmError
 from tests.delivery.clock import Clock
-from tests.delivery.objects import check, instance_uid, slices, uids
+from tests.delivery.series import check, instance_uid, slices, uids
 
 ARCHIVE = Node.parse("archive=PACS@10.0.0.5:11112")
 CONSOLE = Node.parse("console=CSA@10.0.0.6:104")
@@ -290,7 +290,7 @@ import sys
 from pathlib import Path
 from gadgetron_qsm.delivery.outbox import Outbox
 from gadgetron_qsm.errors import QsmError
-from tests.delivery.objects import slices
+from tests.delivery.series import slices
 from tests.delivery.test_outbox import ARCHIVE, TERMS
 folder, *series = sys.argv[1:]
 try:

@@ -17,7 +17,7 @@ from typing import Any
 from pydicom import Dataset
 
 from gadgetron_qsm.delivery import units
-from gadgetron_qsm.delivery.connection import TLS_ALERT, Connection
+from gadgetron_qsm.delivery.connection import TLS_ALERT, BrokenOff, Connection, why_broken_off
 from gadgetron_qsm.delivery.nodes import Caller, Later, Node
 from gadgetron_qsm.delivery.units import Context
 
@@ -40,9 +40,13 @@ class Association:
         self.accepted: dict[Context, int] = {}
         self._longest = LONGEST_SENT
         self._waiting: deque[tuple[int, int, bytes]] = deque()
+        self._over = False  # the association has ended, or nothing sensible goes over it any more
         self._connection = Connection(node, caller)
         try:
             self._negotiate(caller, contexts)
+        except BrokenOff as error:
+            self._connection.close()
+            raise why_broken_off(node, caller) or error from error
         except BaseException:
             self._connection.close()
             raise
@@ -52,10 +56,8 @@ class Association:
 
     def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
         try:
-            if kind is None or issubclass(kind, GeneratorExit):
-                self._release()
-            else:
-                self._connection.send(units.ABORTED)
+            if not self._over:
+                self._end(orderly=kind is None or issubclass(kind, Later | GeneratorExit))
         except Later:
             pass  # all answers have come, or the reason is on its way already
         finally:
@@ -64,18 +66,29 @@ class Association:
     def send(self, context: int, command: Dataset, data: bytes = b"") -> None:
         """Send a command and, where there is one, the encoded data set with it (PS3.7 6.3)."""
         command.CommandDataSetType = 0 if data else NO_DATA_SET
+        self._over = True  # unless all of it gets through
         for unit in units.data_units(context, COMMAND, _encoded(command), self._longest):
             self._connection.send(unit)
         for unit in units.data_units(context, 0, data, self._longest):
             self._connection.send(unit)
+        self._over = False
 
     def receive(self) -> tuple[int, Dataset, bytes]:
         """Return the context's number, command and encoded data set of the next message."""
+        self._over = True
         context, command = self._part(COMMAND)
-        answer = _decoded(command)
-        if answer.get("CommandDataSetType", NO_DATA_SET) == NO_DATA_SET:
-            return context, answer, b""
-        return context, answer, self._part(0)[1]
+        try:
+            answer, data = _decoded(command), b""
+        except Exception as error:  # pydicom raises whatever its decoder stumbles over
+            raise self._no_dicom() from error
+        if answer.get("CommandDataSetType", NO_DATA_SET) != NO_DATA_SET:
+            _, data = self._part(0)
+        self._over = False
+        return context, answer, data
+
+    def has_message(self, within_s: float) -> bool:
+        """Wait for a message for that long, and say whether one has begun to come."""
+        return bool(self._waiting) or self._connection.is_readable(within_s)
 
     def ask(self, context: int, message: int, command: Dataset, data: bytes = b"") -> int:
         """Send a request with the ID `message` and return the status of its response."""
@@ -83,21 +96,26 @@ class Association:
         self.send(context, command, data)
         _, answer, _ = self.receive()
         if answer.get("MessageIDBeingRespondedTo") != message or "Status" not in answer:
-            raise self.later("its answer belongs to no question of ours; see its log")
+            raise self.unasked()
         return int(answer.Status)
 
     def later(self, why: str) -> Later:
         """Return the line for people: the node's name, and why nothing goes there now."""
         return self._connection.later(why)
 
+    def unasked(self) -> Later:
+        """Return the line about a message that answers nothing; it ends the association."""
+        self._over = True
+        return self.later("its answer belongs to no question of ours; see its log")
+
     def _negotiate(self, caller: Caller, contexts: Sequence[Context]) -> None:
         self._connection.send(units.associate_request(caller.title, self.node.title, contexts))
         kind, body, unit = self._unit()
-        if kind == units.ASSOCIATE_RJ:
-            raise self.later(units.rejection(body, caller.title, self.node.title))
-        if kind != units.ASSOCIATE_AC:
+        if kind not in (units.ASSOCIATE_RJ, units.ASSOCIATE_AC):
             raise self._no_dicom()
         try:
+            if kind == units.ASSOCIATE_RJ:
+                raise self.later(units.rejection(body, caller.title, self.node.title))
             taken, longest = units.accepted_contexts(unit)
         except ValueError as error:
             raise self._no_dicom() from error
@@ -142,9 +160,9 @@ class Association:
             raise self.later("it aborted the association; see its log")
         return kind, body, head + body
 
-    def _release(self) -> None:
-        self._connection.send(units.RELEASE)
-        while self._unit()[0] != units.RELEASE_RP:
+    def _end(self, *, orderly: bool) -> None:
+        self._connection.send(units.RELEASE if orderly else units.ABORTED)
+        while orderly and self._unit()[0] != units.RELEASE_RP:
             pass
 
     def _no_dicom(self) -> Later:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
+from dataclasses import replace
 
 from gadgetron_qsm.delivery import tls
 from gadgetron_qsm.delivery.nodes import Caller, Later, Node
 from gadgetron_qsm.errors import UsageError
 
 QUICK_ACK = getattr(socket, "TCP_QUICKACK", None)  # Linux
+LISTEN_S = 2.0  # to a node that has a reason not to talk
 TLS_ALERT = 0x15  # first byte of what a TLS node answers to anything else
+
+
+class BrokenOff(Later):
+    """The node ended the connection without a word."""
 
 
 class Connection:
@@ -33,7 +40,7 @@ class Connection:
         try:
             self._socket.sendall(data)
         except OSError as error:
-            raise self._broken(error) from error
+            raise self._failed(error) from error
 
     def receive(self, count: int) -> bytes:
         """Return exactly `count` bytes."""
@@ -43,6 +50,12 @@ class Connection:
             parts.append(part)
             count -= len(part)
         return b"".join(parts)
+
+    def is_readable(self, within_s: float) -> bool:
+        """Wait for that long until something can be received; say whether it can."""
+        if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+            return True
+        return bool(select.select([self._socket], [], [], max(within_s, 0))[0])
 
     def close(self) -> None:
         """Close it; never raises."""
@@ -65,9 +78,9 @@ class Connection:
                 self._socket.setsockopt(socket.IPPROTO_TCP, QUICK_ACK, 1)
             part = self._socket.recv(count)
         except OSError as error:
-            raise self._broken(error) from error
+            raise self._failed(error) from error
         if not part:
-            raise self.later("it closed the connection in the middle; see its log")
+            raise BrokenOff(f"{self.node.name}: it closed the connection; see its log")
         return part
 
     def _connect(self) -> socket.socket:
@@ -97,11 +110,34 @@ class Connection:
         except (ssl.SSLEOFError, ConnectionError, TimeoutError) as error:
             raise self.later(tls.SPEAKS_NONE) from error
         except OSError as error:
-            raise self._broken(error) from error
+            raise self._failed(error) from error
 
-    def _broken(self, error: OSError) -> Later:
+    def _failed(self, error: OSError) -> Later:
         if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
             return self.later(tls.fault(error, self.node))
         if isinstance(error, TimeoutError):
             return self.later(f"it was silent for {self.timeout_s:g} s; see whether it still works")
-        return self.later("it broke off the connection; see its log")
+        return BrokenOff(f"{self.node.name}: it broke off the connection; see its log")
+
+
+def why_broken_off(node: Node, caller: Caller) -> Later | None:
+    """Find out why a node breaks off connections before the first answer; None when it hides it.
+
+    TLS 1.3 lets a node refuse our certificate after the handshake, and what we send then destroys
+    its reason on the way. So this connects again, and listens.
+    """
+    if not node.tls:
+        return Later(f"{node.name}: it breaks off the connection; see its log, or try TLS (tls:)")
+    try:
+        connection = Connection(node, replace(caller, timeout_s=min(caller.timeout_s, LISTEN_S)))
+    except Later as reason:
+        return reason
+    try:
+        connection.receive(1)
+    except BrokenOff:
+        return None
+    except Later as reason:
+        return reason
+    finally:
+        connection.close()
+    return None

@@ -83,8 +83,8 @@ def accepted_contexts(unit: bytes) -> tuple[set[int], int]:
 
 
 def rejection(body: bytes, calling: str, called: str) -> str:
-    """Say why an A-ASSOCIATE-RJ refuses, and what to do."""
-    _, _, source, reason = body[:4]
+    """Say why an A-ASSOCIATE-RJ refuses, and what to do; raises ValueError when it is none."""
+    _, _, source, reason = body
     known = REJECTIONS.get((source, reason))
     if known is None:
         return f"it refused the association (source {source}, reason {reason}); see its log"
