@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from gadgetron_qsm import background, contrast, field, inversion, mask
+from gadgetron_qsm.delivery.nodes import Node, check_title
 from gadgetron_qsm.errors import UsageError
 from gadgetron_qsm.methods import Method, chosen, effective
 
@@ -223,3 +224,47 @@ class DeliverSettings(_Stage):
     dicom_folder: Path | None = Field(
         None, description="folder where the chosen maps are written as DICOM series too"
     )
+
+
+class StoreSettings(_Stage):
+    """Where DICOM objects are sent: C-STORE to archives, through an outbox on disk."""
+
+    nodes: tuple[str, ...] = Field(
+        (), description="archives, NAME=TITLE@HOST:PORT separated by commas; none: nothing is sent"
+    )
+    calling_title: str = Field("GADGETRON_QSM", description="our own application entity title")
+    ca_file: Path | None = Field(
+        None, description="TLS: certificates of authorities to believe; default the system's"
+    )
+    certificate_file: Path | None = Field(None, description="TLS: our own certificate, PEM")
+    key_file: Path | None = Field(None, description="TLS: the key of our own certificate, PEM")
+    timeout_s: float = Field(30.0, gt=0, le=600, description="for each answer of an archive")
+    commitment: bool = Field(
+        False, description="keep objects until the archive promises to keep them"
+    )
+    commitment_host: str = Field(
+        "127.0.0.1", description="our address that archives report their promises to"
+    )
+    commitment_port: int = Field(11113, ge=1, le=65535, description="and its port")
+    outbox: Path | None = Field(
+        None, description="folder of objects that wait; default in the user's state folder"
+    )
+    give_up_days: float = Field(
+        7.0, gt=0, le=3650, description="until an object that an archive does not take is put aside"
+    )
+
+    @field_validator("nodes")
+    @classmethod
+    def _names(cls, nodes: tuple[str, ...]) -> tuple[str, ...]:
+        with _told():
+            names = [Node.parse(text).name for text in nodes]
+        if len(set(names)) < len(names):
+            raise ValueError("two nodes have the same name; give each its own")
+        return nodes
+
+    @field_validator("calling_title")
+    @classmethod
+    def _title(cls, title: str) -> str:
+        with _told():
+            check_title(title)
+        return title

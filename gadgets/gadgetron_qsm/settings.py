@@ -26,6 +26,7 @@ from gadgetron_qsm.sections import (
     R2starSettings,
     ReferenceSettings,
     SeparationSettings,
+    StoreSettings,
     SwiSettings,
 )
 
@@ -50,6 +51,7 @@ class Settings(BaseModel):
     swi: SwiSettings = SwiSettings()
     separation: SeparationSettings = SeparationSettings()
     deliver: DeliverSettings = DeliverSettings()
+    store: StoreSettings = StoreSettings()
 
     @classmethod
     def from_properties(cls, properties: Mapping[str, str]) -> Settings:
@@ -144,7 +146,7 @@ def _nested(properties: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _value(key: str, text: str) -> object:
-    if key == "deliver.maps":
+    if key in ("deliver.maps", "store.nodes"):
         return [name.strip() for name in text.split(",") if name.strip()]
     if key == "coils.phase_sign":
         return {"1": 1, "+1": 1, "-1": -1}.get(text.strip(), text)

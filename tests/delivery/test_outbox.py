@@ -340,6 +340,11 @@ def test_a_place_that_is_no_folder_is_told(tmp_path):
         Outbox(tmp_path / "file" / "outbox")
 
 
+def test_a_commit_is_on_the_disk_when_it_returns(outbox):
+    assert outbox.rows("PRAGMA synchronous") == [(3,)]  # EXTRA
+    assert outbox.rows("PRAGMA journal_mode") == [("wal",)]
+
+
 def test_terms_come_back_from_their_text():
     terms = Terms(Caller("A", Path("/a"), Path("/b"), Path("/c"), 3), 1.5, True, "10.0.0.1", 99)
     assert Terms.from_text(terms.to_text()) == terms
