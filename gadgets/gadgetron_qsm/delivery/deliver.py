@@ -46,6 +46,10 @@ class Delivery:
         """Try now to deliver everything, once, for a process that ends; return what is left."""
         return self._sender.flush(timeout_s)
 
+    def stop(self, timeout_s: float | None = None) -> bool:
+        """End sending in this process, after the object in flight; tell whether it has ended."""
+        return self._sender.stop(timeout_s)
+
 
 def opened(settings: StoreSettings) -> Delivery | None:
     """Return the delivery of the settings, which sends in the background; None without nodes.
