@@ -84,10 +84,13 @@ def test_deliver_without_a_map_to_deliver_fails():
     assert status == 1
 
 
-def test_a_client_may_not_have_the_server_write_to_its_disk(tmp_path):
-    asked = {"deliver.dicom_folder": str(tmp_path)}
+@pytest.mark.parametrize(
+    "key", ["deliver.dicom_folder", "store.nodes", "store.outbox", "store.ca_file", "store.xyz"]
+)
+def test_a_client_may_not_have_the_server_write_to_its_disk_or_send_elsewhere(key, tmp_path):
+    asked = {"inversion.method": "tkd", key: str(tmp_path)}
     client = SimpleNamespace(config=ConfigText("<configuration/>"), properties=asked)
-    with pytest.raises(QsmError, match=r"clients may not set deliver.dicom_folder"):
+    with pytest.raises(QsmError, match=f"clients may not set {key}"):
         gadgets.serve_scan(client)
 
 

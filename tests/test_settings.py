@@ -105,6 +105,27 @@ def test_maps_are_a_list_separated_by_commas():
     assert settings.deliver.maps == ("chi", "mask", "local_field")
 
 
+def test_nodes_are_a_list_separated_by_commas():
+    settings = Settings.from_properties({"store.nodes": "a=PACS@host:104, tls:B@[fd00::5]:2762"})
+    assert settings.store.nodes == ("a=PACS@host:104", "tls:B@[fd00::5]:2762")
+    assert Settings.from_properties({"store.nodes": ""}).store.nodes == ()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("store.nodes", "PACS", "'PACS' is no DICOM node; write [NAME=]"),
+        ("store.nodes", "PACS@a:104,PACS@b:104", "two nodes have the same name"),
+        ("store.calling_title", "A_TITLE_THAT_IS_TOO_LONG", "is no application entity title"),
+    ],
+)
+def test_nodes_and_titles_that_are_none_are_refused(key, value, said):
+    message = refused(**{key.replace(".", "__"): value})
+    assert message.startswith("store: ")
+    assert said in message
+    assert "\n" not in message
+
+
 def test_no_maps_at_all_are_refused():
     assert "'deliver.maps'" in refused(deliver__maps=" , ")
 

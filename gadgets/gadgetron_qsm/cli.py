@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gadgetron_qsm import __version__
+from gadgetron_qsm.delivery.commands import app as outbox
 from gadgetron_qsm.errors import QsmError, UsageError
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(outbox, name="outbox")
 screen = Console()
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="folder for the results")]

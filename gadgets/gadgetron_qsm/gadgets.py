@@ -64,13 +64,14 @@ def serve_resident(connection: Connection) -> None:
 def serve_scan(connection: Connection) -> None:
     """Run the whole chain for a client of our own server, configured by name or by XML.
 
-    Raises QsmError for settings that would let a client write to the server's disk.
+    Raises QsmError for settings that would let a client write to the server's disk, or make the
+    server connect to others and send them what waits in its outbox.
     """
     properties = connection.properties
     if isinstance(connection.config, ConfigFile):
         properties = read_properties(configs.load(connection.config.name))
-    elif "deliver.dicom_folder" in properties:
-        raise QsmError("clients may not set deliver.dicom_folder; name it in a configuration here")
+    elif own := [k for k in properties if k.startswith("store.") or k == "deliver.dicom_folder"]:
+        raise QsmError(f"clients may not set {own[0]}; name it in a configuration here")
     run(connection, chain.qsm, Settings.from_properties(properties))
 
 

@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
+from gadgetron_qsm.delivery.nodes import Node, check_title
 from gadgetron_qsm.dicom.templates import HARMLESS, USER, fields
 from gadgetron_qsm.errors import UsageError
-from gadgetron_qsm.sections import Section
+from gadgetron_qsm.sections import Section, told
 
 MapName = Literal[
     "chi",
@@ -18,6 +19,7 @@ MapName = Literal[
     "total_field",
     "local_field",
     "mask",
+    "csf",
     "g_factor",
     "t2star",
     "chi_positive",
@@ -71,6 +73,14 @@ class DeliverSettings(Section):
         description="what our own server sends back: MRD images, DICOM messages (1018), or both; "
         "a Gadgetron takes images alone",
     )
+
+    @model_validator(mode="after")
+    def _chi_for_regions(self) -> DeliverSettings:
+        if (self.segmentation or self.measurements) and "chi" not in self.maps:
+            raise ValueError(
+                "segmentation and measurements refer to the images of chi; add chi to deliver.maps"
+            )
+        return self
 
 
 PatientPosition = Literal["HFS", "HFP", "HFDR", "HFDL", "FFS", "FFP", "FFDR", "FFDL"]
@@ -163,3 +173,47 @@ class IdentitySettings(Section):
                 if named not in HARMLESS and not named.startswith(USER):
                     raise ValueError(f"{name} names {{{named}}}, which deidentify must not keep")
         return self
+
+
+class StoreSettings(Section):
+    """Where DICOM objects are sent: C-STORE to archives, through an outbox on disk."""
+
+    nodes: tuple[str, ...] = Field(
+        (), description="archives, NAME=TITLE@HOST:PORT separated by commas; none: nothing is sent"
+    )
+    calling_title: str = Field("GADGETRON_QSM", description="our own application entity title")
+    ca_file: Path | None = Field(
+        None, description="TLS: certificates of authorities to believe; default the system's"
+    )
+    certificate_file: Path | None = Field(None, description="TLS: our own certificate, PEM")
+    key_file: Path | None = Field(None, description="TLS: the key of our own certificate, PEM")
+    timeout_s: float = Field(30.0, gt=0, le=600, description="for each answer of an archive")
+    commitment: bool = Field(
+        False, description="keep objects until the archive promises to keep them"
+    )
+    commitment_host: str = Field(
+        "127.0.0.1", description="our address that archives report their promises to"
+    )
+    commitment_port: int = Field(11113, ge=1, le=65535, description="and its port")
+    outbox: Path | None = Field(
+        None, description="folder of objects that wait; default in the user's state folder"
+    )
+    give_up_days: float = Field(
+        7.0, gt=0, le=3650, description="until an object that an archive does not take is put aside"
+    )
+
+    @field_validator("nodes")
+    @classmethod
+    def _names(cls, nodes: tuple[str, ...]) -> tuple[str, ...]:
+        with told():
+            names = [Node.parse(text).name for text in nodes]
+        if len(set(names)) < len(names):
+            raise ValueError("two nodes have the same name; give each its own")
+        return nodes
+
+    @field_validator("calling_title")
+    @classmethod
+    def _title(cls, title: str) -> str:
+        with told():
+            check_title(title)
+        return title

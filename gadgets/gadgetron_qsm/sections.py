@@ -39,7 +39,7 @@ class MethodSettings(Section):
     @field_validator("method")
     @classmethod
     def _there(cls, name: str) -> str:
-        with _told():
+        with told():
             chosen(cls.METHODS, name)
         return name
 
@@ -48,7 +48,7 @@ class MethodSettings(Section):
     def _checked(cls, given: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         if "method" not in info.data:  # which has been refused
             return given
-        with _told():
+        with told():
             every = effective(cls.METHODS[info.data["method"]], given)
         return {name: every[name] for name in given}
 
@@ -58,7 +58,7 @@ class MethodSettings(Section):
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
     """Hand what is wrong to pydantic, which takes ValueError alone."""
     try:
         yield

@@ -12,7 +12,12 @@ from gadgetron_qsm import configs
 from gadgetron_qsm.errors import UsageError
 from gadgetron_qsm.methods import parameters
 from gadgetron_qsm.mrd.properties import read_properties
-from gadgetron_qsm.outgoing_sections import DeliverSettings, IdentitySettings, MapName
+from gadgetron_qsm.outgoing_sections import (
+    DeliverSettings,
+    IdentitySettings,
+    MapName,
+    StoreSettings,
+)
 from gadgetron_qsm.sections import (
     BackgroundSettings,
     CoilsSettings,
@@ -51,6 +56,7 @@ class Settings(BaseModel):
     separation: SeparationSettings = SeparationSettings()
     deliver: DeliverSettings = DeliverSettings()
     identity: IdentitySettings = IdentitySettings()
+    store: StoreSettings = StoreSettings()
 
     @classmethod
     def from_properties(cls, properties: Mapping[str, str]) -> Settings:
@@ -145,7 +151,7 @@ def _nested(properties: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _value(key: str, text: str) -> object:
-    if key == "deliver.maps":
+    if key in ("deliver.maps", "store.nodes"):
         return [name.strip() for name in text.split(",") if name.strip()]
     if key == "coils.phase_sign":
         return {"1": 1, "+1": 1, "-1": -1}.get(text.strip(), text)

@@ -1,0 +1,1 @@
+"""What is done reaches the nodes where people look, and is kept until it has."""

@@ -1,0 +1,225 @@
+"""The commands of the outbox: `gadgetron-qsm outbox list|retry|export|send`."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gadgetron_qsm.errors import QsmError, UsageError
+
+if TYPE_CHECKING:
+    from gadgetron_qsm.delivery.letters import Letter, Line
+    from gadgetron_qsm.delivery.outbox import Outbox
+    from gadgetron_qsm.outgoing_sections import StoreSettings
+
+app = typer.Typer(
+    help="DICOM objects that wait for an archive: list, send, try again, take out.",
+    no_args_is_help=True,
+)
+screen = Console()
+
+Folder = Annotated[
+    Path | None,
+    typer.Option("--outbox", metavar="DIR", help="the outbox; default in the user's state folder"),
+]
+NodeName = Annotated[str | None, typer.Option("--node", metavar="NAME", help="only for this node")]
+Config = Annotated[
+    str | None, typer.Option(help="configuration whose store.nodes shall replace those kept")
+]
+Set = Annotated[
+    list[str], typer.Option("--set", metavar="STAGE.KEY=VALUE", help="change a setting; repeatable")
+]
+
+
+@app.command("list")
+def list_(
+    outbox: Folder = None,
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """List what waits for which node and why, and each object that a node does not take."""
+    from gadgetron_qsm.delivery import letters
+    from gadgetron_qsm.delivery.deliver import folder_of
+    from gadgetron_qsm.delivery.outbox import Outbox
+
+    folder = folder_of(outbox)
+    if not folder.is_dir() and as_json:
+        _print_json([], [], {})
+        return
+    if not folder.is_dir():
+        _print_line(f"nothing waits: there is no outbox {folder}")
+        return
+    with Outbox(folder) as opened:
+        lines, dead = letters.lines(opened), letters.dead(opened)
+        confirmed = letters.confirmed(opened)
+    if as_json:
+        _print_json(lines, dead, confirmed)
+        return
+    if lines:
+        screen.print(_table(lines))
+    for letter in dead:
+        series = f"series {letter.series_number or '?'} '{letter.series_description}'"
+        _print_line(f"dead: {letter.node}: {letter.instance_uid}, {series}: {letter.error}")
+    counts = ", ".join(f"{name} {count}" for name, count in confirmed.items())
+    _print_line(f"{'' if lines else 'nothing waits; '}confirmed: {counts or 'none'}")
+
+
+@app.command()
+def retry(
+    node: NodeName = None,
+    outbox: Folder = None,
+    config: Config = None,
+    settings: Set = [],  # noqa: B006 - typer wants a list
+) -> None:
+    """Send now, in the foreground, everything that waits; what was given up waits again.
+
+    Nodes are reached as the latest settings said, or as --config and --set say.
+    """
+    from gadgetron_qsm.delivery import letters
+    from gadgetron_qsm.delivery.deliver import folder_of
+    from gadgetron_qsm.delivery.outbox import Outbox
+    from gadgetron_qsm.delivery.sender import Sender
+
+    store = _store(config, settings)
+    folder = folder_of(outbox or (store.outbox if store else None))
+    with Outbox(_there(folder)) as opened:
+        _configure(opened, store)
+        letters.revive(opened, node)
+    left = Sender(folder).flush(node=node)
+    for line in left:
+        why = line.error or "the node has not reported yet that it keeps them"
+        _print_line(f"{line.node}: {line.objects} objects {line.state}: {why}")
+    if left:
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    target: Annotated[Path, typer.Argument(metavar="DIR")],
+    node: NodeName = None,
+    outbox: Folder = None,
+    dead: Annotated[bool, typer.Option("--dead", help="only what a node does not take")] = False,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="and take it out of the outbox: it is not sent")
+    ] = False,
+) -> None:
+    """Write the objects that wait as files, to be brought to an archive by other means."""
+    from gadgetron_qsm.delivery import letters
+    from gadgetron_qsm.delivery.deliver import folder_of
+    from gadgetron_qsm.delivery.outbox import Outbox
+
+    with Outbox(_there(folder_of(outbox))) as opened:
+        written = [key for _, key in letters.export(opened, target, node, only_dead=dead)]
+        if remove:
+            letters.remove(opened, written, node, only_dead=dead)
+    _print_line(f"{len(written)} objects written to {target}{', and removed' if remove else ''}")
+
+
+@app.command()
+def send(
+    outbox: Folder = None,
+    config: Config = None,
+    settings: Set = [],  # noqa: B006 - typer wants a list
+) -> None:
+    """Stay and send what is put in the outbox, for sites whose scans are processes that end."""
+    from gadgetron_qsm.delivery.deliver import folder_of
+    from gadgetron_qsm.delivery.outbox import Outbox
+    from gadgetron_qsm.delivery.sender import Sender
+
+    store = _store(config, settings)
+    folder = folder_of(outbox or (store.outbox if store else None))
+    with Outbox(folder) as opened:
+        _configure(opened, store)
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    sender = Sender(folder)
+    sender.start()
+    _print_line(f"sending what waits in {folder}")
+    ended.wait()
+    sender.stop()
+
+
+def _store(config: str | None, settings: list[str]) -> StoreSettings | None:
+    """Return what a configuration and texts say of nodes; None when there are neither."""
+    from gadgetron_qsm import configs
+    from gadgetron_qsm.mrd.properties import read_properties
+    from gadgetron_qsm.settings import Settings
+
+    if config is None and not settings:
+        return None
+    properties = read_properties(configs.read(config)) if config else {}
+    for pair in settings:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise typer.BadParameter("--set takes STAGE.KEY=VALUE")
+        properties[key.strip()] = value
+    store = Settings.from_properties(properties).store
+    if not store.nodes:
+        raise UsageError("these settings name no node; set store.nodes to NAME=TITLE@HOST:PORT")
+    return store
+
+
+def _configure(outbox: Outbox, store: StoreSettings | None) -> None:
+    from gadgetron_qsm.delivery.deliver import nodes_of, terms_of
+
+    if store is not None:
+        outbox.configure(nodes_of(store), terms_of(store))
+
+
+def _there(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise QsmError(f"there is no outbox {folder}; name its folder with --outbox")
+    return folder
+
+
+def _table(lines: Iterable[Line]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for title in ("node", "state", "objects", "MB", "oldest", "attempts", "next attempt", "why"):
+        table.add_column(
+            title, justify="right" if title in ("objects", "MB", "attempts") else "left"
+        )
+    for line in lines:
+        cells = (
+            line.node,
+            line.state,
+            str(line.objects),
+            f"{line.size_bytes / 1e6:.1f}",
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(line.oldest_at)),
+            str(line.attempts),
+            _when(line),
+            line.error,
+        )
+        table.add_row(*(Text(cell) for cell in cells))
+    return table
+
+
+def _when(line: Line) -> str:
+    if line.state != "waiting":
+        return "-"
+    seconds = line.next_at - time.time()
+    return f"in {seconds:.0f} s" if seconds > 0 else "now"
+
+
+def _print_json(lines: list[Line], dead: list[Letter], confirmed: dict[str, int]) -> None:
+    document = {
+        "waiting": [asdict(line) for line in lines],
+        "dead": [asdict(letter) for letter in dead],
+        "confirmed": confirmed,
+    }
+    _print_line(json.dumps(document, indent=2))
+
+
+def _print_line(text: str) -> None:
+    """Print as it is, and in one line, which a program may read."""
+    screen.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,81 @@
+"""Listening for what archives report of storage commitment, while we are the one who sends."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from gadgetron_qsm.delivery import commitments
+from gadgetron_qsm.delivery.outbox import Outbox
+from gadgetron_qsm.delivery.terms import Terms
+from gadgetron_qsm.errors import QsmError
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 60.0  # after the port could not be had
+Place = tuple[str, int, str]
+
+
+class Listening:
+    """A listener at the place that the terms of the nodes name, while a promise is waited for."""
+
+    def __init__(
+        self, folder: Path, listener: Callable[..., Any], clock: Callable[[], float]
+    ) -> None:
+        self._folder, self._listener, self._clock = folder, listener, clock
+        self._place: Place | None = None
+        self._not_before = 0.0
+        self._open = ExitStack()
+
+    def __enter__(self) -> Listening:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open.close()
+
+    def update(self, outbox: Outbox) -> None:
+        """Listen where the nodes' terms now say; a port that cannot be had is tried again."""
+        place = _place(outbox)
+        if place == self._place or time.monotonic() < self._not_before:
+            return
+        self._open.close()
+        self._place = None
+        if place is None:
+            return
+        try:
+            self._open.enter_context(self._listener(*place, self._reported))
+        except (QsmError, OSError) as error:
+            self._not_before = time.monotonic() + RETRY_S
+            log.error("storage commitment cannot be reported to us: %s", error)
+            return
+        self._place = place
+
+    def _reported(
+        self, transaction_uid: str, kept: Sequence[str], failed: Mapping[str, str]
+    ) -> None:
+        with Outbox(self._folder, self._clock) as outbox:
+            commitments.reported(outbox, transaction_uid, kept, failed)
+            outbox.tidy()
+
+
+def _place(outbox: Outbox) -> Place | None:
+    """Return host, port and title to listen with, None when nobody has something to report."""
+    found = outbox.rows(
+        """SELECT terms FROM node WHERE EXISTS (
+            SELECT 1 FROM delivery WHERE node = name AND state <> 'dead') ORDER BY name"""
+    )
+    for (text,) in found:
+        terms = Terms.from_text(text)
+        if terms.commitment:
+            return terms.commitment_host, terms.commitment_port, terms.caller.title
+    return None

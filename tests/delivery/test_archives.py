@@ -1,0 +1,216 @@
+"""From the outbox to real servers: everything, once, through whatever happens to them."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gadgetron_qsm.delivery import letters, queue
+from gadgetron_qsm.delivery.deliver import opened
+from gadgetron_qsm.delivery.nodes import Caller, Node
+from gadgetron_qsm.delivery.outbox import Outbox
+from gadgetron_qsm.delivery.sender import Sender
+from gadgetron_qsm.delivery.terms import Terms
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.outgoing_sections import StoreSettings
+from tests.delivery.clock import until
+from tests.delivery.series import check, slices, uids
+from tests.delivery.servers import Orthanc, StoreScp, free_port
+
+SLICES = 600
+CALLER = Caller(timeout_s=5)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "outbox"
+
+
+@pytest.fixture
+def sender(folder) -> Iterator[Sender]:
+    started = Sender(folder)
+    started.start()
+    yield started
+    assert started.stop(10)
+
+
+def left(folder: Path) -> list[letters.Line]:
+    with Outbox(folder) as outbox:
+        return letters.lines(outbox)
+
+
+def tried(folder: Path) -> int:
+    with Outbox(folder) as outbox:
+        return int(outbox.rows("SELECT max(failures) FROM node")[0][0])
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_a_storescp_killed_in_the_middle_gets_all_objects(serve, authority, folder, sender, tls):
+    certificate = authority.issue("outbox-storescp") if tls else None
+    storescp = serve(StoreScp, certificate=certificate)
+    with Outbox(folder) as outbox:
+        outbox.put(slices(7, SLICES, side=64), [storescp.node], trusting(authority))
+    sender.notify()
+    until(lambda: len(storescp.instances()) > SLICES // 3)
+    storescp.kill()
+    assert left(folder)
+    storescp.start()
+    hurry(folder, sender)
+    until(lambda: not left(folder), 20)
+    files = [path.read_bytes() for path in storescp.received.iterdir()]
+    assert sorted(check(data) for data in files) == sorted(uids(7, SLICES))
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_an_orthanc_killed_in_the_middle_has_each_object_once(
+    serve, authority, folder, sender, tls
+):
+    certificate = authority.issue("outbox-orthanc") if tls else None
+    orthanc = serve(Orthanc, certificate=certificate)
+    with Outbox(folder) as outbox:
+        outbox.put(slices(7, SLICES), [orthanc.node], trusting(authority))
+    sender.notify()
+    until(lambda: orthanc.count() > SLICES // 3, 20)
+    orthanc.kill()
+    assert left(folder)
+    orthanc.start()
+    hurry(folder, sender)
+    until(lambda: not left(folder), 30)
+    assert orthanc.count() == SLICES
+    stored = [orthanc.get(f"instances/{key}")["MainDicomTags"] for key in orthanc.get("instances")]
+    assert sorted(tags["SOPInstanceUID"] for tags in stored) == sorted(uids(7, SLICES))
+
+
+def test_two_processes_that_put_and_send_deliver_each_object_once(serve, folder):
+    storescp = serve(StoreScp, "+uf")  # a file for each time that an object comes
+    first, second = Sender(folder), Sender(folder)
+    for each in (first, second):
+        each.start()
+    for series in range(1, 7):
+        with Outbox(folder) as outbox:
+            outbox.put(slices(series, 20), [storescp.node], Terms())
+        (first if series % 2 else second).notify()
+    until(lambda: not left(folder))
+    assert first.stop(10)
+    with Outbox(folder) as outbox:
+        outbox.put(slices(7, 20), [storescp.node], Terms())
+    until(lambda: not left(folder))
+    assert second.stop(10)
+    arrived = [check(path.read_bytes()) for path in storescp.received.iterdir()]
+    assert sorted(arrived) == sorted(uid for series in range(1, 8) for uid in uids(series, 20))
+
+
+def test_orthanc_promises_to_keep_what_it_was_sent(serve, folder):
+    port = free_port()
+    orthanc = serve(Orthanc, reports_to=port)
+    terms = Terms(CALLER, commitment=True, commitment_port=port)
+    with Outbox(folder) as outbox:
+        outbox.put(slices(7, 20), [orthanc.node], terms)
+        assert Sender(folder).flush(20) == []
+        assert outbox.rows("SELECT count(*) FROM confirmed") == [(20,)]
+
+
+def test_an_object_that_the_archive_lost_before_it_promised_is_sent_again(serve, folder):
+    port = free_port()
+    orthanc = serve(Orthanc, reports_to=port)
+    terms = Terms(CALLER, commitment=True, commitment_port=port)
+    with Outbox(folder) as outbox:
+        outbox.put(slices(7, 3), [orthanc.node], terms)
+        for entry in queue.waiting(outbox, orthanc.node.name)[:1]:  # as if it had been stored
+            queue.stored(outbox, queue.Recipient(orthanc.node, terms), entry.key)
+        (line,) = Sender(folder).flush(20)
+        assert (line.state, line.objects) == ("waiting", 1)
+        assert "no such object instance" in line.error
+        assert orthanc.count() == 2
+        assert Sender(folder).flush(20) == []
+    assert orthanc.count() == 3
+
+
+def nobody(_serve: Any, _authority: Any) -> tuple[Node, Caller]:
+    return Node("archive", "PACS", "127.0.0.1", free_port()), CALLER
+
+
+def wrong_title(serve: Any, _authority: Any) -> tuple[Node, Caller]:
+    return Node("archive", "WRONG", "127.0.0.1", serve(Orthanc).port), CALLER
+
+
+def refusing(serve: Any, _authority: Any) -> tuple[Node, Caller]:
+    return serve(StoreScp, "--refuse").node, CALLER
+
+
+def expired(serve: Any, authority: Any) -> tuple[Node, Caller]:
+    certificate = authority.issue("outbox-expired", until=datetime.timedelta(days=-1))
+    return serve(StoreScp, certificate=certificate).node, trusting(authority).caller
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        (nobody, "nobody listens"),
+        (wrong_title, "title"),
+        (refusing, "refuse|reject"),
+        (expired, "certificate has expired"),
+    ],
+)
+def test_trouble_is_one_clear_line_and_everything_waits(
+    serve: Any,
+    authority: Any,
+    folder: Path,
+    caplog: pytest.LogCaptureFixture,
+    trouble: Callable[..., tuple[Node, Caller]],
+    said: str,
+) -> None:
+    node, caller = trouble(serve, authority)
+    with Outbox(folder) as outbox:
+        outbox.put(slices(7, 3), [node], Terms(caller))
+    (line,) = Sender(folder).flush(20)
+    assert (line.state, line.objects) == ("waiting", 3)
+    (record,) = caplog.records
+    assert record.message.startswith(f"3 objects wait for node '{node.name}': {line.error}; next ")
+    assert "\n" not in record.message
+    assert re.search(said, line.error)
+
+
+def test_the_settings_lead_from_data_sets_to_an_archive(serve, tmp_path):
+    storescp = serve(StoreScp)
+    settings = StoreSettings(nodes=(str(storescp.node),), outbox=tmp_path / "outbox")
+    delivery = opened(settings)
+    assert delivery is not None
+    assert delivery.put(slices(7, 3)) == 3
+    until(lambda: storescp.instances() == uids(7, 3))
+    assert delivery.flush(10) == []
+    assert delivery.put(slices(7, 3)) == 0
+    delivery.stop(10)
+
+
+def test_without_nodes_nothing_is_opened(tmp_path):
+    assert opened(StoreSettings(outbox=tmp_path / "outbox")) is None
+    assert not (tmp_path / "outbox").exists()
+
+
+def test_no_room_for_an_outbox_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    settings = StoreSettings(nodes=("PACS@127.0.0.1:104",), outbox=tmp_path / "file" / "outbox")
+    with pytest.raises(QsmError, match="cannot be used"):
+        opened(settings)
+
+
+def trusting(authority: Any) -> Terms:
+    return Terms(Caller(ca_file=authority.file, timeout_s=5))
+
+
+def hurry(folder: Path, sender: Sender) -> None:
+    """Wait until the sender has noticed that a server is gone; then end its pause."""
+    end = time.monotonic() + 10
+    while not tried(folder) and left(folder):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    with Outbox(folder) as outbox:
+        letters.hurry(outbox)
+    sender.notify()

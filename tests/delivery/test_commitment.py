@@ -1,0 +1,175 @@
+"""Storage commitment: what a node keeps, and what it does not, comes to know."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import socket
+
+import pytest
+from pydicom import Dataset
+
+from gadgetron_qsm.delivery.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, Listener, ask
+from gadgetron_qsm.delivery.nodes import Caller, Later
+from gadgetron_qsm.delivery.store import VERIFICATION, store
+from gadgetron_qsm.errors import QsmError
+from tests.delivery.objects import objects
+from tests.delivery.peers import scripted
+from tests.delivery.servers import HOST, Orthanc, StoreScp
+
+CALLER = Caller(timeout_s=10)
+TRANSACTION = "2.25.4711"
+
+
+@pytest.fixture
+def reports():
+    return queue.Queue()
+
+
+@pytest.fixture
+def listener(reports):
+    def put(*report):
+        reports.put(report)
+
+    with Listener(HOST, 0, CALLER.title, put) as listening:
+        yield listening
+
+
+def references(sent):
+    return [(item.class_uid, item.instance_uid) for item in sent]
+
+
+def test_orthanc_commits_itself_to_what_it_has(serve, listener, reports):
+    server = serve(Orthanc, reports_to=listener.port)
+    sent = objects(5)
+    list(store(server.node, CALLER, sent))
+    ask(server.node, CALLER, TRANSACTION, references(sent))
+    transaction, kept, failed = reports.get(timeout=20)
+    assert transaction == TRANSACTION
+    assert sorted(kept) == sorted(item.instance_uid for item in sent)
+    assert failed == {}
+
+
+def test_orthanc_names_what_it_does_not_have(serve, listener, reports):
+    server = serve(Orthanc, reports_to=listener.port)
+    *sent, never_sent = objects(3)
+    list(store(server.node, CALLER, sent))
+    ask(server.node, CALLER, TRANSACTION, references([*sent, never_sent]))
+    _, kept, failed = reports.get(timeout=20)
+    assert sorted(kept) == sorted(item.instance_uid for item in sent)
+    assert failed == {never_sent.instance_uid: "no such object instance (0112)"}
+
+
+def test_a_node_that_does_no_commitment_is_named(serve):
+    with pytest.raises(Later, match="storescp: it does not do storage commitment"):
+        ask(serve(StoreScp).node, CALLER, TRANSACTION, references(objects(1)))
+
+
+def answering(status, *, reports=False):
+    """A node that answers a request with a status, and reports over the same association."""
+    from pynetdicom import evt
+
+    statuses = []
+
+    def act(event):
+        if reports:
+            request = event.action_information
+            report = Dataset()
+            report.TransactionUID = request.TransactionUID
+            report.ReferencedSOPSequence = request.ReferencedSOPSequence
+            answer, _ = event.assoc.send_n_event_report(report, 1, PUSH_MODEL, PUSH_MODEL_INSTANCE)
+            statuses.append(answer.Status)
+        return status, None
+
+    return scripted([(evt.EVT_N_ACTION, act)]), statuses
+
+
+@pytest.mark.parametrize(("status", "said"), [(0x0110, "processing failure"), (0x0213, "0213")])
+def test_a_refused_request_is_told(status, said):
+    node, _ = answering(status)
+    with node as refusing, pytest.raises(Later, match=said):
+        ask(refusing, CALLER, TRANSACTION, references(objects(1)))
+
+
+def test_a_report_over_the_same_association_is_taken(reports):
+    node, statuses = answering(0, reports=True)
+    sent = objects(2)
+    with node as reporting:
+        ask(
+            reporting,
+            CALLER,
+            TRANSACTION,
+            references(sent),
+            on_result=lambda *report: reports.put(report),
+        )
+    kept = [item.instance_uid for item in sent]
+    assert reports.get_nowait() == (TRANSACTION, kept, {})
+    assert statuses == [0]
+
+
+def test_a_report_that_nobody_took_is_told_so_to_the_node():
+    node, statuses = answering(0, reports=True)
+    with node as reporting:
+        ask(reporting, CALLER, TRANSACTION, references(objects(1)))
+    assert statuses == [0x0110]
+
+
+def report_to(port, title=CALLER.title, transaction=TRANSACTION):
+    """Report to a listener as a node does; return the status, or None when it refuses."""
+    from pynetdicom import AE
+    from pynetdicom.presentation import build_role
+
+    entity = AE("ARCHIVE")
+    entity.add_requested_context(PUSH_MODEL)
+    role = build_role(PUSH_MODEL, scp_role=True)
+    association = entity.associate(HOST, port, ae_title=title, ext_neg=[role])
+    if not association.is_established:
+        return None
+    report = Dataset()
+    report.TransactionUID = transaction
+    report.ReferencedSOPSequence = []
+    answer, _ = association.send_n_event_report(report, 1, PUSH_MODEL, PUSH_MODEL_INSTANCE)
+    association.release()
+    return answer.Status
+
+
+def test_a_node_reports_again_when_its_report_could_not_be_taken(caplog):
+    def fail(*_):
+        raise OSError("disk full")
+
+    with (
+        Listener(HOST, 0, CALLER.title, fail) as listening,
+        caplog.at_level(logging.WARNING),
+    ):
+        assert report_to(listening.port) == 0x0110
+    assert "not taken: OSError" in caplog.text
+
+
+def test_a_report_without_a_transaction_is_not_taken(listener, reports):
+    assert report_to(listener.port, transaction=None) == 0x0110
+    assert reports.empty()
+
+
+def test_the_listener_is_nobody_else(listener):
+    assert report_to(listener.port, title="SOMEBODY") is None
+    assert report_to(listener.port) == 0
+
+
+def test_a_port_in_use_is_told(listener):
+    with (
+        pytest.raises(QsmError, match="choose another port"),
+        Listener(HOST, listener.port, CALLER.title, print),
+    ):
+        pass
+
+
+def test_the_port_is_free_once_the_listener_has_ended():
+    with Listener(HOST, 0, CALLER.title, print) as first:
+        port = first.port
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((HOST, port), 1)
+
+
+def test_verification_is_no_commitment():
+    with scripted(classes=[VERIFICATION]) as node, pytest.raises(Later, match="does not do"):
+        ask(node, CALLER, TRANSACTION, [])
