@@ -221,19 +221,6 @@ class SeparationSettings(MethodSettings):
     method: str = "r2star_qsm"
 
 
-class DeliverSettings(_Stage):
-    """What goes to the console."""
-
-    maps: tuple[MapName, ...] = Field(
-        ("chi", "r2star", "magnitude"),
-        min_length=1,
-        description="maps sent back, names separated by commas",
-    )
-    dicom_folder: Path | None = Field(
-        None, description="folder where the chosen maps are written as DICOM series too"
-    )
-
-
 PatientPosition = Literal["HFS", "HFP", "HFDR", "HFDL", "FFS", "FFP", "FFDR", "FFDL"]
 SHORTEST_KEY = 16  # characters: fewer could be found by trying
 
@@ -269,7 +256,8 @@ class IdentitySettings(_Stage):
         1_000_000,
         ge=10_000,
         le=100_000_000,
-        description="number that our series' numbers are above",
+        multiple_of=1000,
+        description="number that those of our series are above",
     )
     deidentify: bool = Field(
         False, description="DICOM objects by the basic profile of PS3.15 annex E; needs a key"
@@ -324,3 +312,22 @@ class IdentitySettings(_Stage):
                 if named not in HARMLESS and not named.startswith(USER):
                     raise ValueError(f"{name} names {{{named}}}, which deidentify must not keep")
         return self
+
+
+class DeliverSettings(_Stage):
+    """What goes to the console."""
+
+    maps: tuple[MapName, ...] = Field(
+        ("chi", "r2star", "magnitude"),
+        min_length=1,
+        description="maps sent back, names separated by commas",
+    )
+    dicom_folder: Path | None = Field(
+        None, description="folder where the chosen maps are written as DICOM series too"
+    )
+    segmentation: bool = Field(
+        False, description="write brain and CSF masks as a DICOM Segmentation beside chi's series"
+    )
+    measurements: bool = Field(
+        False, description="write a DICOM report of chi in those regions, and the Segmentation"
+    )

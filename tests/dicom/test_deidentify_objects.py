@@ -13,7 +13,9 @@ from pydicom.sr.codedict import codes
 
 from gadgetron_qsm.dicom.deidentify import deidentified
 from gadgetron_qsm.dicom.identity import stable_uid
+from gadgetron_qsm.dicom.region_objects import region_objects
 from gadgetron_qsm.dicom.series import write_series
+from tests.dicom.region_scene import chi_of, images_of, regions_in, slab
 from tests.dicom.test_deidentify import KEEP, TRACES, encoded, planted, rules
 
 # The oldest highdicom wants the window so, the newest says to give it otherwise.
@@ -154,14 +156,15 @@ def test_dciodvfy_finds_no_error_that_was_not_there_before(
     before = make(sources)
     after = deidentified(before, rules(**options), planted())
 
-    def findings(dataset):
-        dataset.save_as(tmp_path / "object.dcm", enforce_file_format=True)
-        command = [program("dciodvfy"), str(tmp_path / "object.dcm")]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        lines = (done.stdout + done.stderr).splitlines()
-        return {line for line in lines if line.startswith("Error")}
+    dciodvfy = program("dciodvfy")
+    assert errors(dciodvfy, after, tmp_path) <= errors(dciodvfy, before, tmp_path)
 
-    assert findings(after) <= findings(before)
+
+def errors(dciodvfy, dataset, folder):
+    dataset.save_as(folder / "object.dcm", enforce_file_format=True)
+    command = [dciodvfy, str(folder / "object.dcm")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return {line for line in (done.stdout + done.stderr).splitlines() if line.startswith("Error")}
 
 
 @pytest.mark.parametrize("make", [segmentation, parametric, report])
@@ -171,6 +174,23 @@ def test_references_lead_to_the_sources(sources, make):
     text = str(after)
     assert all(uid in text for uid in images)
     assert after.StudyInstanceUID == deidentified(sources[0], rules(), planted()).StudyInstanceUID
+
+
+def test_our_regions_and_their_report_lose_the_patient_and_keep_their_images(program, tmp_path):
+    chi = chi_of(slab())
+    images = images_of(chi, planted(), tmp_path / "chi")
+    regions = regions_in(chi.geometry)
+    asked = {"segmentation": True, "measurements": True}
+    objects = list(region_objects(chi, regions, images, planted(), **asked))
+    cleaned = [deidentified(dataset, rules(), planted()) for dataset in objects]
+    image = deidentified(images[0], rules(), planted())
+    for before, after in zip(objects, cleaned, strict=True):
+        assert [trace for trace in TRACES if trace in encoded(after)] == []
+        assert image.SOPInstanceUID in str(after)
+        assert after.PatientID == image.PatientID
+        found = errors(program("dciodvfy"), after, tmp_path)
+        assert found <= errors(program("dciodvfy"), before, tmp_path)
+    assert cleaned[0].SOPInstanceUID in str(cleaned[1])
 
 
 @pytest.mark.parametrize(("options", "left"), [({}, 0), (KEEP, 2)], ids=["basic", "options"])

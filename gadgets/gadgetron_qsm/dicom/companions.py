@@ -1,0 +1,79 @@
+"""What objects that go with a map's series, made by highdicom, have in common.
+
+They are of the software, not of the scanner, whose images they only refer to. They are made
+without the patient's name, which highdicom quotes in warnings where it doubts its form, and
+without the time of writing, so that the same scan gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+
+from pydicom import Dataset
+
+from gadgetron_qsm.data import Map
+from gadgetron_qsm.dicom import identity
+from gadgetron_qsm.dicom.kinds import kind_of
+from gadgetron_qsm.dicom.provenance import NOT_CLINICAL
+from gadgetron_qsm.dicom.values import text
+from gadgetron_qsm.mrd.header import Header
+
+ACQUISITION = "109101"  # DCM, Acquisition Equipment
+DATES = ("ContentDate", "ContentTime", "SeriesDate", "SeriesTime")
+OF_WRITING = ("InstanceCreationDate", "InstanceCreationTime")
+
+
+def series_number(chi: Map, header: Header, offset: int) -> int:
+    """Number of the series at an offset in the numbers kept for the scan of a map."""
+    return identity.series_number(chi, header, offset)
+
+
+def nameless(sources: Sequence[Dataset]) -> list[Dataset]:
+    """Return source images of which the first, the one that highdicom copies from, has no name.
+
+    It is a deep copy: else the new object would share its elements with the image, and what is
+    set in the one would change in the other.
+    """
+    first = Dataset()
+    for element in sources[0]:
+        first.add(deepcopy(element))
+    first.PatientName = ""
+    return [first, *sources[1:]]
+
+
+def complete(dataset: Dataset, source: Dataset, description: str) -> None:
+    """Set what highdicom leaves out or makes anew each time; `source` is an image of the map."""
+    dataset.PatientName = source.get("PatientName", "")
+    dataset.SeriesDescription = text(f"{description} RESEARCH", 64)
+    dataset.ContentQualification = "RESEARCH"
+    for keyword in OF_WRITING:
+        dataset.pop(keyword, None)
+    for keyword in DATES:
+        if source.get(keyword):
+            setattr(dataset, keyword, source[keyword].value)
+    dataset.ContributingEquipmentSequence = _contributors(dataset, source)
+
+
+def caption(chi: Map) -> str:
+    """Say what the numbers are, relative to what, and what is wrong with them."""
+    reference = chi.report.get("provenance", {}).get("reference", {})
+    region = reference.get("region", "a region that was not recorded")
+    warnings = [f"Warning: {warning}." for warning in chi.report.get("warnings", ())]
+    what = f"{kind_of(chi).meaning} in {chi.unit}, relative to {region}."
+    return " ".join([what, NOT_CLINICAL, *warnings])
+
+
+def _contributors(dataset: Dataset, source: Dataset) -> list[Dataset]:
+    """Equipment of the images, highdicom's own entry, and the scanner unless already there."""
+    items = deepcopy(list(source.get("ContributingEquipmentSequence", ())))
+    scanner_there = any(_purpose(item) == ACQUISITION for item in items)
+    for item in dataset.get("ContributingEquipmentSequence", ()):
+        item.pop("ContributionDateTime", None)
+        if not (scanner_there and _purpose(item) == ACQUISITION):
+            items.append(item)
+    return items
+
+
+def _purpose(item: Dataset) -> str:
+    return str(item.PurposeOfReferenceCodeSequence[0].CodeValue)

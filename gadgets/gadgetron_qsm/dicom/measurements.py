@@ -1,0 +1,211 @@
+"""Numbers of a susceptibility map in regions as a DICOM report.
+
+Comprehensive 3D SR (PS3.3 A.35.13) with template TID 1500 and, for each region, TID 1411
+(PS3.16). Consensus on what to report: doi:10.1002/mrm.30006.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pydicom import Dataset
+
+from gadgetron_qsm import __version__
+from gadgetron_qsm.arrays import to_numpy
+from gadgetron_qsm.data import Map
+from gadgetron_qsm.dicom import companions, identity
+from gadgetron_qsm.dicom.kinds import PPB, UCUM, Code, kind_of
+from gadgetron_qsm.dicom.provenance import SOFTWARE, derivation
+from gadgetron_qsm.dicom.regions import (
+    BRAIN,
+    LATERALITIES,
+    SCT,
+    TISSUE,
+    Region,
+    Statistics,
+    statistics,
+)
+from gadgetron_qsm.dicom.segmentation import tracking_uid
+from gadgetron_qsm.mrd.header import Header
+
+if TYPE_CHECKING:
+    from highdicom.sr import (
+        FindingSite,
+        Measurement,
+        MeasurementReport,
+        ObservationContext,
+        ReferencedSegment,
+        VolumetricROIMeasurementsAndQualitativeEvaluations,
+    )
+    from pydicom.sr.coding import Code as CodedConcept
+
+NUMBER = 17  # offset of the series number
+DIGITS = 3  # behind the point: beyond what any map means
+PROCEDURE: Code = ("24590-2", "LN", "Brain MRI")
+VOLUME: Code = ("118565006", SCT, "Volume")
+CUBIC_MILLIMETRE: Code = ("mm3", UCUM, "cubic millimeter")
+DERIVATIONS: dict[str, Code] = {  # CID 7464
+    "mean": ("373098007", SCT, "Mean"),
+    "sd": ("386136009", SCT, "Standard Deviation"),
+    "median": ("373099004", SCT, "Median"),
+    "minimum": ("255605001", SCT, "Minimum"),
+    "maximum": ("56851009", SCT, "Maximum"),
+}
+
+
+def measurement_report(
+    chi: Map,
+    regions: Sequence[Region],
+    segmentation: Dataset,
+    sources: Sequence[Dataset],
+    header: Header,
+) -> Dataset:
+    """Report mean, SD, median, minimum and maximum of chi (ppb) and the volume of each region.
+
+    regions, sources: those that `segmentation` was made of. What chi is relative to is stated in
+    words; with the mean of the whole brain a reader can refer it to that whatever it was.
+    Raises ValueError when no region is the whole brain.
+    """
+    from highdicom.sr import Comprehensive3DSR
+
+    if not any(region.type == BRAIN for region in regions):
+        raise ValueError("no region is the whole brain, to which others can be compared")
+    series = identity.stable_uid("measurements", str(segmentation.SeriesInstanceUID))
+    dataset: Dataset = Comprehensive3DSR(
+        evidence=[*companions.nameless(sources), segmentation],
+        content=_content(chi, regions, segmentation, sources)[0],
+        series_instance_uid=series,
+        series_number=companions.series_number(chi, header, NUMBER),
+        sop_instance_uid=identity.stable_uid(series, "1"),
+        instance_number=1,
+        manufacturer=SOFTWARE,
+        manufacturer_model_name=SOFTWARE,
+        software_versions=__version__,
+        is_complete=True,
+    )
+    companions.complete(
+        dataset, sources[0], f"{identity.series_description(chi, header)} measurements"
+    )
+    return dataset
+
+
+def _content(
+    chi: Map, regions: Sequence[Region], segmentation: Dataset, sources: Sequence[Dataset]
+) -> MeasurementReport:
+    from highdicom.sr import MeasurementReport, RelationshipTypeValues, TextContentItem
+    from pydicom.sr.codedict import codes
+
+    report = MeasurementReport(
+        observation_context=_observer(),
+        procedure_reported=_coded(PROCEDURE),
+        imaging_measurements=[
+            _group(chi, region, segmentation, number, sources)
+            for number, region in enumerate(regions, start=1)
+        ],
+    )
+    report[0].ContentSequence.append(
+        TextContentItem(
+            name=codes.DCM.Comment,
+            value=companions.caption(chi),
+            relationship_type=RelationshipTypeValues.CONTAINS,
+        )
+    )
+    return report
+
+
+def _observer() -> ObservationContext:
+    from highdicom.sr import (
+        DeviceObserverIdentifyingAttributes,
+        ObservationContext,
+        ObserverContext,
+    )
+    from pydicom.sr.codedict import codes
+
+    software = DeviceObserverIdentifyingAttributes(
+        uid=identity.stable_uid("device", SOFTWARE, __version__),
+        name=SOFTWARE,
+        manufacturer_name=SOFTWARE,
+        model_name=f"{SOFTWARE} {__version__}",
+    )
+    return ObservationContext(
+        observer_device_context=ObserverContext(
+            observer_type=codes.DCM.Device, observer_identifying_attributes=software
+        )
+    )
+
+
+def _group(
+    chi: Map, region: Region, segmentation: Dataset, number: int, sources: Sequence[Dataset]
+) -> VolumetricROIMeasurementsAndQualitativeEvaluations:
+    from highdicom.sr import (
+        AlgorithmIdentification,
+        TrackingIdentifier,
+        VolumetricROIMeasurementsAndQualitativeEvaluations,
+    )
+
+    found = statistics(to_numpy(chi.data), region.mask, chi.geometry.voxel_size)
+    methods = derivation(chi.report.get("provenance", {}))
+    return VolumetricROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=TrackingIdentifier(
+            uid=tracking_uid(region, str(segmentation.SeriesInstanceUID)),
+            identifier=region.label,
+        ),
+        referenced_segment=_segment(segmentation, number, sources),
+        finding_type=_coded(region.category),
+        finding_sites=_sites(region),
+        algorithm_id=AlgorithmIdentification(SOFTWARE, __version__, parameters=[methods]),
+        measurements=_measurements(chi, found),
+    )
+
+
+def _segment(segmentation: Dataset, number: int, sources: Sequence[Dataset]) -> ReferencedSegment:
+    """Refer to a segment.
+
+    Made from its parts, because ReferencedSegment.from_segmentation of highdicom 0.28 fails for
+    an object of a single segment, and names every image once for each region.
+    """
+    from highdicom.sr import ReferencedSegment, SourceSeriesForSegmentation
+
+    return ReferencedSegment(
+        sop_class_uid=segmentation.SOPClassUID,
+        sop_instance_uid=segmentation.SOPInstanceUID,
+        segment_number=number,
+        source_series=SourceSeriesForSegmentation(str(sources[0].SeriesInstanceUID)),
+    )
+
+
+def _sites(region: Region) -> list[FindingSite] | None:
+    from highdicom.sr import FindingSite
+
+    if region.type == TISSUE:
+        return None
+    side = _coded(LATERALITIES[region.laterality]) if region.laterality else None
+    return [FindingSite(anatomic_location=_coded(region.type), laterality=side)]
+
+
+def _measurements(chi: Map, found: Statistics) -> list[Measurement]:
+    from highdicom.sr import Measurement
+
+    quantity = kind_of(chi).quantity
+    if quantity is None:
+        raise ValueError(f"map '{chi.name}' has no quantity to report")
+    numbers = [
+        Measurement(
+            name=_coded(quantity),
+            value=round(getattr(found, name), DIGITS),
+            unit=_coded(PPB),
+            derivation=_coded(derived),
+        )
+        for name, derived in DERIVATIONS.items()
+    ]
+    volume = Measurement(
+        name=_coded(VOLUME), value=round(found.volume_mm3, DIGITS), unit=_coded(CUBIC_MILLIMETRE)
+    )
+    return [*numbers, volume]
+
+
+def _coded(code: Code) -> CodedConcept:
+    from pydicom.sr.coding import Code as CodedConcept  # it brings all of PS3.16, which takes time
+
+    return CodedConcept(*code)

@@ -1,0 +1,42 @@
+"""The objects that outline and measure the regions of a map, in the order of sending."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pydicom import Dataset
+
+from gadgetron_qsm.data import Map
+from gadgetron_qsm.dicom.measurements import measurement_report
+from gadgetron_qsm.dicom.regions import Region, occupied
+from gadgetron_qsm.dicom.segmentation import segmentation as segmentation_of
+from gadgetron_qsm.mrd.header import Header
+
+
+def region_objects(
+    chi: Map,
+    regions: Sequence[Region],
+    sources: Sequence[Dataset],
+    header: Header,
+    *,
+    segmentation: bool,
+    measurements: bool,
+) -> Iterator[Dataset]:
+    """Give the Segmentation, if asked for, and then the report, if asked for.
+
+    A report refers to the segments it measures, so that one alone brings the Segmentation along.
+    sources: the images of chi as they are sent, in full but for PixelData: either one dataset a
+    slice, in any order, or one multi-frame object. They need patient, study, series, frame of
+    reference and plane, SOPClassUID, SOPInstanceUID, Rows and Columns. De-identified images give
+    de-identified objects, which are of today where the images have no date.
+    Regions are to lie within the mask that chi holds in: beyond it chi is 0, and would be measured.
+    Regions without a voxel are left out with a warning in the log. Raises QsmError when none is
+    left, ValueError when the regions lack the whole brain or the images are not those of chi.
+    """
+    if not (segmentation or measurements):
+        return
+    kept = occupied(regions)
+    outlined = segmentation_of(chi, kept, sources, header)
+    yield outlined
+    if measurements:
+        yield measurement_report(chi, kept, outlined, sources, header)
