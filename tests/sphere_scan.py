@@ -72,12 +72,14 @@ def norm(vectors):
 
 
 @functools.cache
-def kspace():
-    """(echo, coil, kz, ky, kx) of the scan, with twofold oversampling along x, and noise lines."""
+def kspace(b0):
+    """(echo, coil, kz, ky, kx) of the scan, with twofold oversampling along x, and noise lines.
+
+    b0: its direction along the axes (z, y, x).
+    """
     rng = np.random.default_rng(5)
     from_sphere, brain = distance(CENTRE_MM), norm(distance((0, 0, 0))) < BRAIN_MM
     r = np.maximum(norm(from_sphere), 1e-3)
-    b0 = SLAB[::-1, 2]
     cosine = sum(b * component for b, component in zip(b0, from_sphere, strict=True)) / r
     outside = CHI_PPM / 3 * (RADIUS_MM / r) ** 3 * (3 * cosine**2 - 1)
     field_hz = np.where(r < RADIUS_MM, 0, outside) * LARMOR_HZ / 1e6
@@ -99,13 +101,17 @@ def kspace():
     return (data + noise).astype(np.complex64), lines.astype(np.complex64)
 
 
-def scan(slab=SLAB, repetition=0):
-    """The readouts as a scanner sends them: noise first, then echo after echo of each line."""
+def scan(slab=SLAB, repetition=0, *, scanned=SLAB, position=(0, 0, 0)):
+    """The readouts as a scanner sends them: noise first, then echo after echo of each line.
+
+    slab: the directions that the heads have; scanned: those that the data are of.
+    """
     head = np.zeros((), ACQUISITION_HEADER)
     head["number_of_samples"], head["center_sample"] = 2 * MATRIX[2], MATRIX[2]
     head["active_channels"] = 2
     head["read_dir"], head["phase_dir"], head["slice_dir"] = slab
-    data, noise = kspace()
+    head["position"] = position
+    data, noise = kspace(tuple(scanned[::-1, 2].tolist()))
     for readout in noise:
         head["flags"] = NOISE_FLAG
         yield Acquisition(head.copy()[()], readout)

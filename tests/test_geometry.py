@@ -39,9 +39,21 @@ CASES = {
     ),
     "double oblique": (OBLIQUE, (5, 7, 6), (4.15, 16.76, 26.18), (14.65, 23.96, 33.28),
         (0.8, -0.48, 0.36)),
-    "left-handed": (
+    "axial, left-handed": (
         ((1, 0, 0), (0, 1, 0), (0, 0, -1)),
         (5, 7, 6), (5.5, 16.25, 35), (13, 23.75, 25), (-1, 0, 0),
+    ),
+    "coronal, left-handed": (
+        ((1, 0, 0), (0, 0, -1), (0, -1, 0)),
+        (5, 7, 6), (5.5, 25, 33.75), (13, 15, 26.25), (0, -1, 0),
+    ),
+    "sagittal, left-handed": (
+        ((0, 1, 0), (0, 0, -1), (1, 0, 0)),
+        (5, 7, 6), (5, 15.5, 33.75), (15, 23, 26.25), (0, -1, 0),
+    ),
+    "double oblique, left-handed": (
+        (OBLIQUE[0], OBLIQUE[1], (0, -0.6, -0.8)),
+        (5, 7, 6), (4.15, 22.76, 34.18), (14.65, 17.96, 25.28), (-0.8, -0.48, 0.36),
     ),
     "even sizes": (AXIAL, (4, 6, 8), (4, 16.25, 25), (14.5, 22.5, 32.5), (1, 0, 0)),
     "odd sizes": (AXIAL, (3, 5, 7), (5.5, 17.5, 27.5), (14.5, 22.5, 32.5), (1, 0, 0)),
@@ -101,11 +113,25 @@ def test_image_orientation_is_columns_first_then_rows():
     assert geometry.image_orientation == (0.8, -0.48, 0.36, 0.6, 0.64, -0.48)
 
 
-def test_rounded_direction_cosines_are_taken_and_b0_stays_a_unit_vector():
-    rounded = tuple(tuple(round(c * 1.0001, 4) for c in direction) for direction in OBLIQUE)
-    geometry = Geometry((5, 7, 6), VOXEL, POSITION, *rounded)
-    assert np.linalg.norm(geometry.b0_direction) == pytest.approx(1, abs=1e-12)
-    np.testing.assert_allclose(geometry.b0_direction, (0.8, -0.48, 0.36), atol=1e-3)
+@pytest.mark.parametrize("hand", [1, -1], ids=["right-handed", "left-handed"])
+def test_directions_that_a_converter_rounded_become_the_nearest_frame(hand):
+    exact = np.array(OBLIQUE) * [[1], [1], [hand]]
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        rounded = exact + rng.uniform(-1e-4, 1e-4, (3, 3))
+        geometry = Geometry((5, 7, 6), VOXEL, POSITION, *map(tuple, rounded))
+        frame = np.array([geometry.read_dir, geometry.phase_dir, geometry.slice_dir])
+        np.testing.assert_allclose(frame @ frame.T, np.eye(3), atol=1e-14)
+        assert np.linalg.norm(frame - exact) < np.linalg.norm(rounded - exact)
+        assert np.linalg.norm(geometry.b0_direction) == pytest.approx(1, abs=1e-12)
+        again = Geometry((5, 7, 6), VOXEL, POSITION, *map(tuple, frame.tolist()))
+        assert again == geometry
+
+
+def test_directions_of_an_mrd_header_are_taken_as_they_are():
+    float32 = np.float32(OBLIQUE).astype(float)
+    geometry = Geometry((5, 7, 6), VOXEL, POSITION, *map(tuple, float32.tolist()))
+    assert geometry.read_dir == tuple(float32[0])
 
 
 @pytest.mark.parametrize(

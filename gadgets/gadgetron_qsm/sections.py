@@ -37,6 +37,7 @@ MapName = Literal[
     "swi_mip",
     "tswi",
     "smwi",
+    "phase",
 ]
 
 
@@ -330,4 +331,23 @@ class DeliverSettings(_Stage):
     )
     measurements: bool = Field(
         False, description="write a DICOM report of chi in those regions, and the Segmentation"
+    )
+    form: Literal["classic", "rescaled", "enhanced", "parametric"] = Field(
+        "classic",
+        description="of DICOM: MR images a slice each, signed or 12-bit with a rescale; Enhanced "
+        "MR; Parametric Map of floats",
+    )
+    field_unit: Literal["ppb", "Hz"] = Field("ppb", description="of the total and local field")
+    image_pixels: Literal["float32", "int16", "uint12"] = Field(
+        "float32",
+        description="pixels of the images sent back; uint12: 0 to 4095, for a scanner's injector; "
+        "int16: a Gadgetron needs the reader MRIImageReader for them",
+    )
+    image_slices: bool = Field(
+        False, description="send each slice as an image of its own instead of whole volumes"
+    )
+    console: Literal["images", "dicom", "both"] = Field(
+        "images",
+        description="what our own server sends back: MRD images, DICOM messages (1018), or both; "
+        "a Gadgetron takes images alone",
     )

@@ -91,6 +91,20 @@ def make_map(geometry: Geometry) -> Callable[..., Map]:
     def make(name: str = "chi", **fields: Any) -> Map:
         where = fields.setdefault("geometry", geometry)
         fields.setdefault("data", np.zeros(where.matrix, np.float32))
-        return Map(name=name, unit=MAPS[name].unit, **fields)
+        fields.setdefault("unit", MAPS[name].unit)
+        return Map(name=name, **fields)
 
     return make
+
+
+@pytest.fixture(params=[*MAPS, "total_field in Hz", "local_field in Hz"])
+def noisy_map(request: pytest.FixtureRequest, make_map: Callable[..., Map]) -> Map:
+    """A map of every kind and unit, with warnings beyond ASCII, of one echo where it can be."""
+    name, _, unit = request.param.partition(" in ")
+    fields: dict[str, Any] = {"unit": unit} if unit else {}
+    if name in ("magnitude", "phase"):
+        fields |= {"echo": 1, "echo_time_s": 0.0098}
+    data = np.random.default_rng(2).normal(0, 50, (5, 7, 6)).astype(np.float32)
+    made = {"fit": {"method": "weighted"}, "reference": {"region": "whole brain"}}
+    report = {"provenance": made, "warnings": ["3 of 40 µ lines lost"]}
+    return make_map(name, data=data, report=report, **fields)

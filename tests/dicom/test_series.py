@@ -2,13 +2,11 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import subprocess
 
 import numpy as np
 import pydicom
 import pytest
 
-from gadgetron_qsm.dicom.kinds import MAPS
 from gadgetron_qsm.dicom.read import read_series
 from gadgetron_qsm.dicom.series import write_series
 from gadgetron_qsm.errors import QsmError
@@ -186,43 +184,3 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(make_map, header, tmp
     (tmp_path / "taken").write_text("")
     with pytest.raises(QsmError, match=r"cannot write .*taken.*: Not a directory"):
         write_series(make_map(), header, tmp_path / "taken")
-
-
-def findings(volume, header, folder, dciodvfy):
-    """Lines that dciodvfy prints about the files of one series, less the name of the IOD."""
-    lines = set()
-    for file in write_series(volume, header, folder):
-        done = subprocess.run([dciodvfy, str(file)], capture_output=True, text=True, check=False)
-        printed = (done.stdout + done.stderr).splitlines()
-        assert "MRImage" in printed
-        lines.update(printed)
-    return lines - {"MRImage"}
-
-
-@pytest.fixture(params=MAPS)
-def noisy_map(request, make_map):
-    """A map of every kind, with warnings beyond ASCII and, for the magnitude, of one echo."""
-    echo = {"echo": 0, "echo_time_s": 0.0045} if request.param == "magnitude" else {}
-    data = np.random.default_rng(2).normal(0, 50, (5, 7, 6)).astype(np.float32)
-    report = {"provenance": {"fit": {"method": "weighted"}}, "warnings": ["3 of 40 µ lines lost"]}
-    return make_map(request.param, data=data, report=report, **echo)
-
-
-def test_dciodvfy_finds_neither_error_nor_warning(noisy_map, header, program, tmp_path):
-    assert findings(noisy_map, header, tmp_path, program("dciodvfy")) == set()
-
-
-def test_dciodvfy_finds_nothing_in_a_repetition(make_map, full_header, program, tmp_path):
-    repeated = make_map(repetition=1)
-    header = full_header(repetitions=2)
-    assert findings(repeated, header, tmp_path, program("dciodvfy")) == set()
-
-
-def test_without_patient_and_study_dciodvfy_misses_only_those(
-    noisy_map, bare_header, program, tmp_path
-):
-    absent = {
-        f"Warning - Missing attribute or value that would be needed to build DICOMDIR - {what}"
-        for what in ("Patient ID", "Study Date", "Study Time", "Study ID")
-    }
-    assert findings(noisy_map, bare_header, tmp_path, program("dciodvfy")) == absent

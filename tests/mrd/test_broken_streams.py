@@ -16,6 +16,7 @@ from gadgetron_qsm.mrd.messages import (
     Bucket,
     Close,
     ConfigFile,
+    DicomFile,
     Error,
     HeaderText,
     Image,
@@ -53,7 +54,7 @@ class Dribble(io.RawIOBase):
 
 
 @pytest.mark.parametrize(
-    "kind", ["config file", "text", "error", "readout", "trajectory", "waveform", "image"]
+    "kind", ["config file", "text", "error", "readout", "trajectory", "waveform", "image", "dicom"]
 )
 def test_a_stream_cut_anywhere_in_a_message_is_a_peer_gone(
     make_acquisition, make_waveform, make_image, kind
@@ -66,6 +67,7 @@ def test_a_stream_cut_anywhere_in_a_message_is_a_peer_gone(
         "trajectory": make_acquisition(dimensions=3),
         "waveform": make_waveform(),
         "image": make_image(np.ones((1, 2, 3, 4), np.float32), "<meta/>"),
+        "dicom": DicomFile(b"DICM", "chi_0001", "<meta/>"),
     }[kind]
     encoded = encode(message)
     for end in range(len(encoded)):
@@ -119,9 +121,15 @@ def absurd_head(dtype, **values):
         struct.pack("<HQ7Q", 1024, 7, *[1 << 20] * 7),
         struct.pack("<HQ", 1024, 1 << 40),
         struct.pack("<HQ", 1023, 1 << 40),
+        struct.pack("<HI", 1018, 0xFFFFFFFF),
+        struct.pack("<HIQ", 1018, 0, 1 << 40),
+        struct.pack("<HIQQ", 1018, 0, 0, 1 << 40),
     ],
-    ids=["text", "error", "readout", "image", "array size", "array rank", "buffers"],
-)
+    ids=[
+        "text", "error", "readout", "image", "array size", "array rank", "buffers",
+        "dicom", "name of dicom", "meta of dicom",
+    ],
+)  # fmt: skip
 def test_an_absurd_length_is_refused_before_it_is_read(encoded):
     with pytest.raises(QsmError, match=r"corrupt") as refused:
         read_message(io.BytesIO(encoded))
@@ -134,7 +142,7 @@ def test_an_unknown_pixel_type_is_refused():
         read_message(io.BytesIO(struct.pack("<H", 1022) + head + struct.pack("<Q", 0)))
 
 
-@pytest.mark.parametrize("kind", [0, 6, 1018, 1030])
+@pytest.mark.parametrize("kind", [0, 6, 1012, 1030])
 def test_an_unknown_message_is_refused_by_its_number(kind):
     with pytest.raises(QsmError, match=f"kind {kind} "):
         read_message(io.BytesIO(struct.pack("<H", kind) + bytes(100)))
@@ -159,6 +167,13 @@ def test_a_header_that_does_not_fit_its_data_is_not_sent(make_acquisition, make_
 def test_what_cannot_be_sent_is_refused(message, what):
     with pytest.raises(QsmError, match=what):
         encode(message)
+
+
+def test_a_dicom_file_that_no_length_can_tell_is_not_sent(monkeypatch):
+    monkeypatch.setattr("gadgetron_qsm.mrd.wire.LARGEST_DICOM", 3)
+    encode(DicomFile(b"abc", "chi"))
+    with pytest.raises(QsmError, match=r"4 bytes is too large for a message .* archive"):
+        encode(DicomFile(b"abcd", "chi"))
 
 
 @pytest.mark.parametrize("data", [np.zeros((2, 3, 4)), np.zeros((1, 2, 3, 4), np.int64)])

@@ -19,6 +19,7 @@ from gadgetron_qsm.mrd.messages import (
     Close,
     ConfigFile,
     ConfigText,
+    DicomFile,
     Error,
     Image,
     Text,
@@ -74,6 +75,12 @@ def test_more_than_all_buffers_hold_in_both_directions_does_not_block(
         *range(12)
     ]
     np.testing.assert_array_equal(back[0].data, data)
+
+
+def test_dicom_files_come_back_as_they_went(serving, echo):
+    files = [DicomFile(bytes([n]) * 70_000, f"chi_{n:04d}", "<meta/>") for n in range(3)]
+    back = list(stream_messages(files, "<header/>", HOST, serving(echo), CONFIG))
+    assert back[:-1] == files
 
 
 @pytest.fixture

@@ -78,8 +78,8 @@ def test_a_second_header_is_refused(connected, send):
 
 def test_bytes_that_are_no_message_end_the_iteration(connected):
     connection, peer = connected
-    peer.sendall(struct.pack("<H", 1018))
-    with pytest.raises(QsmError, match="kind 1018"):
+    peer.sendall(struct.pack("<H", 1012))
+    with pytest.raises(QsmError, match="kind 1012"):
         list(connection)
 
 
@@ -119,7 +119,7 @@ def test_an_error_inside_gadgetron_that_is_gone_is_no_second_error(connected):
 
 def test_an_error_after_bytes_that_are_no_message_waits_until_the_peer_is_silent(connected):
     connection, peer = connected
-    nonsense = struct.pack("<H", 1018) + bytes(32 << 20)  # far more than the kernel buffers
+    nonsense = struct.pack("<H", 1012) + bytes(32 << 20)  # far more than the kernel buffers
     sender = threading.Thread(target=peer.sendall, args=[nonsense])
     sender.start()
     connection.fail_inside_gadgetron("why")

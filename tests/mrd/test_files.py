@@ -5,9 +5,14 @@ import ismrmrd
 import numpy as np
 import pytest
 
+from gadgetron_qsm.data import Map
+from gadgetron_qsm.dicom.pixels import quantise, quantise12
 from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.mrd.files import RawFile, write_images
+from gadgetron_qsm.mrd.images import map_to_image
 from gadgetron_qsm.mrd.messages import ACQUISITION_HEADER
+from gadgetron_qsm.mrd.slices import slices_of
 
 
 @pytest.fixture
@@ -185,6 +190,30 @@ def test_images_are_what_ismrmrd_reads(tmp_path, make_image, rng):
         theirs = dataset.read_image("image_7", 0)
         np.testing.assert_array_equal(theirs.data, real_data)
         assert theirs.image_index == 3
+
+
+@pytest.mark.parametrize("count", [quantise, quantise12])
+def test_whole_pixels_and_slices_are_what_ismrmrd_reads(tmp_path, rng, count):
+    axes = (0, 1, 0), (-1, 0, 0), (0, 0, 1)
+    geometry = Geometry((3, 4, 5), (2, 1, 1), (1, 2, 3), *axes)
+    data = (300 * rng.standard_normal(geometry.matrix)).astype(np.float32)
+    chi = Map("chi", data, "ppb", geometry)
+    images = [map_to_image(chi, series, stored=count(data)) for series in (1, 2)]
+    slices = list(slices_of(images[1]))
+    write_images(tmp_path / "images.h5", [images[0], *slices])
+    with ismrmrd.Dataset(tmp_path / "images.h5", "dataset", False) as dataset:
+        assert dataset.number_of_images("image_2") == 3
+        whole = dataset.read_image("image_1", 0)
+        read = [dataset.read_image("image_2", i) for i in range(3)]
+        np.testing.assert_array_equal(np.concatenate([one.data for one in read], 1), whole.data)
+        assert whole.data.dtype == count(data).counts.dtype
+        for number, one in enumerate(read):
+            slope, intercept = float(one.meta["RescaleSlope"]), float(one.meta["RescaleIntercept"])
+            np.testing.assert_allclose(
+                slope * one.data[0, 0] + intercept, data[number], atol=0.5001 * slope
+            )
+            assert (one.slice, one.image_index, one.matrix_size) == (number, number + 1, (5, 4, 1))
+            assert tuple(one.position) == (1, 2, 3 + 2 * (number - 1))
 
 
 def test_a_series_of_different_sizes_is_refused(tmp_path, make_image):

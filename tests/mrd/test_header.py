@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from ismrmrd.xsd.ismrmrdschema.ismrmrd import patientPositionType
 
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.mrd.header import Header, Limit
+from gadgetron_qsm.mrd.header import Header, Limit, fingerprint
 from gadgetron_qsm.mrd.messages import ACQUISITION_HEADER
 
 
@@ -44,6 +45,36 @@ def test_the_geometry_of_an_image_may_be_its_own(header_text):
 def test_directions_that_nobody_filled_in_are_refused(header_text):
     with pytest.raises(QsmError, match="not orthogonal"):
         Header.parse(header_text()).geometry(np.zeros((), ACQUISITION_HEADER))
+
+
+def lying(header_text, term):
+    measurement = f"<measurementInformation><patientPosition>{term}</patientPosition>"
+    before = "<experimentalConditions>"
+    text = header_text().replace(before, f"{measurement}</measurementInformation>{before}")
+    return Header.parse(text)
+
+
+@pytest.mark.parametrize("term", [position.value for position in patientPositionType])
+def test_every_position_that_mrd_knows_is_dicoms_and_leaves_the_geometry_alone(header_text, term):
+    header, head = lying(header_text, term), np.zeros((), ACQUISITION_HEADER)
+    assert header.patient_position == term
+    head["position"] = 1, 2, 3
+    head["read_dir"], head["phase_dir"], head["slice_dir"] = np.roll(np.eye(3), 1, axis=1)
+    assert header.geometry(head) == Header.parse(header_text()).geometry(head)
+
+
+def test_without_a_position_there_is_none(header_text):
+    assert Header.parse(header_text()).patient_position == ""
+
+
+@pytest.mark.parametrize(("written", "term"), [("hfs ", "HFS"), ("upside down", ""), ("", "")])
+def test_a_position_that_mrd_does_not_know_is_dicoms_or_none(header_text, written, term):
+    assert lying(header_text, written).patient_position == term
+
+
+def test_a_patient_across_the_bore_is_refused(header_text):
+    with pytest.raises(QsmError, match=r"across the bore \(patientPosition LFS\)"):
+        lying(header_text, "LFS")
 
 
 def test_without_imaging_frequency_the_nominal_field_counts(header_text):
@@ -112,3 +143,11 @@ def test_a_frequency_that_was_not_written_as_a_whole_number_is_read(header_text)
 def test_a_text_where_a_number_must_be_is_refused(header_text, changes):
     with pytest.raises(QsmError, match="a text where a number must be"):
         Header.parse(header_text(**changes))
+
+
+def test_a_table_that_was_not_moved_is_no_part_of_the_fingerprint(make_acquisition):
+    head = make_acquisition().head
+    head["patient_table_position"] = 0, 0, -1210
+    assert fingerprint(head, "readouts")["table_position_mm"] == [0, 0, -1210]
+    head["patient_table_position"] = 0
+    assert set(fingerprint(head, "readouts")) == {"method", "measurement_uid", "first_time_stamp"}

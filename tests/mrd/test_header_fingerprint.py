@@ -7,8 +7,9 @@ from gadgetron_qsm.mrd.header import fingerprint
 SAMPLES = np.arange(6, dtype=np.complex64).reshape(2, 3)
 
 
-def told(uid: int, stamp: int, data: np.ndarray) -> dict[str, int | str]:
-    return fingerprint({"measurement_uid": uid, "acquisition_time_stamp": stamp}, "readouts", data)
+def told(uid: int, stamp: int, data: np.ndarray) -> dict[str, object]:
+    head = {"measurement_uid": uid, "acquisition_time_stamp": stamp}
+    return fingerprint({**head, "patient_table_position": (0, 0, 0)}, "readouts", data)
 
 
 def test_scans_whose_converter_left_number_and_time_out_differ_by_their_samples():

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 
 from gadgetron_qsm.data import Echoes, Map
+from gadgetron_qsm.dicom.pixels import quantise, quantise12
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.mrd.header import fingerprint
 from gadgetron_qsm.mrd.images import echoes_to_images, image_to_map, map_to_image
+from gadgetron_qsm.mrd.messages import Image
+from gadgetron_qsm.mrd.meta import changed
 from gadgetron_qsm.mrd.volumes import images_to_coil_images, repetitions_of_images
 from gadgetron_qsm.mrd.wire import read_message, write_message
 
@@ -81,6 +84,8 @@ def test_the_scan_is_known_by_its_own_numbers(chi, make_acquisition):
     head = map_to_image(dataclasses.replace(chi, report=report), 1).head
     for name in ("measurement_uid", "acquisition_time_stamp"):
         assert head[name] == source[name]
+    table = head["patient_table_position"].tolist()
+    assert table == source["patient_table_position"].tolist() != [0, 0, 0]
 
 
 def test_images_of_one_series_are_counted(chi):
@@ -90,27 +95,125 @@ def test_images_of_one_series_are_counted(chi):
 def test_consoles_find_what_they_read_in_the_meta(chi):
     image = map_to_image(
         Map("magnitude", chi.data, "a.u.", chi.geometry, 1, 0.0103),
-        1, description="Magnitude echo 2", window=(0.0, 400.0),
+        1, description="Magnitude echo 2", comment="Magnitude in a.u. Warning: <b> & µ.",
+        image_type="MAGNITUDE", window=(0.0, 400.0),
     )  # fmt: skip
     meta = ismrmrd.Meta.deserialize(image.meta)
     assert meta["DataRole"] == meta["GADGETRON_DataRole"] == ["Image", "Quantitative"]
     for name in ("SeriesDescription", "SequenceDescriptionAdditional", "GADGETRON_SeqDescription"):
         assert meta[name] == "Magnitude echo 2"
-    assert meta["ImageComment"] == meta["ImageComments"] == meta["GADGETRON_ImageComment"]
+    for name in ("ImageComment", "ImageComments", "GADGETRON_ImageComment"):
+        assert meta[name] == "Magnitude in a.u. Warning: <b> & µ."
+    assert meta["ImageType"] == "MAGNITUDE"
     assert (meta["WindowCenter"], meta["WindowWidth"]) == ("0", "400")
     assert (meta["GADGETRON_WindowCenter"], meta["GADGETRON_WindowWidth"]) == ("0", "400")
     assert meta["EchoTime"] == meta["GADGETRON_TE"] == "10.3"
-    assert meta["Keep_image_geometry"] == "1"
-    assert meta["GADGETRON_ImageNumber"] == "1"
+    assert meta["GADGETRON_ImageNumber"] == "2"
     assert "QSM" in meta["ImageProcessingHistory"]
     assert meta["gadgetron_qsm_map"] == '"magnitude"'
 
 
-@pytest.mark.parametrize("window", [None, (0.5, 1)])
-def test_a_window_that_consoles_would_truncate_is_left_out(chi, window):
+def test_the_meta_says_how_the_image_lies_to_all_digits(chi, geometry):
+    meta = ismrmrd.Meta.deserialize(map_to_image(chi, 1).meta)
+    assert meta["Keep_image_geometry"] == "1"
+    for name, direction in (
+        ("ImageRowDir", geometry.read_dir),
+        ("ImageColumnDir", geometry.phase_dir),
+        ("ImageSliceDir", geometry.slice_dir),
+        ("ImageSliceNormDir", geometry.slice_dir),
+    ):
+        assert [len(text.partition(".")[2]) for text in meta[name]] == [18, 18, 18]
+        assert tuple(float(text) for text in meta[name]) == direction
+
+
+def test_what_is_not_known_is_left_out_of_the_meta(chi):
+    meta = ismrmrd.Meta.deserialize(map_to_image(chi, 1).meta)
+    assert meta["ImageComment"] == "Not for clinical use"
+    absent = {"ImageType", "EchoTime", "GADGETRON_TE", "WindowCenter", "RescaleSlope"}
+    assert not absent & set(meta)
+
+
+FORMS = {"int16": (quantise, np.int16, 3), "uint12": (quantise12, np.uint16, 1)}
+
+
+@pytest.mark.parametrize(("form", "largest"), [("int16", 900), ("uint12", 900), ("uint12", 9000)])
+def test_whole_pixels_are_the_map_again_but_for_rounding(chi, form, largest):
+    count, dtype, image_type = FORMS[form]
+    data = chi.data / np.abs(chi.data).max() * np.float32(largest)
+    stored = count(data)
+    image = over_the_wire(map_to_image(dataclasses.replace(chi, data=data), 1, stored=stored))
+    assert (image.data.dtype, image.head["image_type"]) == (dtype, image_type)
+    np.testing.assert_array_equal(image.data[0], stored.counts)
+    back = image_to_map(image)
+    assert back.data.dtype == np.float32
+    np.testing.assert_allclose(back.data, data, atol=0.5001 * stored.slope)
+
+
+@pytest.mark.parametrize(("form", "signed"), [("int16", True), ("uint12", True), ("uint12", False)])
+def test_consoles_find_how_to_read_whole_pixels(chi, form, signed):
+    count, *_ = FORMS[form]
+    data = 5000 * (chi.data if signed else np.abs(chi.data))
+    image = map_to_image(chi, 1, stored=count(data), window=(0, 400))
+    meta = ismrmrd.Meta.deserialize(image.meta)
+    values = float(meta["RescaleSlope"]) * image.data[0] + float(meta["RescaleIntercept"])
+    np.testing.assert_allclose(values, data, atol=0.51 * float(meta["RescaleSlope"]))
+    assert meta["RescaleType"] == "US"
+    assert (meta["WindowCenter"], meta["WindowWidth"]) == ("0", "400")  # of values, not of pixels
+    if form == "uint12":
+        assert image.data.min() >= 0
+        assert image.data.max() <= 4095
+    assert meta.get("PixelPaddingValue") == ("0" if form == "uint12" and signed else None)
+
+
+@pytest.mark.parametrize(("slope", "intercept"), [("one", "0"), ("0", "0"), ("1", "nan")])
+def test_a_scale_that_makes_no_sense_is_refused(chi, slope, intercept):
+    image = map_to_image(chi, 1, stored=quantise(chi.data))
+    text = changed(image.meta, {"RescaleSlope": slope, "RescaleIntercept": intercept})
+    with pytest.raises(QsmError, match="rescale"):
+        image_to_map(Image(image.head, image.data, text))
+
+
+@pytest.mark.parametrize(
+    ("window", "centre", "width"),
+    [((0.5, 1), "1", "1"), ((37.4, 80.5), "37", "81"), ((-75.5, 150), "-75", "150")],
+)
+def test_windows_are_whole_numbers(chi, window, centre, width):
+    """Of a mask's 0 and 1, (1, 1) shows 0 black and 1 white (PS3.3 C.11.2.1.2.1)."""
+    meta = ismrmrd.Meta.deserialize(map_to_image(chi, 1, window=window).meta)
+    assert (meta["WindowCenter"], meta["WindowWidth"]) == (centre, width)
+
+
+@pytest.mark.parametrize("window", [None, (0.05, 0.2), (0, 0)])
+def test_a_window_that_consoles_would_flatten_is_left_out(chi, window):
     meta = ismrmrd.Meta.deserialize(map_to_image(chi, 1, window=window).meta)
     assert "WindowCenter" not in meta
     assert "GADGETRON_WindowWidth" not in meta
+
+
+SIEMENS = {
+    "IceMiniHead": "PFhQcm90b2NvbD4=",
+    "ImageTypeValue3": "M",
+    "SeriesInstanceUID": "1.3.12.2.1107.5.2.1",
+    "SOPInstanceUID": "1.3.12.2.1107.5.2.2",
+    "RescaleSlope": "2",
+    "RescaleIntercept": "-4096",
+    "WindowCenter": "2048",
+    "DicomJson": "e30=",
+}
+
+
+def test_nothing_of_the_meta_of_a_scanners_images_is_in_those_made_of_them(
+    make_image, header, rng, geometry
+):
+    meta = ismrmrd.Meta(SIEMENS).serialize()
+    pixels = rng.standard_normal((3, 1, 4, 6, 8, 2), np.float32).view(np.complex64)[..., 0]
+    sent = [make_image(data, meta, contrast=echo) for echo, data in enumerate(pixels)]
+    scan = images_to_coil_images(sent, header)
+    echoes = Echoes(scan.data[:, 0], header.echo_times_s, header.larmor_hz, geometry, scan.report)
+    chi = Map("chi", np.abs(echoes.data[0]), "ppb", geometry, report=echoes.report)
+    for image in [*echoes_to_images(echoes), map_to_image(chi, 1)]:
+        assert not set(SIEMENS) & set(ismrmrd.Meta.deserialize(image.meta))
+        assert not any(value in image.meta for value in SIEMENS.values() if len(value) > 4)
 
 
 def test_a_geometry_that_was_changed_on_the_way_is_believed(chi):

@@ -7,7 +7,7 @@ import pytest
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.inbox import Inbox
-from gadgetron_qsm.mrd.messages import Bucket, ReconBuffer, ReconData, Text
+from gadgetron_qsm.mrd.messages import Bucket, DicomFile, ReconBuffer, ReconData, Text
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_messages_come_out_as_they_went_in():
     assert [message.text for message in inbox.take()] == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("kind", ["readout", "bucket", "recon data"])
+@pytest.mark.parametrize("kind", ["readout", "bucket", "recon data", "dicom"])
 def test_a_full_inbox_makes_its_filler_wait_until_messages_are_taken(
     filler, make_acquisition, kind
 ):
@@ -53,6 +53,7 @@ def test_a_full_inbox_makes_its_filler_wait_until_messages_are_taken(
         "readout": readout,
         "bucket": Bucket([], [readout]),
         "recon data": ReconData([(buffer, None)]),
+        "dicom": DicomFile(bytes(readout.data.nbytes), "chi"),
     }[kind]
     inbox = Inbox(capacity=int(2.5 * readout.data.nbytes))
     put, thread = filler(inbox, [message] * 5)

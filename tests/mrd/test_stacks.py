@@ -100,6 +100,23 @@ def test_slices_that_make_no_volume_are_refused(slices, header, spoil, what):
         images_to_coil_images(spoil(slices), header)
 
 
+def sheared(slices, mm):
+    """The same slices, each shifted along read_dir by so much more than the one before."""
+    return [
+        changed([s], 0, position=s.head["position"] + (i % SLICES) * mm * s.head["read_dir"])[0]
+        for i, s in enumerate(slices)
+    ]
+
+
+def test_slices_that_are_shifted_in_their_plane_are_refused(slices, header):
+    with pytest.raises(QsmError, match=r"slices are shifted by 0\.3 mm in their plane: complex"):
+        images_to_coil_images(sheared(slices, 0.1), header)
+
+
+def test_positions_that_were_rounded_make_a_stack(slices, header):
+    assert images_to_coil_images(sheared(slices, 0.02), header).geometry.matrix == (4, 6, 8)
+
+
 def test_slices_at_one_place_with_one_index_are_refused(truth, header, make_image):
     images = [
         make_image(data[:, z : z + 1], contrast=echo)

@@ -12,6 +12,7 @@ from gadgetron_qsm.mrd.messages import (
     Close,
     ConfigFile,
     ConfigText,
+    DicomFile,
     Error,
     HeaderText,
     Text,
@@ -160,6 +161,23 @@ def test_texts_are_laid_out_as_the_standard_says():
     assert encode(Text("é")) == struct.pack("<HI2s", 5, 2, "é".encode())
     assert encode(Error("no")) == struct.pack("<HQ2s", 8, 2, b"no")
     assert encode(Close()) == struct.pack("<H", 4)
+
+
+def test_a_dicom_file_is_laid_out_as_gadgetron_does():
+    """Its DicomImageWriter: bytes behind a uint32, name and meta behind a uint64 each."""
+    name, meta = "SLC0_µ".encode(), b"<meta/>"
+    layout = f"<HI5sQ{len(name)}sQ7s"
+    encoded = struct.pack(layout, 1018, 5, b"\0DICM", len(name), name, 7, meta)
+    file = DicomFile(b"\0DICM", "SLC0_µ", "<meta/>")
+    assert encode(file) == encoded
+    stream = io.BytesIO(encoded + encode(Close()))
+    assert parse(stream) == [file, Close()]
+
+
+def test_a_dicom_file_without_name_and_meta_has_their_lengths_all_the_same():
+    encoded = struct.pack("<HI3sQQ", 1018, 3, b"abc", 0, 0)
+    assert encode(DicomFile(b"abc", "")) == encoded
+    assert read_message(io.BytesIO(encoded)) == DicomFile(b"abc", "", "")
 
 
 @pytest.mark.parametrize("message", [ConfigFile("a.xml"), ConfigText("<a/>"), Text("é"), Error("")])

@@ -166,8 +166,7 @@ def add_series(dataset: Dataset, volume: Map, header: Header, form: str = "class
     dataset.SeriesNumber = series_number(volume, header)
     unit = f" [{volume.unit}]" if volume.unit else ""
     dataset.SeriesDescription = f"{series_description(volume, header)}{unit} RESEARCH"
-    position = measurement and measurement.patientPosition
-    dataset.PatientPosition = position.value if position else ""
+    dataset.PatientPosition = header.patient_position
     if measurement and measurement.seriesDate:
         dataset.SeriesDate = dataset.ContentDate = date(measurement.seriesDate)
     if measurement and measurement.seriesTime:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from gadgetron_qsm.data import Map
 
@@ -13,16 +15,19 @@ Window = tuple[float, float]  # centre, width
 
 # UCUM's own code has brackets; CID 7181 is extensible and lists only a bare "ppm".
 PPB: Code = ("[ppb]", UCUM, "ppb")
+HZ: Code = ("Hz", UCUM, "Hz")
+PER_PPB = 1e-9
 
 
 @dataclass(frozen=True)
 class Kind:
     """How one kind of map is written.
 
-    `number` is the offset of its series number (1 to 19, see identity.series_number);
-    `image_type` is value 4 of ImageType. A stored count is one `unit`, because most viewers show
-    stored counts and know nothing of Real World Value Mapping.
-    `window` is in stored counts, None: from the data.
+    `number` is the offset of its series number (1 to 19, see identity.series_number; 16 and 17
+    are the segmentation's and the measurement report's). `flavour` and `image_type` are values 3
+    and 4 of ImageType. A stored count is one `unit`, because most viewers show stored counts and
+    know nothing of Real World Value Mapping; a unit too coarse for that is stored in `step`s.
+    `window` is in the unit, None: from the data.
     """
 
     description: str
@@ -34,6 +39,8 @@ class Kind:
     quantity: Code | None = None
     window: Window | None = None
     referenced: bool = False
+    flavour: str = "OTHER"
+    step: float = 1.0
 
 
 def _weighted(description: str, number: int, image_type: str, meaning: str) -> Kind:
@@ -140,18 +147,45 @@ MAPS = {
     "swi_mip": _weighted("SWI mIP", 12, "SWI_MIP", "Minimum-intensity projection of SWI"),
     "tswi": _weighted("tSWI", 13, "TSWI", "Magnitude weighted by susceptibility (tSWI)"),
     "smwi": _weighted("SMWI", 14, "SMWI", "Magnitude weighted by susceptibility (SMWI)"),
+    "phase": Kind(
+        description="Phase",
+        number=15,
+        image_type="PHASE",
+        flavour="PHASE MAP",
+        meaning="Phase, rising with time where the field is above B0",
+        unit="mrad",
+        unit_code=("mrad", UCUM, "mrad"),
+        window=(0, 6283),
+    ),
+}
+
+
+# A tenth of a Hz is 0.8 ppb at 3 T; the windows are about those in ppb there.
+IN_HERTZ = {
+    name: replace(MAPS[name], unit="Hz", unit_code=HZ, step=0.1, window=(0, width))
+    for name, width in (("total_field", 120), ("local_field", 12))
 }
 
 
 def kind_of(volume: Map) -> Kind:
-    """Return the entry of MAPS for a map.
+    """Return the entry of MAPS for a map, or of IN_HERTZ for one in Hz.
 
-    Raises ValueError for an unknown name, and for another unit than the table's: a map in ppm
+    Raises ValueError for an unknown name, and for another unit than the tables': a map in ppm
     written as ppb would be wrong a thousandfold without a sign of it.
     """
     kind = MAPS.get(volume.name)
     if kind is None:
         raise ValueError(f"no map is named '{volume.name}'; MAPS has {', '.join(MAPS)}")
+    if volume.unit == "Hz":
+        kind = IN_HERTZ.get(volume.name, kind)
     if volume.unit != kind.unit:
         raise ValueError(f"map '{volume.name}' is in '{volume.unit}'; convert it to '{kind.unit}'")
     return kind
+
+
+def in_hertz(volume: Map, larmor_hz: float) -> Map:
+    """Return a map in ppb of B0, a field's, in Hz of the protons' frequency.
+
+    Positive where the field is above B0, as the phase then rises with time: +2 pi f TE.
+    """
+    return replace(volume, data=volume.data * np.float32(larmor_hz * PER_PPB), unit="Hz")

@@ -9,9 +9,11 @@ from gadgetron_qsm.dicom.values import decimal, text
 from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.mrd.header import Header
 
+NUCLEUS = "1H"
+
 
 def add_scanner(dataset: Dataset, header: Header) -> None:
-    """Set the General Equipment module and the field; the equipment stays the scanner."""
+    """Set the General Equipment module, which stays the scanner's, and the protocol's name."""
     system = header.document.acquisitionSystemInformation
     dataset.Manufacturer = text(system and system.systemVendor, 64)
     named = {
@@ -24,10 +26,9 @@ def add_scanner(dataset: Dataset, header: Header) -> None:
             setattr(dataset, keyword, text(value, 64))
     if system and system.stationName:
         dataset.StationName = text(system.stationName, 16)
-    nominal = system and system.systemFieldStrength_T
-    dataset.MagneticFieldStrength = decimal(nominal or round(header.field_strength_t, 3))
-    dataset.ImagingFrequency = decimal(header.larmor_hz / 1e6)
-    dataset.ImagedNucleus = "1H"
+    measurement = header.document.measurementInformation
+    if measurement and measurement.protocolName:
+        dataset.ProtocolName = text(measurement.protocolName, 64)
 
 
 def add_sequence(dataset: Dataset, volume: Map, header: Header) -> None:
@@ -43,6 +44,9 @@ def add_sequence(dataset: Dataset, volume: Map, header: Header) -> None:
     dataset.RepetitionTime = decimal(parameters.TR[0]) if parameters.TR else None
     echo_time_s = volume.echo_time_s
     dataset.EchoTime = None if echo_time_s is None else decimal(echo_time_s * 1000)
+    _add_field(dataset, header)
+    dataset.ImagingFrequency = decimal(header.larmor_hz / 1e6)
+    dataset.ImagedNucleus = NUCLEUS
     dataset.EchoTrainLength = encoding.echoTrainLength
     if volume.echo is not None:
         dataset.EchoNumbers = volume.echo + 1
@@ -51,7 +55,22 @@ def add_sequence(dataset: Dataset, volume: Map, header: Header) -> None:
     if header.repetitions > 1:
         dataset.TemporalPositionIdentifier = volume.repetition + 1
         dataset.NumberOfTemporalPositions = header.repetitions
-    _add_names(dataset, header)
+    measurement = header.document.measurementInformation
+    if measurement and measurement.sequenceName:
+        dataset.SequenceName = text(measurement.sequenceName, 16)
+
+
+def add_echo(dataset: Dataset, groups: Dataset, volume: Map, header: Header) -> None:
+    """Set what an enhanced image, and the functional groups of its frames, say of the sequence.
+
+    It is little: TR and flip angle only go with SAR and operating mode, which MRD does not have.
+    """
+    _add_field(dataset, header)
+    dataset.ResonantNucleus = NUCLEUS
+    if volume.echo_time_s is not None:
+        echo = Dataset()
+        echo.EffectiveEchoTime = volume.echo_time_s * 1000
+        groups.MREchoSequence = [echo]
 
 
 def slice_thickness_mm(geometry: Geometry, header: Header) -> float:
@@ -65,9 +84,7 @@ def slice_thickness_mm(geometry: Geometry, header: Header) -> float:
     return thickness if of_one_slice else spacing
 
 
-def _add_names(dataset: Dataset, header: Header) -> None:
-    measurement = header.document.measurementInformation
-    if measurement and measurement.protocolName:
-        dataset.ProtocolName = text(measurement.protocolName, 64)
-    if measurement and measurement.sequenceName:
-        dataset.SequenceName = text(measurement.sequenceName, 16)
+def _add_field(dataset: Dataset, header: Header) -> None:
+    system = header.document.acquisitionSystemInformation
+    nominal = system and system.systemFieldStrength_T
+    dataset.MagneticFieldStrength = decimal(nominal or round(header.field_strength_t, 3))

@@ -97,7 +97,7 @@ def comments(volume: Map, stored: Counts) -> str:
     if preset := volume.report.get("provenance", {}).get("preset"):
         lines.append(f"Preset {preset['method']}.")
     if stored.clipped:
-        lines.append(f"{stored.clipped} voxels beyond the 16-bit range were clipped.")
+        lines.append(f"{stored.clipped} voxels beyond the {stored.bits}-bit range were clipped.")
     if stored.not_finite:
         lines.append(f"{stored.not_finite} voxels without a finite value were set to 0.")
     lines += [f"Warning: {warning}." for warning in volume.report.get("warnings", ())]

@@ -22,6 +22,7 @@ from gadgetron_qsm.mrd.messages import (
     Close,
     ConfigFile,
     ConfigText,
+    DicomFile,
     Error,
     HeaderText,
     Image,
@@ -34,7 +35,7 @@ from gadgetron_qsm.mrd.messages import (
 from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.mrd.wire import PeerGone, read_message, write_message
 
-Data = Acquisition | Waveform | Image | Bucket | ReconData | ImageArray | Text
+Data = Acquisition | Waveform | Image | DicomFile | Bucket | ReconData | ImageArray | Text
 
 HEADER_TIMEOUT_S = 30.0
 LINGER_S = 5.0  # how long a peer that still sends may go on after our CLOSE

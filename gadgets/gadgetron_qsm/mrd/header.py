@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 import zlib
 from collections.abc import Sequence
@@ -14,8 +15,13 @@ from numpy.typing import NDArray
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.geometry import Geometry
 
+log = logging.getLogger(__name__)
+
 LARMOR_HZ_PER_T = 42.577478518e6  # CODATA 2018, proton
 LAST_ECHO_TIME_MS = (0.5, 1000.0)  # shorter: seconds were written; longer: microseconds
+# PS3.3 C.7.3.1.1.2: the patient lies along the bore, or across it
+ALONG_THE_BORE = ("HFS", "HFP", "HFDR", "HFDL", "FFS", "FFP", "FFDR", "FFDL")
+ACROSS_THE_BORE = ("LFP", "LFS", "RFP", "RFS", "AFDR", "AFDL", "PFDR", "PFDL")
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,11 @@ class Header:
         trajectory = encoding.trajectory.value
         if trajectory != "cartesian":
             raise QsmError(f"trajectory '{trajectory}' is not supported; only cartesian scans are")
+        if _position_term(document) in ACROSS_THE_BORE:
+            raise QsmError(
+                f"the patient lies across the bore (patientPosition {_position_term(document)}), "
+                "where B0 is not along the patient's z axis; such scans are not supported"
+            )
         limits = _limits(encoding.encodingLimits)
         return cls(
             echo_times_s=_echo_times_s(document, limits.get("contrast")),
@@ -79,6 +90,15 @@ class Header:
     def field_strength_t(self) -> float:
         """B0 in tesla, from the imaging frequency."""
         return self.larmor_hz / LARMOR_HZ_PER_T
+
+    @property
+    def patient_position(self) -> str:
+        """DICOM's term for how the patient lies in the bore; "" for none, or one that is none."""
+        term = _position_term(self.document)
+        if term and term not in ALONG_THE_BORE:
+            log.info("the MRD header's patientPosition is no term of DICOM; left out")
+            return ""
+        return term
 
     @property
     def native_volume(self) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
@@ -174,20 +194,30 @@ class Header:
         )
 
 
-def fingerprint(head: Any, came_as: str, data: NDArray | None = None) -> dict[str, int | str]:
-    """Return what tells a scan from another with the same header.
+def fingerprint(head: Any, came_as: str, data: NDArray | None = None) -> dict[str, Any]:
+    """Return what tells a scan from another with the same header, and where the table stood.
 
-    `head` and `data` are those of its first acquisition or image. Where neither number nor time
-    is in the head, as some converters leave it, the samples tell: no two scans have equal noise.
+    `head` and `data` are those of its first acquisition or image; its position is relative to the
+    table's. Where neither number nor time is in the head, as some converters leave it, the samples
+    tell: no two scans have equal noise.
     """
-    found: dict[str, int | str] = {
+    table = [float(x) for x in head["patient_table_position"]]
+    found = {
         "method": came_as,
         "measurement_uid": int(head["measurement_uid"]),
         "first_time_stamp": int(head["acquisition_time_stamp"]),
+        **({"table_position_mm": table} if any(table) else {}),
     }
     if data is not None and not (found["measurement_uid"] or found["first_time_stamp"]):
         found["first_samples"] = f"{zlib.crc32(data.tobytes()):08x}"
     return found
+
+
+def _position_term(document: Any) -> str:
+    measurement = document.measurementInformation
+    position = measurement and measurement.patientPosition
+    # xsdata gives an enumerated value, or the text where it is none of them
+    return str(getattr(position, "value", position) or "").strip().upper()
 
 
 def _line(error: Exception) -> str:

@@ -5,24 +5,45 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Protocol
 
 import ismrmrd
 import numpy as np
+from numpy.typing import NDArray
 
 from gadgetron_qsm.arrays import to_numpy
 from gadgetron_qsm.data import Echoes, Map
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.geometry import Geometry
+from gadgetron_qsm.mrd import meta
 from gadgetron_qsm.mrd.messages import IMAGE_HEADER, Image, Record
-from gadgetron_qsm.mrd.safe_xml import parse_xml
 from gadgetron_qsm.mrd.wire import image_head
 
 MAGNITUDE, PHASE, REAL, IMAGINARY, COMPLEX = range(1, 6)  # image_type of ismrmrd.h
-COMMENT = "Not for clinical use"
 OWN = "gadgetron_qsm_"  # in front of the meta keys that only we read
 G_FACTOR = "g_factor"  # its key there
+SLICES = "slices"  # of the volume that a slice is one of, there
 FLOAT32_MM = 1e-4  # the header has float32: its last digit is 1e-5 mm at 100 mm
+
+
+class Stored(Protocol):
+    """A map as pixels of its own kind: value = slope * count + intercept, in the map's unit."""
+
+    @property
+    def counts(self) -> NDArray[Any]:
+        """Array (z, y, x) of 16-bit integers, or of float32 that are the values."""
+
+    @property
+    def slope(self) -> float:
+        """Of the map's unit, a count."""
+
+    @property
+    def intercept(self) -> float:
+        """Value of count 0, in the map's unit."""
+
+    @property
+    def lowest(self) -> float:
+        """Smallest count that is a value."""
 
 
 def map_to_image(
@@ -30,33 +51,51 @@ def map_to_image(
     series_index: int,
     *,
     description: str = "",
-    window: tuple[float, float] | None = None,
+    comment: str = meta.COMMENT,
+    image_type: str = "",
+    window: meta.Window | None = None,
+    stored: Stored | None = None,
 ) -> Image:
-    """One map as a float32 image in its own unit, with the meta that consoles read.
+    """One map as an image, a volume, with the meta that consoles read.
 
-    The report's provenance of the scan gives the measurement's number and time stamp.
-    `window` is (centre, width) in the map's unit; consoles take whole numbers, others are left out.
-    Meta: Siemens' keys (ismrmrd's mrd_image_data.md) and Gadgetron's (mri_core_def.h).
+    Pixels are float32 in the map's unit, or those that it is `stored` as. `window` is (centre,
+    width) in the map's unit; `image_type` is value 4 of ImageType. The report's provenance of the
+    scan gives the measurement's number, time stamp and table position.
     """
-    data = to_numpy(volume.data).astype(np.float32, copy=False)[np.newaxis]
     own = {"map": volume.name, "unit": volume.unit, "echo_time_s": volume.echo_time_s}
-    values = _console_meta(description or volume.name, volume.echo_time_s, window)
-    values |= _own_meta(volume.geometry, volume.report, own | {"echo": volume.echo})
-    image_type = MAGNITUDE if volume.name == "magnitude" else REAL
-    head = _head(volume, image_type, series_index, volume.echo or 0)
+    values = {
+        **meta.described(description or volume.name, comment, image_type),
+        **meta.placed(volume.geometry),
+        **meta.timed(volume.echo_time_s),
+        **meta.windowed(window),
+        **_rescaled(stored),
+        **_own_meta(volume.geometry, volume.report, own | {"echo": volume.echo}),
+    }
+    data = (stored.counts if stored else to_numpy(volume.data).astype(np.float32, copy=False))[None]
+    head = _head(volume, _image_type(volume, data), series_index, volume.echo or 0)
+    values[meta.IMAGE_NUMBER] = int(head["image_index"])
     return _image(head, data, values)
 
 
 def image_to_map(image: Image) -> Map:
-    """The map that `map_to_image` made an image of; QsmError for any other image."""
+    """The map that `map_to_image` made an image of, in its unit whatever the pixels.
+
+    Raises QsmError for any other image, and for one slice of several: see `slices.images_to_maps`.
+    """
     own = own_meta(image)
     if "map" not in own:
         raise QsmError("an image came that is no map of gadgetron-qsm; 'deliver' takes only those")
+    if own.get(SLICES, len(image.data[0])) != len(image.data[0]):
+        raise QsmError(f"a slice of map '{own['map']}' came where the whole map must be")
+    slope, intercept = meta.scale(image.meta)
+    data = image.data[0]
+    if (slope, intercept) != (1, 0):
+        data = data * slope + intercept
     return Map(
         name=own["map"],
-        data=image.data[0].astype(np.float32, copy=False),
+        data=data.astype(np.float32, copy=False),
         unit=own["unit"],
-        geometry=exact_geometry(image, _geometry(image)),
+        geometry=exact_geometry(image, geometry_of(image)),
         echo=own["echo"],
         echo_time_s=own["echo_time_s"],
         report=own["report"],
@@ -85,10 +124,9 @@ def own_meta(image: Image) -> dict[str, Any]:
     """Return the values of our own meta keys, without their prefix; none for others' images."""
     if OWN not in image.meta:
         return {}
-    entries = parse_xml(image.meta, "the meta of an image").iter("meta")
-    texts = {entry.findtext("name") or "": entry.findtext("value") or "" for entry in entries}
+    values = meta.texts(image.meta)
     try:
-        return {k.removeprefix(OWN): json.loads(v) for k, v in texts.items() if k.startswith(OWN)}
+        return {k.removeprefix(OWN): json.loads(v) for k, v in values.items() if k.startswith(OWN)}
     except json.JSONDecodeError as error:
         raise QsmError(f"the meta of an image was changed on the way: {error}") from error
 
@@ -107,16 +145,29 @@ def exact_geometry(image: Image, geometry: Geometry) -> Geometry:
     return exact if agree else geometry
 
 
-def _image(head: Record, data: np.ndarray, values: dict[str, Any]) -> Image:
-    meta = ismrmrd.Meta(values).serialize()
-    return Image(image_head(Image(head, data, meta)), data, meta)
-
-
-def _geometry(image: Image) -> Geometry:
+def geometry_of(image: Image) -> Geometry:
+    """Where an image lies, as its header says: voxel n//2 of each axis at its position."""
     head, matrix = image.head, image.data.shape[1:]
     z, y, x = (float(size / n) for size, n in zip(head["field_of_view"][::-1], matrix, strict=True))
     vectors = ("position", "read_dir", "phase_dir", "slice_dir")
     return Geometry(matrix, (z, y, x), *(tuple(head[name].tolist()) for name in vectors))
+
+
+def _image(head: Record, data: np.ndarray, values: dict[str, Any]) -> Image:
+    text = ismrmrd.Meta(values).serialize()
+    return Image(image_head(Image(head, data, text)), data, text)
+
+
+def _image_type(volume: Map, data: np.ndarray) -> int:
+    """Unsigned pixels go as a magnitude: that is what injectors of scanners take them for."""
+    return MAGNITUDE if volume.name == "magnitude" or data.dtype.kind == "u" else REAL
+
+
+def _rescaled(stored: Stored | None) -> dict[str, str]:
+    """Unsigned counts that start at 1 leave 0 to the scanner, for what lies outside an image."""
+    if stored is None or stored.counts.dtype.kind == "f":
+        return {}
+    return meta.rescaled(stored.slope, stored.intercept, 0 if stored.lowest == 1 else None)
 
 
 def _head(volume: Map | Echoes, image_type: int, series_index: int, echo: int) -> Record:
@@ -124,6 +175,7 @@ def _head(volume: Map | Echoes, image_type: int, series_index: int, echo: int) -
     scan = volume.report.get("provenance", {}).get("scan", {})  # see header.fingerprint
     head["measurement_uid"] = scan.get("measurement_uid", 0)
     head["acquisition_time_stamp"] = scan.get("first_time_stamp", 0)
+    head["patient_table_position"] = scan.get("table_position_mm", 0)
     head["version"] = 1
     head["field_of_view"] = np.multiply(geometry.voxel_size, geometry.matrix)[::-1]
     for name in ("position", "read_dir", "phase_dir", "slice_dir"):
@@ -143,29 +195,3 @@ def _own_meta(
 def _plain(value: Any) -> Any:
     """What JSON has no word for: numpy's numbers and arrays, mappings that are no dict."""
     return dict(value) if isinstance(value, Mapping) else np.asarray(value).tolist()
-
-
-def _console_meta(
-    description: str, echo_time_s: float | None, window: tuple[float, float] | None
-) -> dict[str, Any]:
-    meta: dict[str, Any] = {
-        "DataRole": ["Image", "Quantitative"],  # no rescaling of pixels on the way
-        "ImageComments": COMMENT,
-        "ImageComment": COMMENT,
-        "SeriesDescription": description,
-        "SequenceDescriptionAdditional": description,
-        "ImageProcessingHistory": ["PYTHON", "QSM"],
-        "Keep_image_geometry": "1",
-        "GADGETRON_DataRole": ["Image", "Quantitative"],
-        "GADGETRON_ImageComment": COMMENT,
-        "GADGETRON_SeqDescription": description,
-        "GADGETRON_ImageProcessingHistory": ["PYTHON", "QSM"],
-        "GADGETRON_ImageNumber": "1",
-    }
-    if echo_time_s is not None:
-        meta["EchoTime"] = meta["GADGETRON_TE"] = f"{echo_time_s * 1000:g}"  # ms
-    if window and all(float(value).is_integer() for value in window):
-        centre, width = (str(int(value)) for value in window)
-        meta["WindowCenter"] = meta["GADGETRON_WindowCenter"] = centre
-        meta["WindowWidth"] = meta["GADGETRON_WindowWidth"] = width
-    return meta

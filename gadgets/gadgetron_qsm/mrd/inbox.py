@@ -66,4 +66,5 @@ def _size(message: Message) -> int:
     if isinstance(message, ReconData):
         buffers = [buffer for bit in message.bits for buffer in bit if buffer]
         return sum(buffer.data.nbytes + buffer.headers.nbytes for buffer in buffers)
-    return _OVERHEAD + getattr(getattr(message, "data", None), "nbytes", 0)
+    data = getattr(message, "data", b"")
+    return _OVERHEAD + (len(data) if isinstance(data, bytes) else data.nbytes)

@@ -36,6 +36,7 @@ class MessageId(IntEnum):
     RESPONSE = 7
     ERROR = 8
     ACQUISITION = 1008
+    DICOM = 1018
     IMAGE = 1022
     RECON_DATA = 1023
     IMAGE_ARRAY = 1024
@@ -110,6 +111,19 @@ class Image:
 
 
 @dataclass(frozen=True)
+class DicomFile:
+    """A DICOM file: data is the whole of it, preamble and meta header too; meta: attribute XML.
+
+    `name` is without folder and ending, of which Gadgetron's client makes a name with '.dcm'. One
+    that was received may be anything: no path is to be made of it unseen.
+    """
+
+    data: bytes
+    name: str
+    meta: str = ""
+
+
+@dataclass(frozen=True)
 class Bucket:
     """Gadgetron's AcquisitionBucket: the readouts of one trigger."""
 
@@ -149,5 +163,5 @@ class ImageArray:
 
 Message = (
     ConfigFile | ConfigText | HeaderText | Close | Text | Error
-    | Acquisition | Waveform | Image | Bucket | ReconData | ImageArray
+    | Acquisition | Waveform | Image | DicomFile | Bucket | ReconData | ImageArray
 )  # fmt: skip

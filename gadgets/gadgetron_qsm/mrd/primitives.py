@@ -14,6 +14,7 @@ from gadgetron_qsm.errors import QsmError
 LARGEST_TEXT = 64 << 20  # bytes; the longest header seen, with every user parameter, is 1 MiB
 LARGEST_READOUT = 256 << 20  # bytes; 128 coils x 8192 samples are 8 MiB
 LARGEST_ARRAY = 64 << 30  # bytes; 5 echoes x 64 coils x 320 x 320 x 208 are 51 GiB
+LARGEST_DICOM = 1 << 30  # bytes; 512 slices of 512 x 512 floats in one object are 512 MiB
 MOST_DIMENSIONS = 16
 
 T = TypeVar("T")

@@ -12,6 +12,7 @@ from gadgetron_qsm.mrd.messages import Image, Record
 
 EVEN = 0.05  # of the spacing: how much the gaps between slices may differ
 TOGETHER_MM = 1e-3
+SKEW = 2e-3  # of the stack's length, over EVEN: what directions that were rounded make of it
 
 
 class Stack(NamedTuple):
@@ -33,13 +34,14 @@ def stack(images: list[Image], what: str, expected_slices: int) -> Stack:
     elif images[0].data.shape[1] > 1:
         raise QsmError(f"{len(images)} {what} came; send one average, set and slab")
     else:
-        volume = _stack_slices(images, what, expected_slices)
+        volume = stack_slices(images, what, expected_slices)
     if not np.isfinite(volume.data).all():
         raise QsmError(f"the {what} have values that are not finite (NaN or infinity)")
     return volume
 
 
-def _stack_slices(images: list[Image], what: str, expected: int) -> Stack:
+def stack_slices(images: Sequence[Image], what: str, expected: int) -> Stack:
+    """Put slices together, ordered along slice_dir; raise QsmError as `stack` does."""
     if len(images) < expected:
         raise QsmError(f"{expected - len(images)} of {expected} slices are missing: {what}")
     heads = [image.head for image in images]
@@ -69,7 +71,19 @@ def slice_order(
         _even_gap(places[order], what)
         return order, None
     order = np.argsort(places)
-    return order, _even_gap(places[order], what)
+    gap = _even_gap(places[order], what)
+    _require_straight(heads, gap, what)
+    return order, gap
+
+
+def _require_straight(heads: Sequence[Record], gap: float, what: str) -> None:
+    """Raise QsmError for slices that are shifted in their plane: they make no grid of voxels."""
+    positions = np.array([head["position"] for head in heads], np.float64)
+    normal = np.array(heads[0]["slice_dir"], np.float64)
+    aside = positions - np.outer(positions @ normal, normal)
+    shift_mm = float(np.ptp(aside, axis=0).max())
+    if shift_mm > EVEN * gap + SKEW * gap * (len(heads) - 1):
+        raise QsmError(f"slices are shifted by {shift_mm:.3g} mm in their plane: {what}")
 
 
 def _even_gap(places: np.ndarray, what: str) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 from gadgetron_qsm.data import CoilImages
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.geometry import ORTHONORMAL_TOLERANCE, Geometry
+from gadgetron_qsm.mrd.axes import ACQUIRED, axes_of
 from gadgetron_qsm.mrd.header import Header, fingerprint
 from gadgetron_qsm.mrd.images import (
     G_FACTOR,
@@ -111,10 +112,9 @@ def _require_alike(images: Sequence[Image]) -> None:
     shapes = {image.data.shape for image in images}
     if len(shapes) > 1:
         raise QsmError(f"images of different sizes came: {sorted(shapes)} (channel, z, y, x)")
-    for name in ("read_dir", "phase_dir", "slice_dir"):
-        directions = np.array([image.head[name] for image in images])
-        if np.ptp(directions, axis=0).max() > ORTHONORMAL_TOLERANCE:
-            raise QsmError("the images are not parallel; send one orientation at a time")
+    axes = np.array([axes_of(image) for image in images])
+    if np.ptp(axes, axis=0).max() > ORTHONORMAL_TOLERANCE:
+        raise QsmError("the images are not parallel; send one orientation at a time")
 
 
 def _require_one_place(images: list[Image]) -> None:
@@ -178,7 +178,13 @@ def _geometry(first: Stack, header: Header) -> Geometry:
         z = first.spacing_mm * matrix[0]
     elif z / matrix[0] < _THINNEST * min(x / matrix[2], y / matrix[1]):
         z = header.recon_fov_mm[0]
-    return exact_geometry(first.image, header.geometry(head, matrix, (z, y, x)))
+    axes = axes_of(first.image)
+    if first.spacing_mm is not None:  # slices were put in order along the direction of the header
+        axes.shown[2] = axes.acquired[2]
+    placed = dict(zip(ACQUIRED, axes.shown, strict=True))
+    size = z / matrix[0], y / matrix[1], x / matrix[2]
+    placed["position"] = axes.centre(head["position"], matrix, size)
+    return exact_geometry(first.image, header.geometry(placed, matrix, (z, y, x)))
 
 
 def _complex(way: tuple[str, ...], volumes: dict[str, list[np.ndarray]]) -> np.ndarray:

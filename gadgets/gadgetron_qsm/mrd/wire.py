@@ -17,6 +17,7 @@ from gadgetron_qsm.mrd.messages import (
     Close,
     ConfigFile,
     ConfigText,
+    DicomFile,
     Error,
     HeaderText,
     Image,
@@ -28,6 +29,7 @@ from gadgetron_qsm.mrd.messages import (
 )
 from gadgetron_qsm.mrd.primitives import (
     LARGEST_ARRAY,
+    LARGEST_DICOM,
     LARGEST_READOUT,
     PeerGone,
     bounded,
@@ -129,6 +131,13 @@ def _read_image(stream: BinaryIO) -> Image:
     return Image(head, data.reshape(channels, z, y, x), meta)
 
 
+def _read_dicom(stream: BinaryIO) -> DicomFile:
+    what = "a DICOM file"
+    size = bounded(number(stream, "<u4", what), LARGEST_DICOM, what)
+    data = exactly(stream, size, what)
+    return DicomFile(data, text(stream, "<u8", what), text(stream, "<u8", what))
+
+
 _READERS: dict[int, Callable[[BinaryIO], Message]] = {
     MessageId.CONFIG_FILE: _read_config_file,
     MessageId.CONFIG_TEXT: lambda s: ConfigText(text(s, "<u4", "the configuration")),
@@ -137,6 +146,7 @@ _READERS: dict[int, Callable[[BinaryIO], Message]] = {
     MessageId.TEXT: lambda s: Text(text(s, "<u4", "a text")),
     MessageId.ERROR: lambda s: Error(text(s, "<u8", "an error message")),
     MessageId.ACQUISITION: _read_acquisition,
+    MessageId.DICOM: _read_dicom,
     MessageId.WAVEFORM: _read_waveform,
     MessageId.IMAGE: _read_image,
     MessageId.RECON_DATA: read_recon_data,
@@ -200,6 +210,19 @@ def _write_image(stream: BinaryIO, image: Image) -> None:
     stream.write(np.ascontiguousarray(image.data).data)
 
 
+def _write_dicom(stream: BinaryIO, file: DicomFile) -> None:
+    """Write what Gadgetron's DicomImageWriter writes; both texts are there, if only their size."""
+    if len(file.data) > LARGEST_DICOM:
+        raise QsmError(
+            f"a DICOM file of {len(file.data)} bytes is too large for a message (at most "
+            f"{LARGEST_DICOM}); deliver it to a folder or an archive"
+        )
+    stream.write(_kind(MessageId.DICOM) + len(file.data).to_bytes(4, "little"))
+    stream.write(file.data)
+    for value in (file.name.encode(), file.meta.encode()):
+        stream.write(len(value).to_bytes(8, "little") + value)
+
+
 _WRITERS: dict[type, Callable[[BinaryIO, Any], None]] = {
     ConfigFile: _write_config_file,
     ConfigText: _text_writer(MessageId.CONFIG_TEXT, 4),
@@ -210,4 +233,5 @@ _WRITERS: dict[type, Callable[[BinaryIO, Any], None]] = {
     Acquisition: _write_acquisition,
     Waveform: _write_waveform,
     Image: _write_image,
+    DicomFile: _write_dicom,
 }

@@ -33,7 +33,8 @@ def truth_maps(
     field_ppm (without shim), shim_ppm (what the shim adds), r2star (1/s at the scan's field):
     means over the brain tissue in a voxel. All are 0 where there is none, and no bone or air leaks
     into the edge. m0: mean over the voxel. labels: the one with the largest share. brain: half of
-    the voxel or more. field_ppm is of the fine grid, shim_ppm of the coarse one.
+    the voxel or more. affine (4, 4): homogeneous voxel indices (x, y, z) to mm in RAS, as NIfTI has
+    them. field_ppm is of the fine grid, shim_ppm of the coarse one.
     """
     grid, labels = scene.grid, scene.labels
     brain = np.isin(labels, tissue.BRAIN)
@@ -55,11 +56,20 @@ def truth_maps(
         "labels": _majority(labels, grid),
         "brain": share >= BRAIN_FRACTION,
         "voxel_size": np.array(grid.voxel_size),
+        "affine": _affine(grid, scan),
         "b0_direction": np.array(scan.b0_direction),
         "echo_times_s": np.array(scan.echo_times_s),
         "label_numbers": np.array(list(scene.tissues), np.uint8),
         "label_names": np.array([t.name for t in scene.tissues.values()]),
     }
+
+
+def _affine(grid: Grid, scan: Scan) -> NDArray[np.float64]:
+    """Return the grid's place: voxel n//2 of each axis lies at the position of the scan."""
+    axes = scan.directions.T * grid.voxel_size[::-1]
+    first = scan.position_mm - axes @ (np.array(grid.matrix[::-1]) // 2)
+    lps = np.vstack([np.column_stack([axes, first]), [0, 0, 0, 1]])
+    return np.diag([-1.0, -1.0, 1.0, 1.0]) @ lps
 
 
 def _resolved(chi: Volume, brain: NDArray[np.bool_], grid: Grid, scan: Scan) -> Volume:

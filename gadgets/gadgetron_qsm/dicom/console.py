@@ -1,0 +1,80 @@
+"""What goes back to who sent the scan: a map as MRD images, as DICOM messages, or as both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gadgetron_qsm.arrays import to_numpy
+from gadgetron_qsm.data import Map
+from gadgetron_qsm.dicom.common import log_losses, window
+from gadgetron_qsm.dicom.files import encoded
+from gadgetron_qsm.dicom.forms import objects
+from gadgetron_qsm.dicom.identity import series_description
+from gadgetron_qsm.dicom.kinds import kind_of
+from gadgetron_qsm.dicom.pixels import Counts, quantise, quantise12, unrounded
+from gadgetron_qsm.dicom.provenance import comments
+from gadgetron_qsm.mrd.header import Header
+from gadgetron_qsm.mrd.images import map_to_image
+from gadgetron_qsm.mrd.messages import DicomFile, Image
+from gadgetron_qsm.mrd.slices import slices_of
+from gadgetron_qsm.sections import DeliverSettings
+
+
+def as_they_are(data: NDArray[np.floating], _: float = 1.0) -> Counts:
+    """Keep values as float32, without a copy where all are finite: the console waits for them."""
+    if np.isfinite(data).all():
+        return Counts(data.astype(np.float32, copy=False), clipped=0, not_finite=0)
+    return unrounded(data)
+
+
+PIXELS: Mapping[str, Callable[[NDArray[np.floating], float], Counts]] = {
+    "float32": as_they_are,
+    "int16": quantise,
+    "uint12": quantise12,
+}
+
+
+def messages_of(
+    volume: Map, series_index: int, header: Header, settings: DeliverSettings
+) -> Iterator[Image | DicomFile]:
+    """A map as the messages that `settings.console` names, images first.
+
+    A Gadgetron refuses DICOM messages: there `images_of` alone is right.
+    """
+    if settings.console != "dicom":
+        yield from images_of(volume, series_index, header, settings)
+    if settings.console != "images":
+        yield from files_of(volume, header, settings)
+
+
+def images_of(
+    volume: Map, series_index: int, header: Header, settings: DeliverSettings
+) -> Iterator[Image]:
+    """A map as an MRD image with the pixels that `settings` names, or one a slice.
+
+    Values that are not finite become 0, those beyond the pixels' range the nearest in it; the
+    image's comment and the log count them.
+    """
+    kind = kind_of(volume)
+    stored = PIXELS[settings.image_pixels](to_numpy(volume.data), kind.step)
+    log_losses(volume, stored)
+    image = map_to_image(
+        volume,
+        series_index,
+        description=series_description(volume, header),
+        comment=comments(volume, stored),
+        image_type=kind.image_type,
+        window=window(volume, stored),
+        stored=stored,
+    )
+    return slices_of(image) if settings.image_slices else iter([image])
+
+
+def files_of(volume: Map, header: Header, settings: DeliverSettings) -> Iterator[DicomFile]:
+    """The DICOM objects of a map as messages, named by the numbers of series and instance."""
+    for dataset in objects(volume, header, settings.form):
+        name = f"{dataset.SeriesNumber}_{dataset.InstanceNumber:04d}"
+        yield DicomFile(encoded(dataset), name)
