@@ -72,7 +72,7 @@ def test_replay_leaves_one_folder_a_series(output, truth):
     named = {re.sub(r"^\d+_", "", name): count for name, count in folders.items()}
     assert named == {"QSM_chi": slices, "R2star": slices, "Magnitude": 3 * slices}
     assert sorted(path.name for path in output.iterdir()) == [
-        "dicom", "images.h5", "picture.png", "report.json",
+        "dicom", "images.h5", "picture.png", "provenance.json", "report.html", "report.json",
     ]  # fmt: skip
     assert (output / "picture.png").read_bytes().startswith(b"\x89PNG")
 

@@ -12,7 +12,8 @@ from gadgetron_qsm.contrasts import MAKERS, Contrasts
 from gadgetron_qsm.data import Echoes
 from gadgetron_qsm.field.echo_fit import EchoFit
 from gadgetron_qsm.journal import Journal
-from gadgetron_qsm.sections import MapName, R2starSettings, SeparationSettings, SwiSettings
+from gadgetron_qsm.outgoing_sections import MapName
+from gadgetron_qsm.sections import R2starSettings, SeparationSettings, SwiSettings
 from gadgetron_qsm.susceptibility import quantify
 from tests.nuclei import BRAIN, CSF, CSF_HZ, IRON, IRON_HZ, TISSUE_HZ, volume
 

@@ -230,7 +230,7 @@ def _replay(path: Path, output: Path, **options: Any) -> None:
         )
     if accuracy:
         screen.print(accuracy_table(accuracy))
-    _print_line(f"written to {output}/: dicom, images.h5, report.json, picture.png")
+    _print_line(f"written to {output}/: dicom, images.h5, report.html, report.json")
 
 
 def _print_line(text: str) -> None:

@@ -28,15 +28,13 @@ from gadgetron_qsm.mrd.messages import ConfigFile, ConfigText, Image
 from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.mrd.server import serve
 from gadgetron_qsm.report.accuracy import compare
-from gadgetron_qsm.report.picture import save_picture
-from gadgetron_qsm.report.report import series_entry, write_report
+from gadgetron_qsm.report.record import REPORTED, Record
+from gadgetron_qsm.report.run import write_run
 from gadgetron_qsm.settings import Settings
 
 Progress = Callable[[int, int], None]
 Address = tuple[str, int]
 
-PICTURED = ("magnitude", "total_field", "local_field", "chi")
-REPORTED = ("chi", "magnitude", "total_field", "local_field", "mask")
 SERVER_START_S = 10.0
 
 
@@ -49,7 +47,7 @@ def replay(
     server: Address | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any] | None:
-    """Send a raw file through the chain; write dicom/, images.h5, report.json and picture.png.
+    """Send a raw file through the chain; write dicom/, images.h5 and the report (see report.run).
 
     What an earlier replay left in `output` is replaced.
 
@@ -78,17 +76,18 @@ def replay(
         raise failure or QsmError("the server sent no susceptibility map; see its log")
     accuracy = _accuracy(raw, maps, chi)
     shutil.rmtree(output / "dicom", ignore_errors=True)  # of an earlier replay
-    series = _write_dicom([m for m in maps if m.name in settings.deliver.maps], header, output)
+    record = Record(header, maps)
+    for volume in maps:
+        if volume.name in settings.deliver.maps:
+            record.delivered(volume, write_series(volume, header, output / "dicom"), output)
     write_images(output / "images.h5", images, header.text)
-    save_picture(output / "picture.png", _pictured(maps))
-    first, later = _reports(maps, failure)
-    write_report(
-        output / "report.json",
-        first,
-        series=series,
+    write_run(
+        output,
+        record,
+        settings=settings,
         timing_s={"latency": round(latency_s, 3)},
         accuracy=accuracy,
-        later=later,
+        failure=failure,
     )
     if failure:
         raise QsmError(f"{failure}; the maps before that are in {output}") from failure
@@ -159,29 +158,6 @@ def _stream(
     return images, time.perf_counter() - last_sent, failure
 
 
-def _write_dicom(maps: list[Map], header: Header, output: Path) -> list[dict[str, Any]]:
-    """Write the series and return their entries for the report; echoes of a map share one."""
-    files: dict[tuple[str, int], list[Path]] = {}
-    for volume in maps:
-        written = write_series(volume, header, output / "dicom")
-        files.setdefault((volume.name, volume.repetition), []).extend(written)
-    first = {(volume.name, volume.repetition): volume for volume in reversed(maps)}
-    return [series_entry(first[key], header, written, output) for key, written in files.items()]
-
-
-def _reports(
-    maps: list[Map], failure: QsmError | None
-) -> tuple[dict[str, Any], dict[int, Mapping[str, Any]]]:
-    """Return the first repetition's report with the warnings of all, and those of later ones."""
-    last = {volume.repetition: volume.report for volume in maps}
-    first, *later = sorted(last)
-    warnings = [text for number in sorted(last) for text in last[number].get("warnings", [])]
-    if failure:
-        warnings.append(f"the chain failed before all maps were made: {failure}")
-    report = {**last[first], "warnings": list(dict.fromkeys(warnings))}
-    return report, {number + 1: last[number] for number in later}
-
-
 def _accuracy(raw: Path, maps: list[Map], chi: Map) -> dict[str, Any] | None:
     truth = raw.with_name(f"{raw.stem}_truth.npz")
     masks = [m for m in maps if m.name == "mask" and m.repetition == chi.repetition]
@@ -192,9 +168,3 @@ def _accuracy(raw: Path, maps: list[Map], chi: Map) -> dict[str, Any] | None:
     if any(volume.repetition != chi.repetition for volume in maps):
         accuracy["repetition"] = chi.repetition + 1
     return accuracy
-
-
-def _pictured(maps: list[Map]) -> list[Map]:
-    """Pick the first map of each kind that the picture shows, of the first repetition; chi last."""
-    first = {volume.name: volume for volume in reversed(maps)}
-    return [first[name] for name in PICTURED if name in first]

@@ -4,48 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    SecretStr,
     ValidationInfo,
     field_validator,
-    model_validator,
 )
 
 from gadgetron_qsm import background, contrast, field, inversion, mask
-from gadgetron_qsm.dicom.templates import HARMLESS, USER, fields
 from gadgetron_qsm.errors import UsageError
 from gadgetron_qsm.methods import Method, chosen, effective
 
-MapName = Literal[
-    "chi",
-    "r2star",
-    "magnitude",
-    "total_field",
-    "local_field",
-    "mask",
-    "g_factor",
-    "t2star",
-    "chi_positive",
-    "chi_negative",
-    "swi",
-    "swi_mip",
-    "tswi",
-    "smwi",
-    "phase",
-]
 
+class Section(BaseModel):
+    """A stage's settings, of which no other key is taken."""
 
-class _Stage(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class MethodSettings(_Stage):
+class MethodSettings(Section):
     """A method, by its name in a package's table, and its parameters.
 
     Parameters that are not given keep the defaults of the method's signature.
@@ -86,7 +66,7 @@ def _told() -> Iterator[None]:
         raise ValueError(str(error)) from error
 
 
-class DeviceSettings(_Stage):
+class DeviceSettings(Section):
     """Where the chain computes."""
 
     use: Literal["auto", "gpu", "cpu"] = Field(
@@ -98,7 +78,7 @@ class DeviceSettings(_Stage):
     )
 
 
-class KSpaceSettings(_Stage):
+class KSpaceSettings(Section):
     """Readouts to coil images."""
 
     incomplete: Literal["refuse", "warn"] = Field(
@@ -134,7 +114,7 @@ class KSpaceSettings(_Stage):
     )
 
 
-class CoilsSettings(_Stage):
+class CoilsSettings(Section):
     """Coil combination."""
 
     method: Literal["auto", "mcpc3ds", "vrc"] = Field(
@@ -193,7 +173,7 @@ class InversionSettings(MethodSettings):
         return self.method in inversion.SINGLE_STEP
 
 
-class ReferenceSettings(_Stage):
+class ReferenceSettings(Section):
     """What susceptibility is relative to."""
 
     region: Literal["brain", "csf"] = Field(
@@ -220,134 +200,3 @@ class SeparationSettings(MethodSettings):
 
     METHODS = contrast.SEPARATION
     method: str = "r2star_qsm"
-
-
-PatientPosition = Literal["HFS", "HFP", "HFDR", "HFDL", "FFS", "FFP", "FFDR", "FFDL"]
-SHORTEST_KEY = 16  # characters: fewer could be found by trying
-
-
-class IdentitySettings(_Stage):
-    """Whose the images are where the scan's header leaves it out, and de-identification.
-
-    Most are texts used where the header has nothing, with {fields} of the header in braces; see
-    dicom.templates for the fields. A text with a field that the header lacks is not used.
-    """
-
-    patient_name: str | None = Field(None, description="PatientName without one in the header")
-    patient_id: str | None = Field(None, description="PatientID without one, as in {user.Subject}")
-    study_uid: str | None = Field(None, description="StudyInstanceUID without one")
-    study_key: str | None = Field(
-        None,
-        description="scans of one scanner without StudyInstanceUID that share this text are one "
-        "study; {exam} after siemens_to_ismrmrd",
-    )
-    study_id: str | None = Field(None, description="StudyID without one")
-    accession_number: str | None = Field(None, description="AccessionNumber without one")
-    study_description: str | None = Field(None, description="StudyDescription without one")
-    patient_position: PatientPosition | None = Field(
-        None, description="PatientPosition without one: HFS, HFP, HFDR, HFDL, FFS, FFP, FFDR, FFDL"
-    )
-    frame_uid: str | None = Field(None, description="FrameOfReferenceUID without one")
-    override: bool = Field(False, description="the texts above hold against the header too")
-    missing: Literal["empty", "made", "refuse"] = Field(
-        "empty",
-        description="without PatientID or study: leave it empty, make one of the scan, or refuse",
-    )
-    series_offset: int = Field(
-        1_000_000,
-        ge=10_000,
-        le=100_000_000,
-        multiple_of=1000,
-        description="number that those of our series are above",
-    )
-    deidentify: bool = Field(
-        False, description="DICOM objects by the basic profile of PS3.15 annex E; needs a key"
-    )
-    key: SecretStr | None = Field(
-        None, description="secret of the site that pseudonyms and UIDs are made with"
-    )
-    key_file: Path | None = Field(None, description="file that holds the key, instead of it")
-    keep_device: bool = Field(False, description="retain device identity: station, serial number")
-    keep_dates: bool = Field(False, description="retain dates and times in full")
-    keep_patient: bool = Field(False, description="retain sex, age, weight and height")
-
-    @field_validator(
-        "patient_name",
-        "patient_id",
-        "study_uid",
-        "study_key",
-        "study_id",
-        "accession_number",
-        "study_description",
-        "frame_uid",
-    )
-    @classmethod
-    def _filled_in(cls, template: str | None, info: ValidationInfo) -> str | None:
-        try:
-            named = fields(template or "")
-        except UsageError as error:
-            raise ValueError(f"{info.field_name} {error}") from error
-        if info.field_name == "study_key" and template and not named:
-            raise ValueError("study_key has no {field}: all patients would share one study")
-        return template
-
-    @field_validator("patient_position", mode="before")
-    @classmethod
-    def _capital(cls, term: Any) -> Any:
-        return term.upper() if isinstance(term, str) else term
-
-    @model_validator(mode="after")
-    def _secret(self) -> IdentitySettings:
-        if not self.deidentify:
-            return self
-        if (
-            not self.key_file
-            and len(self.key.get_secret_value() if self.key else "") < SHORTEST_KEY
-        ):
-            raise ValueError(
-                f"deidentify needs identity.key, a secret of {SHORTEST_KEY} characters or more, "
-                "or identity.key_file"
-            )
-        for name in ("patient_name", "patient_id"):
-            for named in fields(getattr(self, name) or ""):
-                if named not in HARMLESS and not named.startswith(USER):
-                    raise ValueError(f"{name} names {{{named}}}, which deidentify must not keep")
-        return self
-
-
-class DeliverSettings(_Stage):
-    """What goes to the console."""
-
-    maps: tuple[MapName, ...] = Field(
-        ("chi", "r2star", "magnitude"),
-        min_length=1,
-        description="maps sent back, names separated by commas",
-    )
-    dicom_folder: Path | None = Field(
-        None, description="folder where the chosen maps are written as DICOM series too"
-    )
-    segmentation: bool = Field(
-        False, description="write brain and CSF masks as a DICOM Segmentation beside chi's series"
-    )
-    measurements: bool = Field(
-        False, description="write a DICOM report of chi in those regions, and the Segmentation"
-    )
-    form: Literal["classic", "rescaled", "enhanced", "parametric"] = Field(
-        "classic",
-        description="of DICOM: MR images a slice each, signed or 12-bit with a rescale; Enhanced "
-        "MR; Parametric Map of floats",
-    )
-    field_unit: Literal["ppb", "Hz"] = Field("ppb", description="of the total and local field")
-    image_pixels: Literal["float32", "int16", "uint12"] = Field(
-        "float32",
-        description="pixels of the images sent back; uint12: 0 to 4095, for a scanner's injector; "
-        "int16: a Gadgetron needs the reader MRIImageReader for them",
-    )
-    image_slices: bool = Field(
-        False, description="send each slice as an image of its own instead of whole volumes"
-    )
-    console: Literal["images", "dicom", "both"] = Field(
-        "images",
-        description="what our own server sends back: MRD images, DICOM messages (1018), or both; "
-        "a Gadgetron takes images alone",
-    )

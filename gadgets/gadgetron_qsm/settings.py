@@ -12,16 +12,14 @@ from gadgetron_qsm import configs
 from gadgetron_qsm.errors import UsageError
 from gadgetron_qsm.methods import parameters
 from gadgetron_qsm.mrd.properties import read_properties
+from gadgetron_qsm.outgoing_sections import DeliverSettings, IdentitySettings, MapName
 from gadgetron_qsm.sections import (
     BackgroundSettings,
     CoilsSettings,
-    DeliverSettings,
     DeviceSettings,
     FieldSettings,
-    IdentitySettings,
     InversionSettings,
     KSpaceSettings,
-    MapName,
     MaskSettings,
     MethodSettings,
     R2starSettings,

@@ -12,7 +12,7 @@ from gadgetron_qsm.dicom.forms import FORMS
 from gadgetron_qsm.mrd.images import image_to_map
 from gadgetron_qsm.mrd.messages import DicomFile, Image
 from gadgetron_qsm.mrd.slices import images_to_maps
-from gadgetron_qsm.sections import DeliverSettings
+from gadgetron_qsm.outgoing_sections import DeliverSettings
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from gadgetron_qsm.dicom.header_fields import exam_of, values_of
 from gadgetron_qsm.dicom.templates import FIELDS, fields, filled
 from gadgetron_qsm.errors import UsageError
-from gadgetron_qsm.sections import IdentitySettings
+from gadgetron_qsm.outgoing_sections import IdentitySettings
 
 GUIDE = Path(__file__).parents[2] / "docs" / "identity.md"
 

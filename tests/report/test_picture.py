@@ -7,26 +7,11 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from gadgetron_qsm.data import Map
-from gadgetron_qsm.dicom.kinds import MAPS
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.geometry import Geometry
-from gadgetron_qsm.report.picture import draw, save_picture
+from gadgetron_qsm.report.picture import draw, png, save_picture
 
 SHAPE = (8, 20, 16)
-AXIAL = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
 MIDDLE = (4, 10, 8)
-
-
-@pytest.fixture
-def make_map():
-    geometry = Geometry(SHAPE, (4.0, 1.0, 2.0), (0, 0, 0), *AXIAL)
-
-    def make(name: str, data=None) -> Map:
-        data = np.zeros(SHAPE, np.float32) if data is None else data
-        return Map(name, data, MAPS[name].unit, geometry)
-
-    return make
 
 
 @pytest.fixture
@@ -99,3 +84,58 @@ def test_drawing_leaves_pyplot_and_its_global_state_alone():
         "import sys, gadgetron_qsm.report.picture; assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def outline(figure, row=0):
+    """Points (x, y) of the lines on the axial plane of a row."""
+    return [
+        path.vertices for drawn in figure.axes[4 * row].collections for path in drawn.get_paths()
+    ]
+
+
+def test_the_mask_is_outlined_on_the_magnitude_between_its_voxels_and_others(make_map, chi):
+    magnitude = make_map("magnitude", np.ones(SHAPE, np.float32))
+    mask = make_map("mask")
+    mask.data[4, 5:12, 3:9] = 1
+    figure = draw([magnitude, chi], mask)
+    (line,) = outline(figure)
+    np.testing.assert_allclose(line.min(axis=0), (2.5, 4.5))
+    np.testing.assert_allclose(line.max(axis=0), (8.5, 11.5))
+    assert not outline(figure, row=1)
+    assert figure.axes[0].axis() == (-0.5, 15.5, 19.5, -0.5)
+
+
+def test_a_mask_that_fills_the_volume_is_outlined_at_its_edge(make_map):
+    mask = make_map("mask", np.ones(SHAPE, np.float32))
+    (line,) = outline(draw([make_map("magnitude")], mask, MIDDLE))
+    np.testing.assert_allclose(line.max(axis=0), (15.5, 19.5))
+
+
+def test_a_mask_that_is_empty_has_no_outline(make_map):
+    assert not outline(draw([make_map("magnitude")], make_map("mask")))
+
+
+def test_a_millimetre_is_as_long_in_each_plane(chi):
+    figure = draw([chi])
+    figure.canvas.draw()
+    width, height = figure.get_size_inches()
+    scales = []
+    for ax, (rows_mm, columns_mm) in zip(figure.axes, ((20, 32), (32, 32), (32, 20)), strict=False):
+        box = ax.get_position()
+        scales += [box.width * width / columns_mm, box.height * height / rows_mm]
+    np.testing.assert_allclose(scales, scales[0], rtol=0.01)
+
+
+def test_the_planes_run_where_they_are_told_to(chi):
+    axial = draw([chi], centre=(1, 2, 3)).axes[0].images[0].get_array()
+    np.testing.assert_array_equal(axial, chi.data[1])
+
+
+def test_a_picture_holds_nothing_but_pixels(chi):
+    kinds, data = [], png(draw([chi]))
+    at = 8
+    while at < len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        kinds.append(data[at + 4 : at + 8])
+        at += 12 + length
+    assert set(kinds) <= {b"IHDR", b"pHYs", b"IDAT", b"IEND"}

@@ -77,3 +77,15 @@ def test_the_middle_is_that_of_the_filled_voxels():
 
 def test_the_middle_of_an_empty_volume_is_its_own():
     assert middle(np.zeros((4, 6, 8))) == (2, 3, 4)
+
+
+def test_what_is_no_number_does_not_count_as_filled():
+    data = np.zeros((4, 6, 8))
+    data[3, 5, 7], data[1, 1, 1] = np.nan, 2
+    assert middle(data) == (1, 1, 1)
+
+
+def test_a_plane_knows_its_size(geometry):
+    for plane in planes(np.zeros(geometry.matrix), geometry, (2, 3, 4)):
+        rows, columns = plane.image.shape
+        assert plane.size_mm == (rows * plane.spacing[0], columns * plane.spacing[1])

@@ -13,20 +13,13 @@ from copy import deepcopy
 from pydicom import Dataset
 
 from gadgetron_qsm.data import Map
-from gadgetron_qsm.dicom import identity
 from gadgetron_qsm.dicom.kinds import kind_of
 from gadgetron_qsm.dicom.provenance import NOT_CLINICAL
 from gadgetron_qsm.dicom.values import text
-from gadgetron_qsm.mrd.header import Header
 
 ACQUISITION = "109101"  # DCM, Acquisition Equipment
 DATES = ("ContentDate", "ContentTime", "SeriesDate", "SeriesTime")
 OF_WRITING = ("InstanceCreationDate", "InstanceCreationTime")
-
-
-def series_number(chi: Map, header: Header, offset: int) -> int:
-    """Number of the series at an offset in the numbers kept for the scan of a map."""
-    return identity.series_number(chi, header, offset)
 
 
 def nameless(sources: Sequence[Dataset]) -> list[Dataset]:

@@ -20,7 +20,7 @@ from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.images import map_to_image
 from gadgetron_qsm.mrd.messages import DicomFile, Image
 from gadgetron_qsm.mrd.slices import slices_of
-from gadgetron_qsm.sections import DeliverSettings
+from gadgetron_qsm.outgoing_sections import DeliverSettings
 
 
 def as_they_are(data: NDArray[np.floating], _: float = 1.0) -> Counts:

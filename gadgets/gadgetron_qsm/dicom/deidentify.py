@@ -31,7 +31,7 @@ from gadgetron_qsm.dicom.templates import filled
 from gadgetron_qsm.dicom.values import name, text
 from gadgetron_qsm.errors import QsmError, UsageError
 from gadgetron_qsm.mrd.header import Header
-from gadgetron_qsm.sections import SHORTEST_KEY, IdentitySettings
+from gadgetron_qsm.outgoing_sections import SHORTEST_KEY, IdentitySettings
 
 STANDARD_UIDS = "1.2.840.10008."  # of DICOM itself: classes, syntaxes, coding schemes
 OLDEST = 90  # years; those above count as one age, because they are few

@@ -21,7 +21,7 @@ from gadgetron_qsm.dicom.values import is_uid
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.header import ALONG_THE_BORE, Header
 from gadgetron_qsm.mrd.safe_xml import local_name, parse_xml
-from gadgetron_qsm.sections import IdentitySettings
+from gadgetron_qsm.outgoing_sections import IdentitySettings
 
 log = logging.getLogger(__name__)
 

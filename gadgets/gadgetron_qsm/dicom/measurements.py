@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     )
     from pydicom.sr.coding import Code as CodedConcept
 
-NUMBER = 17  # offset of the series number
 DIGITS = 3  # behind the point: beyond what any map means
 PROCEDURE: Code = ("24590-2", "LN", "Brain MRI")
 VOLUME: Code = ("118565006", SCT, "Volume")
@@ -76,7 +75,7 @@ def measurement_report(
         evidence=[*companions.nameless(sources), segmentation],
         content=_content(chi, regions, segmentation, sources)[0],
         series_instance_uid=series,
-        series_number=companions.series_number(chi, header, NUMBER),
+        series_number=identity.series_number(chi, header, identity.REPORT),
         sop_instance_uid=identity.stable_uid(series, "1"),
         instance_number=1,
         manufacturer=SOFTWARE,

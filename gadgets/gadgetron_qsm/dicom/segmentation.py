@@ -22,7 +22,6 @@ from gadgetron_qsm.mrd.header import Header
 if TYPE_CHECKING:
     from highdicom.seg import SegmentDescription
 
-NUMBER = 16  # offset of the series number
 POSITION_TOLERANCE_MM = 0.01  # decimal strings of 16 characters are closer
 COSINE_TOLERANCE = 1e-4
 
@@ -48,7 +47,7 @@ def segmentation(
             _description(region, number, series) for number, region in enumerate(regions, start=1)
         ],
         series_instance_uid=series,
-        series_number=companions.series_number(chi, header, NUMBER),
+        series_number=identity.series_number(chi, header, identity.SEGMENTATION),
         sop_instance_uid=identity.stable_uid(series, "1"),
         instance_number=1,
         manufacturer=SOFTWARE,

@@ -197,12 +197,12 @@ class Header:
 def fingerprint(head: Any, came_as: str, data: NDArray | None = None) -> dict[str, Any]:
     """Return what tells a scan from another with the same header, and where the table stood.
 
-    `head` and `data` are those of its first acquisition or image; its position is relative to the
+    `head` and `data` are those of its first acquisition or image, whose position is relative to the
     table's. Where neither number nor time is in the head, as some converters leave it, the samples
     tell: no two scans have equal noise.
     """
     table = [float(x) for x in head["patient_table_position"]]
-    found = {
+    found: dict[str, Any] = {
         "method": came_as,
         "measurement_uid": int(head["measurement_uid"]),
         "first_time_stamp": int(head["acquisition_time_stamp"]),

@@ -55,7 +55,7 @@ def accuracy_table(accuracy: Mapping[str, Any]) -> Table:
     The title names the repetition where `accuracy` does: there are several, and it is one's.
     """
     of = f" (repetition {accuracy['repetition']})" if "repetition" in accuracy else ""
-    table = Table(title=f"Susceptibility, measured against true{of}", caption=_summary(accuracy))
+    table = Table(title=f"Susceptibility, measured against true{of}", caption=summary(accuracy))
     table.add_column("nucleus")
     for heading in ("measured ppb", "true ppb", "difference", "voxels", "inside mask"):
         table.add_column(heading, justify="right")
@@ -69,6 +69,20 @@ def accuracy_table(accuracy: Mapping[str, Any]) -> Table:
             f"{row['fraction_inside']:.0%}",
         )
     return table
+
+
+def summary(accuracy: Mapping[str, Any]) -> str:
+    """Say in a line how well the whole map agrees."""
+    slope, rmse = accuracy["slope"], accuracy["nuclei_rmse_ppb"]
+    return ", ".join(
+        [
+            f"NRMSE {accuracy['nrmse_percent']:.1f} %",
+            f"over the whole brain {accuracy['nrmse_whole_brain_percent']:.1f} %",
+            f"slope {slope:.2f}" if slope is not None else "no slope",
+            f"nuclei RMSE {rmse:.1f} ppb" if rmse is not None else "no nuclei",
+            f"coverage {accuracy['coverage']:.2f}",
+        ]
+    )
 
 
 def _overlap(
@@ -125,16 +139,3 @@ def _slope(rows: list[dict[str, Any]]) -> float | None:
         return None
     deviation = true - true.mean()
     return float(deviation @ measured / (deviation @ deviation))
-
-
-def _summary(accuracy: Mapping[str, Any]) -> str:
-    slope, rmse = accuracy["slope"], accuracy["nuclei_rmse_ppb"]
-    return ", ".join(
-        [
-            f"NRMSE {accuracy['nrmse_percent']:.1f} %",
-            f"over the whole brain {accuracy['nrmse_whole_brain_percent']:.1f} %",
-            f"slope {slope:.2f}" if slope is not None else "no slope",
-            f"nuclei RMSE {rmse:.1f} ppb" if rmse is not None else "no nuclei",
-            f"coverage {accuracy['coverage']:.2f}",
-        ]
-    )

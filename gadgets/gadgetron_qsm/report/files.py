@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.report.plain import plain
 
 
 @contextlib.contextmanager
@@ -27,3 +30,16 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Write JSON in one piece, keys in their order; return the content in the form of `plain`.
+
+    Raises QsmError when the file cannot be written, TypeError for a value without a form in JSON.
+    """
+    converted: dict[str, Any] = plain(content)
+    text = json.dumps(converted, indent=2, allow_nan=False, ensure_ascii=False)
+    with replacing(path) as part:
+        # what is no character of its own, as in names of files, becomes an escape of JSON
+        part.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+    return converted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,47 +20,73 @@ from gadgetron_qsm.report.planes import Plane, middle, planes
 
 TITLES = ("axial", "coronal", "sagittal")
 EDGES = {"top": (0.5, 0.97), "bottom": (0.5, 0.03), "left": (0.03, 0.5), "right": (0.97, 0.5)}
-ROW_INCHES, WIDTH_INCHES, DPI = 2.7, 9.0, 110
+OUTLINED, OUTLINE = "magnitude", "#ffb000"  # the map that the mask is drawn on; a colour
+WIDTH_INCHES, TITLE_INCHES, GAP_INCHES, DPI = 9.0, 0.3, 0.1, 110
+LEFT, RIGHT = 0.04, 0.91  # of the planes and the scale, in parts of the width
+SCALE_WIDTH = 0.02  # in parts of that of three planes
 
 
-def save_picture(path: Path, maps: Sequence[Map]) -> None:
+def save_picture(path: Path, maps: Sequence[Map], mask: Map | None = None) -> None:
     """Write a PNG with a row of three planes for each map, windowed, with a scale in its unit.
 
     All maps share one geometry. The planes run through the middle of the last map's non-zero
-    voxels: give chi last. Raises QsmError when the file cannot be written.
+    voxels: give chi last. The magnitude gets the outline of the mask.
+    Raises QsmError when the file cannot be written.
     """
-    figure = draw(maps)
     with replacing(path) as part:
-        figure.savefig(part, format="png", dpi=DPI)
+        part.write_bytes(png(draw(maps, mask)))
 
 
-def draw(maps: Sequence[Map]) -> Figure:
-    """Return the figure that `save_picture` writes; its axes are three planes and a scale a row."""
-    figure = Figure(figsize=(WIDTH_INCHES, ROW_INCHES * len(maps)))
-    FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(
-        len(maps),
-        4,
-        width_ratios=(1, 1, 1, 0.05),
-        left=0.05,
-        right=0.91,
-        bottom=0.02,
-        top=1 - 0.1 / len(maps),
-        wspace=0.05,
-        hspace=0.05,
-    )
-    centre = middle(to_numpy(maps[-1].data))
-    for row, volume in enumerate(maps):
-        axes = [figure.add_subplot(grid[row, column]) for column in range(4)]
+def png(figure: Figure) -> bytes:
+    """Return a figure as a PNG, without a word of text beside its pixels."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def draw(
+    maps: Sequence[Map], mask: Map | None = None, centre: Sequence[int] | None = None
+) -> Figure:
+    """Return the figure that `save_picture` writes; its axes are three planes and a scale a row.
+
+    `centre` (z, y, x) is the voxel that the planes run through.
+    """
+    centre = middle(to_numpy(maps[-1].data)) if centre is None else centre
+    figure, axes_of = _empty(len(maps), planes(to_numpy(maps[-1].data), maps[-1].geometry, centre))
+    for row, (volume, axes) in enumerate(zip(maps, axes_of, strict=True)):
         _draw_row(figure, axes, volume, centre)
+        if volume.name == OUTLINED and mask is not None:
+            _draw_outline(axes[:3], mask, centre)
         if row == 0:
             for ax, title in zip(axes[:3], TITLES, strict=True):
                 ax.set_title(title, fontsize=9)
     return figure
 
 
+def _empty(rows: int, shown: Sequence[Plane]) -> tuple[Figure, list[list[Axes]]]:
+    """Lay out rows of three planes and a scale, a millimetre as long in each plane."""
+    heights, widths = zip(*(plane.size_mm for plane in shown), strict=True)
+    wide = WIDTH_INCHES * (RIGHT - LEFT) / (1 + SCALE_WIDTH)
+    high = wide * max(heights) / sum(widths)
+    inches = TITLE_INCHES + rows * (high + GAP_INCHES)
+    figure = Figure(figsize=(WIDTH_INCHES, inches))
+    FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(
+        rows,
+        4,
+        width_ratios=(*widths, SCALE_WIDTH * sum(widths)),
+        left=LEFT,
+        right=RIGHT,
+        bottom=GAP_INCHES / inches,
+        top=1 - TITLE_INCHES / inches,
+        wspace=0.05,
+        hspace=GAP_INCHES / high,
+    )
+    return figure, [[figure.add_subplot(grid[row, i]) for i in range(4)] for row in range(rows)]
+
+
 def _draw_row(figure: Figure, axes: Sequence[Axes], volume: Map, centre: Sequence[int]) -> None:
-    data = to_numpy(volume.data).astype(np.float32)
+    data = to_numpy(volume.data).astype(np.float32, copy=False)
     window = kind_of(volume).window or bright_window(data)
     *images, scale = axes
     for ax, plane in zip(images, planes(data, volume.geometry, centre), strict=True):
@@ -70,6 +97,17 @@ def _draw_row(figure: Figure, axes: Sequence[Axes], volume: Map, centre: Sequenc
     else:
         figure.colorbar(images[0].images[0], cax=scale).set_label(volume.unit, fontsize=8)
         scale.tick_params(labelsize=7)
+
+
+def _draw_outline(axes: Sequence[Axes], mask: Map, centre: Sequence[int]) -> None:
+    """Draw where the mask ends, half way between the voxels inside and those outside."""
+    for ax, plane in zip(axes, planes(to_numpy(mask.data), mask.geometry, centre), strict=True):
+        inside = np.pad(plane.image > 0, 1).astype(np.float32)  # closed at the image's edge
+        if inside.any():  # or there is no line, of which matplotlib warns
+            rows, columns = (np.arange(n) - 1 for n in inside.shape)
+            limits = ax.axis()
+            ax.contour(columns, rows, inside, levels=[0.5], colors=[OUTLINE], linewidths=0.8)
+            ax.axis(limits)
 
 
 def _draw_plane(ax: Axes, plane: Plane, window: Window) -> None:

@@ -31,6 +31,12 @@ class Plane:
     spacing: tuple[float, float]
 
     @property
+    def size_mm(self) -> tuple[float, float]:
+        """Height and width."""
+        rows, columns = self.image.shape
+        return rows * self.spacing[0], columns * self.spacing[1]
+
+    @property
     def edges(self) -> dict[str, str]:
         """Patient directions at the top, bottom, left and right edge."""
         down, right = self.directions
@@ -60,10 +66,12 @@ def planes(
 
 def middle(data: NDArray) -> tuple[int, ...]:
     """Index (z, y, x) in the middle of the non-zero voxels; of the volume when all are zero."""
-    filled = np.argwhere(np.nan_to_num(data) != 0)
-    if not filled.size:
-        return tuple(n // 2 for n in data.shape)
-    return tuple(int(i) for i in (filled.min(axis=0) + filled.max(axis=0)) // 2)
+    filled = (data != 0) & (data == data)
+    found = []
+    for axis, size in enumerate(data.shape):
+        places = np.flatnonzero(filled.any(axis=tuple(a for a in range(3) if a != axis)))
+        found.append(int(places[0] + places[-1]) // 2 if places.size else size // 2)
+    return tuple(found)
 
 
 def edge_letters(direction: NDArray[np.float64]) -> str:

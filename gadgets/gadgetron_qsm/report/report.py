@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,8 +12,7 @@ from gadgetron_qsm import __version__
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom.identity import series_description
 from gadgetron_qsm.mrd.header import Header
-from gadgetron_qsm.report.files import replacing
-from gadgetron_qsm.report.plain import plain
+from gadgetron_qsm.report.files import write_json
 
 OF_A_REPETITION = ("timing_s", "quality", "warnings")
 
@@ -27,8 +25,8 @@ def write_report(
     timing_s: Mapping[str, float],
     accuracy: Mapping[str, Any] | None = None,
     later: Mapping[int, Mapping[str, Any]] | None = None,
-) -> None:
-    """Write report.json in one piece.
+) -> dict[str, Any]:
+    """Write report.json in one piece, and return what is in it.
 
     `report` is that of the chi map: `provenance`, `quality`, `warnings`, and the time of each
     stage in `timing_s`; the argument `timing_s` adds `ingest` and `latency`. `series` are
@@ -51,24 +49,31 @@ def write_report(
             {"repetition": number, **{part: made.get(part, {}) for part in OF_A_REPETITION}}
             for number, made in later.items()
         ]
-    text = json.dumps(plain(content), indent=2, allow_nan=False, ensure_ascii=False)
-    with replacing(path) as part:
-        part.write_text(text + "\n", encoding="utf-8")
+    return write_json(path, content)
 
 
-def series_entry(volume: Map, header: Header, files: Sequence[Path], root: Path) -> dict[str, Any]:
+def series_entry(
+    volume: Map, header: Header, files: Sequence[Path] = (), root: Path | None = None
+) -> dict[str, Any]:
     """One entry of the report's `series`: no identifier of patient, study or series in it.
 
-    `files` as write_series returns them; the folder is named relative to `root`.
+    `files` as write_series returns them; their folder is named relative to `root`. Without files,
+    or outside `root`, no folder is named.
     """
     return {
         "name": volume.name,
         "description": series_description(volume, header),
         "repetition": volume.repetition + 1,
         "unit": volume.unit,
-        "folder": files[0].parent.relative_to(root).as_posix(),
-        "images": len(files),
+        "folder": _folder(files, root),
+        "images": len(files) or volume.data.shape[0],
     }
+
+
+def _folder(files: Sequence[Path], root: Path | None) -> str | None:
+    if not files or root is None or not files[0].is_relative_to(root):
+        return None
+    return files[0].parent.relative_to(root).as_posix()
 
 
 def peak_memory_bytes() -> int:

@@ -1,0 +1,50 @@
+"""All that a run leaves for people, in one folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gadgetron_qsm.report.files import write_json
+from gadgetron_qsm.report.page import write_page
+from gadgetron_qsm.report.picture import save_picture
+from gadgetron_qsm.report.provenance import provenance
+from gadgetron_qsm.report.record import Record
+from gadgetron_qsm.report.report import write_report
+from gadgetron_qsm.settings import Settings
+
+
+def write_run(
+    folder: Path,
+    record: Record,
+    *,
+    settings: Settings,
+    timing_s: Mapping[str, float] | None = None,
+    accuracy: Mapping[str, Any] | None = None,
+    failure: Exception | str | None = None,
+) -> None:
+    """Write report.json, provenance.json, picture.png and report.html over those of before.
+
+    `record` has seen the maps that there are, be it none; `timing_s` adds to the stages' times
+    (`latency`); `accuracy` is the answer of accuracy.compare; `failure` is why no more maps came.
+    Without a map to show there is no picture.png, one of before goes.
+    Raises QsmError when a file cannot be written.
+    """
+    first, later = record.reports(failure)
+    report = write_report(
+        folder / "report.json",
+        first,
+        series=record.series,
+        timing_s=timing_s or {},
+        accuracy=accuracy,
+        later=later,
+    )
+    maps = record.maps
+    made = provenance(record.header, settings, first, list(maps.values()))
+    told = write_json(folder / "provenance.json", made)
+    write_page(folder / "report.html", report, told, maps)
+    if record.pictured:
+        save_picture(folder / "picture.png", record.pictured, maps.get("mask"))
+    else:
+        (folder / "picture.png").unlink(missing_ok=True)
