@@ -118,7 +118,8 @@ class IdentitySettings(Section):
         1_000_000,
         ge=10_000,
         le=100_000_000,
-        description="number that our series' numbers are above",
+        multiple_of=1000,
+        description="number that those of our series are above",
     )
     deidentify: bool = Field(
         False, description="DICOM objects by the basic profile of PS3.15 annex E; needs a key"

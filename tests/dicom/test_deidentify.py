@@ -287,6 +287,18 @@ def test_dciodvfy_finds_neither_error_nor_warning(original, program, tmp_path, n
     assert (done.stdout + done.stderr).split() == ["MRImage"]
 
 
+def test_dcentvfy_finds_the_objects_of_a_scan_consistent(make_map, program, tmp_path):
+    paths = []
+    for name in ("chi", "r2star"):
+        for file in write_series(make_map(name), planted(), tmp_path):
+            dataset = deidentified(pydicom.dcmread(file), rules(), planted())
+            paths.append(str(tmp_path / f"{name}{file.name}"))
+            dataset.save_as(paths[-1], enforce_file_format=True)
+    command = [program("dcentvfy"), *paths]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
 def test_an_empty_head_of_a_file_stays_empty(original):
     dataset = Dataset()
     dataset.update(original())

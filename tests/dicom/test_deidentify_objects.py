@@ -12,8 +12,11 @@ from highdicom.sr.coding import CodedConcept
 from pydicom.sr.codedict import codes
 
 from gadgetron_qsm.dicom.deidentify import deidentified
+from gadgetron_qsm.dicom.forms import FORMS, objects
 from gadgetron_qsm.dicom.identity import stable_uid
+from gadgetron_qsm.dicom.region_objects import region_objects
 from gadgetron_qsm.dicom.series import write_series
+from tests.dicom.region_scene import chi_of, images_of, regions_in, slab
 from tests.dicom.test_deidentify import KEEP, TRACES, encoded, planted, rules
 
 # The oldest highdicom wants the window so, the newest says to give it otherwise.
@@ -154,14 +157,19 @@ def test_dciodvfy_finds_no_error_that_was_not_there_before(
     before = make(sources)
     after = deidentified(before, rules(**options), planted())
 
-    def findings(dataset):
-        dataset.save_as(tmp_path / "object.dcm", enforce_file_format=True)
-        command = [program("dciodvfy"), str(tmp_path / "object.dcm")]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        lines = (done.stdout + done.stderr).splitlines()
-        return {line for line in lines if line.startswith("Error")}
+    dciodvfy = program("dciodvfy")
+    assert errors(dciodvfy, after, tmp_path) <= errors(dciodvfy, before, tmp_path)
 
-    assert findings(after) <= findings(before)
+
+def errors(dciodvfy, dataset, folder):
+    return {line for line in findings(dciodvfy, dataset, folder) if line.startswith("Error")}
+
+
+def findings(dciodvfy, dataset, folder):
+    dataset.save_as(folder / "object.dcm", enforce_file_format=True)
+    command = [dciodvfy, str(folder / "object.dcm")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return set((done.stdout + done.stderr).splitlines())
 
 
 @pytest.mark.parametrize("make", [segmentation, parametric, report])
@@ -171,6 +179,37 @@ def test_references_lead_to_the_sources(sources, make):
     text = str(after)
     assert all(uid in text for uid in images)
     assert after.StudyInstanceUID == deidentified(sources[0], rules(), planted()).StudyInstanceUID
+
+
+@pytest.mark.parametrize("scan", ["images", "readouts"])
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_a_map_loses_the_patient_and_stays_lawful(
+    make_map, form, scan, program, tmp_path
+):
+    volume = make_map(report={"provenance": {"scan": {"method": scan}}})
+    before = next(iter(objects(volume, planted(), form)))
+    assert "plantname" in encoded(before)
+    after = deidentified(before, rules(), planted())
+    assert [trace for trace in TRACES if trace in encoded(after)] == []
+    dciodvfy = program("dciodvfy")
+    assert findings(dciodvfy, after, tmp_path) == findings(dciodvfy, before, tmp_path)
+
+
+def test_our_regions_and_their_report_lose_the_patient_and_keep_their_images(program, tmp_path):
+    chi = chi_of(slab())
+    images = images_of(chi, planted(), tmp_path / "chi")
+    regions = regions_in(chi.geometry)
+    asked = {"segmentation": True, "measurements": True}
+    made = list(region_objects(chi, regions, images, planted(), **asked))
+    cleaned = [deidentified(dataset, rules(), planted()) for dataset in made]
+    image = deidentified(images[0], rules(), planted())
+    for before, after in zip(made, cleaned, strict=True):
+        assert [trace for trace in TRACES if trace in encoded(after)] == []
+        assert image.SOPInstanceUID in str(after)
+        assert after.PatientID == image.PatientID
+        found = errors(program("dciodvfy"), after, tmp_path)
+        assert found <= errors(program("dciodvfy"), before, tmp_path)
+    assert cleaned[0].SOPInstanceUID in str(cleaned[1])
 
 
 @pytest.mark.parametrize(("options", "left"), [({}, 0), (KEEP, 2)], ids=["basic", "options"])

@@ -8,7 +8,7 @@ from pydicom.uid import UID
 
 from gadgetron_qsm.dicom import identity
 from gadgetron_qsm.dicom.identity_rules import PLACES, completed, completions
-from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.errors import QsmError, UsageError
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.settings import Settings
 from tests.dicom.conftest import BARE
@@ -209,6 +209,12 @@ def test_the_log_names_what_was_completed_and_no_value(caplog):
 def test_the_numbers_of_series_begin_where_the_settings_say(header, make_map):
     told = completed(header, rules(series_offset="20000"))
     assert identity.series_number(make_map(), told) == 25_001
+
+
+@pytest.mark.parametrize("offset", ["20001", "9000", "200000000"])
+def test_an_offset_that_would_mix_numbers_is_refused(offset):
+    with pytest.raises(UsageError, match=r"identity\.series_offset"):
+        rules(series_offset=offset)
 
 
 def test_every_place_is_a_setting():

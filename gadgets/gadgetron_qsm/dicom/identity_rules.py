@@ -19,7 +19,7 @@ from gadgetron_qsm.dicom.identity import digest, stable_uid
 from gadgetron_qsm.dicom.templates import fields, filled
 from gadgetron_qsm.dicom.values import is_uid
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.mrd.header import Header
+from gadgetron_qsm.mrd.header import ALONG_THE_BORE, Header
 from gadgetron_qsm.mrd.safe_xml import local_name, parse_xml
 from gadgetron_qsm.outgoing_sections import IdentitySettings
 
@@ -49,7 +49,6 @@ PLACES = {
     "patient_position": _Place("measurementInformation", "patientPosition"),
     "frame_uid": _Place("measurementInformation", "frameOfReferenceUID", is_uid=True),
 }
-POSITIONS = {term.value for term in ismrmrd.xsd.patientPositionType}
 NEEDED = ("patient_id", "study_uid")  # without them an archive cannot file an image
 
 
@@ -142,7 +141,7 @@ def _present(document: Any, name: str) -> str | None:
     section = getattr(document, place.section)
     value = section and getattr(section, place.attribute)
     text = str(getattr(value, "value", value) or "").strip()
-    if name == "patient_position" and text.upper() not in POSITIONS:
+    if name == "patient_position" and text.upper() not in ALONG_THE_BORE:
         return None
     if not text or PLACEHOLDER.fullmatch(text) or (place.is_uid and not is_uid(text)):
         return None
