@@ -109,7 +109,7 @@ def test_the_report_of_the_first_map_names_every_stage_before_it():
     (chi_image,) = run({"deliver.maps": "chi", **TWO_STEPS, "inversion.iterations": "7"})
     report = image_to_map(chi_image).report
     stages = ["coils", "field", "mask", "background", "inversion", "reference"]
-    assert list(report["provenance"]) == ["scan", "kspace", *stages, "device"]
+    assert list(report["provenance"]) == ["scan", "kspace", *stages, "device", "preset", "identity"]
     assert list(report["timing_s"]) == ["ingest", *stages]
     assert report["provenance"]["inversion"]["iterations"] == 7
     assert report["provenance"]["background"]["threshold"] > 0  # a default, told all the same

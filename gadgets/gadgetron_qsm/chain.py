@@ -20,20 +20,22 @@ from gadgetron_qsm.arrays.places import Host, Place
 from gadgetron_qsm.combination import combine_coils
 from gadgetron_qsm.contrasts import Contrasts
 from gadgetron_qsm.data import CoilImages, Echoes, Map
-from gadgetron_qsm.dicom.identity import scan_name, series_description
-from gadgetron_qsm.dicom.kinds import MAPS, kind_of
-from gadgetron_qsm.dicom.series import write_series
+from gadgetron_qsm.dicom.console import images_of, to_message
+from gadgetron_qsm.dicom.kinds import MAPS
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.ingest import coil_images
 from gadgetron_qsm.journal import Journal
 from gadgetron_qsm.mrd.header import Header
-from gadgetron_qsm.mrd.images import echoes_to_images, map_to_image
-from gadgetron_qsm.mrd.messages import Image, Message
+from gadgetron_qsm.mrd.images import echoes_to_images
+from gadgetron_qsm.mrd.messages import DicomFile, Image, Message
+from gadgetron_qsm.outgoing import Outgoing, wanted
 from gadgetron_qsm.placing import lighter, nearer, where
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.susceptibility import PPB_PER_PPM, Susceptibility, Volume, quantify
 
-PERCENT = np.float32(100)
+Sent = Image | DicomFile
+
+PERCENT, MRAD_PER_RAD = np.float32(100), np.float32(1000)
 BRIGHTEST = 4095.0  # of the magnitude images, as scanners scale theirs
 PLAIN: Mapping[str, Callable[[Susceptibility], Array]] = {
     "total_field": lambda found: found.fit.total_field * PPB_PER_PPM,
@@ -79,16 +81,18 @@ def _combined(
 
 
 def susceptibility(
-    scans: Iterable[Echoes], settings: Settings, wanted: Collection[str] = tuple(MAPS)
+    scans: Iterable[Echoes], settings: Settings, names: Collection[str] | None = None
 ) -> Iterator[Map]:
     """Complex echoes to maps: chi first, as it is what is waited for, contrasts if asked for.
 
-    Of the maps that need no asking those are made that are `wanted`.
+    Those of `names` are made; by default all that a next gadget may choose from.
     """
+    if names is None:
+        names = (*PLAIN, "magnitude", *wanted(settings))
     place = where(settings.device)
     for echoes in scans:
         with _naming(echoes.repetition):
-            yield from _maps(echoes, settings, wanted, place)
+            yield from _maps(echoes, settings, names, place)
         place.rest()
 
 
@@ -118,7 +122,7 @@ def _enough_memory() -> Iterator[None]:
 
 
 def _maps(
-    echoes: Echoes, settings: Settings, wanted: Collection[str], place: Place
+    echoes: Echoes, settings: Settings, names: Collection[str], place: Place
 ) -> Iterator[Map]:
     journal = Journal(echoes.report)
     volume, found = _quantified(echoes, settings, journal, place)
@@ -136,15 +140,19 @@ def _maps(
         )
 
     yield made("chi", found.chi * PPB_PER_PPM)
-    for name, data in Contrasts(volume, found).made(settings.deliver.maps):
+    for name, data in Contrasts(volume, found).made(names):
         yield made(name, _bright(data) if MAPS[name].unit == MAPS["magnitude"].unit else data)
     for name, make in PLAIN.items():
-        if name in wanted:
+        if name in names:
             yield made(name, make(found))
-    if "magnitude" in wanted:
+    if "magnitude" in names:
         magnitude = _bright(volume.magnitude)
         for echo, echo_time_s in enumerate(echoes.echo_times_s):
             yield made("magnitude", magnitude[echo], echo=echo, echo_time_s=echo_time_s)
+    if "phase" in names:
+        phase = array_module(volume.echoes.data).angle(volume.echoes.data)
+        for echo, echo_time_s in enumerate(echoes.echo_times_s):
+            yield made("phase", phase[echo] * MRAD_PER_RAD, echo=echo, echo_time_s=echo_time_s)
     if echoes.g_factor is not None:
         journal.provenance["g_factor"] = {"method": "from the GRAPPA kernels and sensitivities"}
         yield made("g_factor", echoes.g_factor * PERCENT)
@@ -173,6 +181,7 @@ def _run(
     volume = Volume(echoes, magnitude, settings, journal)
     found = quantify(volume)
     journal.provenance["device"] = {"method": f"computed on {place.name}"}
+    journal.provenance["preset"] = {"method": settings.preset}
     if place.on_device:
         journal.quality["peak_device_bytes"] = place.peak_bytes()
     return volume, found
@@ -195,29 +204,37 @@ def _bright(magnitude: Array) -> Array:
     return magnitude * np.float32(BRIGHTEST / most) if most > 0 else magnitude
 
 
-def deliver(maps: Iterable[Map], header: Header, settings: Settings) -> Iterator[Image]:
-    """Maps to the console: chosen ones as MRD images, a series index each, and DICOM if asked.
+def deliver(maps: Iterable[Map], header: Header, settings: Settings) -> Iterator[Sent]:
+    """Maps to the console: chosen ones as MRD images, a series index each, or as DICOM messages.
 
-    Each repetition of a map is a series of its own.
+    Each repetition of a map is a series of its own. What settings ask for besides (a folder,
+    archives, a report) is done when the console has its image; see outgoing.Outgoing.
     """
+    scan, console = Outgoing(header, settings), settings.deliver.console
     series: dict[tuple[str, int], int] = {}
-    for volume in maps:
-        if volume.name not in settings.deliver.maps:
-            continue
-        index = series.setdefault((volume.name, volume.repetition), len(series) + 1)
-        description = series_description(volume, header)
-        yield map_to_image(volume, index, description=description, window=kind_of(volume).window)
-        if settings.deliver.dicom_folder:
-            folder = settings.deliver.dicom_folder / scan_name(volume, header)
-            write_series(volume, header, folder)
-    if not series:
-        raise QsmError(f"none of the maps {', '.join(settings.deliver.maps)} came to be delivered")
+    try:
+        for made in maps:
+            volume = scan.seen(made)
+            if volume.name in settings.deliver.maps:
+                index = series.setdefault((volume.name, volume.repetition), len(series) + 1)
+                if console != "dicom":
+                    yield from images_of(volume, index, header, settings.deliver)
+            objects = scan.objects(volume)
+            if console != "images":
+                yield from (to_message(dataset) for dataset in objects)
+        if not series:
+            names = ", ".join(settings.deliver.maps)
+            raise QsmError(f"none of the maps {names} came to be delivered")
+    except QsmError as error:
+        scan.finish(error)
+        raise
+    scan.finish()
 
 
-def qsm(messages: Iterable[Message], header: Header, settings: Settings) -> Iterator[Image]:
+def qsm(messages: Iterable[Message], header: Header, settings: Settings) -> Iterator[Sent]:
     """Run the whole chain: a scan's messages to the console's images."""
     scans = combine(messages, header, settings)
-    return deliver(susceptibility(scans, settings, settings.deliver.maps), header, settings)
+    return deliver(susceptibility(scans, settings, wanted(settings)), header, settings)
 
 
 def combined_images(

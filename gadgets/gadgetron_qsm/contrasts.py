@@ -132,7 +132,7 @@ def _reason(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
-NEED_ECHOES = ("r2star", "t2star", "chi_positive", "chi_negative")
+NEED_ECHOES = ("r2star", "t2star", "chi_positive", "chi_negative", "csf")
 MAKERS: Mapping[str, Callable[[Contrasts], Array]] = {
     "r2star": lambda made: made.r2star,
     "t2star": lambda made: t2star(made.r2star),
@@ -142,4 +142,5 @@ MAKERS: Mapping[str, Callable[[Contrasts], Array]] = {
     "smwi": lambda made: made.weighted(smwi),
     "chi_positive": lambda made: made.separated[0],
     "chi_negative": lambda made: made.separated[1],
+    "csf": lambda made: made.volume.csf(made.found.mask),
 }

@@ -7,25 +7,34 @@ Each takes the connection that `python -m gadgetron` hands it, and ends with sta
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from gadgetron_qsm import chain, configs
 from gadgetron_qsm.data import Map
-from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.delivery.deliver import opened
+from gadgetron_qsm.dicom.identity_rules import completed
+from gadgetron_qsm.errors import QsmError, UsageError
 from gadgetron_qsm.mrd.connection import Connection
 from gadgetron_qsm.mrd.header import Header
-from gadgetron_qsm.mrd.images import image_to_map, map_to_image
+from gadgetron_qsm.mrd.images import map_to_image
 from gadgetron_qsm.mrd.messages import ConfigFile, Image, Message
 from gadgetron_qsm.mrd.properties import read_properties
+from gadgetron_qsm.mrd.slices import images_to_maps
 from gadgetron_qsm.mrd.wire import PeerGone
+from gadgetron_qsm.outgoing import keeps
 from gadgetron_qsm.processors import processors
 from gadgetron_qsm.rehearsal import rehearse
 from gadgetron_qsm.settings import Settings
 
 log = logging.getLogger(__name__)
 
-Target = Callable[[Iterable[Message], Header, Settings], Iterator[Image]]
+Sent = chain.Sent
+Target = Callable[[Iterable[Message], Header, Settings], Iterator[Sent]]
+
+OF_THE_SERVER = ("deliver.dicom_folder", "deliver.report_folder", "identity.key_file")  # its disk
+LINGER_S = 20.0  # that a process of one scan goes on sending
 
 
 def qsm(connection: Any) -> None:
@@ -49,16 +58,25 @@ def deliver(connection: Any) -> None:
 
 
 def run(connection: Connection, target: Target, settings: Settings) -> None:
-    """Run a target on a connection and send what it makes."""
-    header = Header.parse(connection.header_text)
+    """Run a target on a connection and send what it makes.
+
+    When the peer is gone before it has all, what goes elsewhere is made all the same.
+    """
+    header = completed(Header.parse(connection.header_text), settings.identity)
+    messages = target(connection, header, settings)
     with processors():
-        for image in target(connection, header, settings):
-            connection.send(image)
+        try:
+            for message in messages:
+                connection.send(message)
+        except PeerGone:
+            if keeps(settings):
+                deque(messages, maxlen=0)
+            raise
 
 
 def serve_resident(connection: Connection) -> None:
     """Run the whole chain for a Gadgetron that connects to a resident process."""
-    run(connection, chain.qsm, Settings.from_properties(connection.properties))
+    run(connection, chain.qsm, _for_gadgetron(Settings.from_properties(connection.properties)))
 
 
 def serve_scan(connection: Connection) -> None:
@@ -70,7 +88,7 @@ def serve_scan(connection: Connection) -> None:
     properties = connection.properties
     if isinstance(connection.config, ConfigFile):
         properties = read_properties(configs.load(connection.config.name))
-    elif own := [k for k in properties if k.startswith("store.") or k == "deliver.dicom_folder"]:
+    elif own := [k for k in properties if k.startswith("store.") or k in OF_THE_SERVER]:
         raise QsmError(f"clients may not set {own[0]}; name it in a configuration here")
     run(connection, chain.qsm, Settings.from_properties(properties))
 
@@ -81,10 +99,12 @@ def _serve_gadgetron(gadgetron_connection: Any, target: Target, *, rehearsed: bo
     """
     connection = Connection.adopt(gadgetron_connection)
     try:
-        settings = Settings.from_properties(connection.properties)
+        settings = _for_gadgetron(Settings.from_properties(connection.properties))
         if rehearsed:
             rehearse(settings)
         run(connection, target, settings)
+        connection.close()
+        _send_what_waits(settings)
     except PeerGone as error:
         log.error("%s", error)
         raise SystemExit(1) from error
@@ -99,17 +119,29 @@ def _serve_gadgetron(gadgetron_connection: Any, target: Target, *, rehearsed: bo
         raise SystemExit(1) from error
 
 
+def _for_gadgetron(settings: Settings) -> Settings:
+    """Return the settings unless they ask for what would end a Gadgetron's stream."""
+    if settings.deliver.console != "images":
+        raise UsageError("deliver.console: a Gadgetron takes images alone; leave it out")
+    return settings
+
+
+def _send_what_waits(settings: Settings) -> None:
+    """Send for a while, as this process ends; the next one, or 'outbox send', sends the rest."""
+    if delivery := opened(settings.store):
+        for line in delivery.flush(LINGER_S):
+            log.warning("%s objects wait for '%s': %s", line.objects, line.node, line.error)
+
+
 def _all_maps(messages: Iterable[Message], header: Header, settings: Settings) -> Iterator[Image]:
     maps = chain.susceptibility(chain.combine(messages, header, settings), settings)
     for index, volume in enumerate(maps, start=1):
         yield map_to_image(volume, index)
 
 
-def _delivered(messages: Iterable[Message], header: Header, settings: Settings) -> Iterator[Image]:
+def _delivered(messages: Iterable[Message], header: Header, settings: Settings) -> Iterator[Sent]:
     return chain.deliver(_received_maps(messages), header, settings)
 
 
 def _received_maps(messages: Iterable[Message]) -> Iterator[Map]:
-    for message in messages:
-        if isinstance(message, Image):
-            yield image_to_map(message)
+    return images_to_maps(message for message in messages if isinstance(message, Image))

@@ -8,27 +8,33 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from queue import Queue
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
+from pydicom import dcmread
 
 from gadgetron_qsm import configs
 from gadgetron_qsm.data import Map
-from gadgetron_qsm.dicom.series import write_series
+from gadgetron_qsm.dicom.files import save
+from gadgetron_qsm.dicom.identity_rules import completed
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.gadgets import serve_resident
 from gadgetron_qsm.mrd.client import stream
 from gadgetron_qsm.mrd.files import RawFile, write_images
 from gadgetron_qsm.mrd.header import Header
-from gadgetron_qsm.mrd.images import image_to_map
-from gadgetron_qsm.mrd.messages import ConfigFile, ConfigText, Image
+from gadgetron_qsm.mrd.messages import ConfigFile, ConfigText, DicomFile, Image
 from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.mrd.server import serve
+from gadgetron_qsm.mrd.slices import images_to_maps
+from gadgetron_qsm.outgoing import Outgoing, wanted
+from gadgetron_qsm.outgoing_sections import StoreSettings
 from gadgetron_qsm.report.accuracy import compare
-from gadgetron_qsm.report.record import REPORTED, Record
+from gadgetron_qsm.report.record import REPORTED
 from gadgetron_qsm.report.run import write_run
 from gadgetron_qsm.settings import Settings
 
@@ -55,48 +61,68 @@ def replay(
     without `server` the chain runs here, behind a socket on loopback all the same.
     Where the truth of a simulated scan lies beside the file, the map is compared with it; returns
     that comparison (see report.accuracy.compare), else None. Of several repetitions the first is
-    compared and pictured.
+    compared and pictured. Archives that settings name are sent the objects before this ends.
     Raises QsmError when the file, the settings or the chain fail, or no chi map comes back. What
-    had come before the chain failed is written all the same when there is a chi map in it.
+    had come before the chain failed is written all the same when there is a chi map in it. It
+    raises as well for objects that an archive does not take; they wait in the outbox.
     """
     text = configs.read(config)
     properties = {**read_properties(text), **(overrides or {})}
     settings = Settings.from_properties(properties)
-    if server and not overrides:
-        message = ConfigText(text) if Path(config).is_file() else ConfigFile(config)
-    else:
-        message = ConfigText(_as_xml({**properties, "deliver.maps": _wanted(settings)}))
     with RawFile(raw) as file:
-        header = Header.parse(file.header_text)
+        header = completed(Header.parse(file.header_text), settings.identity)
+    if server and not overrides:
+        asked = ConfigText(text) if Path(config).is_file() else ConfigFile(config)
+        settings = settings.model_copy(update={"store": StoreSettings()})  # that is its matter
+    else:
+        asked = ConfigText(_as_xml({**_of_maps(properties), "deliver.maps": _wanted(settings)}))
     with _served(server) as address:
-        images, latency_s, failure = _stream(raw, address, message, progress)
-    maps = [image_to_map(image) for image in images]
+        came = _stream(raw, address, asked, progress)
+    shutil.rmtree(output / "dicom", ignore_errors=True)  # of an earlier replay
+    for dicom in came.files:
+        save(dcmread(BytesIO(dicom.data)), output / "dicom")
+    if not came.images and came.files and not came.failure:
+        return None  # a server that is set to send DICOM alone
+    maps = list(images_to_maps(came.images))
     chi = next((volume for volume in maps if volume.name == "chi"), None)
     if chi is None:
-        raise failure or QsmError("the server sent no susceptibility map; see its log")
+        raise came.failure or QsmError("the server sent no susceptibility map; see its log")
     accuracy = _accuracy(raw, maps, chi)
-    shutil.rmtree(output / "dicom", ignore_errors=True)  # of an earlier replay
-    record = Record(header, maps)
+    scan = Outgoing(header, _here(settings))
     for volume in maps:
-        if volume.name in settings.deliver.maps:
-            record.delivered(volume, write_series(volume, header, output / "dicom"), output)
-    write_images(output / "images.h5", images, header.text)
+        scan.objects(scan.seen(volume), None if came.files else output / "dicom")
+    write_images(output / "images.h5", came.images, header.text)
     write_run(
         output,
-        record,
+        scan.record,
         settings=settings,
-        timing_s={"latency": round(latency_s, 3)},
+        timing_s={"latency": round(came.latency_s, 3)},
         accuracy=accuracy,
-        failure=failure,
+        failure=came.failure,
     )
-    if failure:
-        raise QsmError(f"{failure}; the maps before that are in {output}") from failure
+    if came.failure:
+        raise QsmError(f"{came.failure}; the maps before that are in {output}") from came.failure
+    scan.finish()
+    if waiting := scan.flush():
+        raise QsmError(f"the maps are in {output}, but {waiting}; see 'gadgetron-qsm outbox list'")
     return accuracy
 
 
 def _wanted(settings: Settings) -> str:
     """Name the maps to ask for: those to be kept, and those that the report is made of."""
-    return ",".join(dict.fromkeys([*REPORTED, *settings.deliver.maps]))
+    return ",".join(dict.fromkeys([*REPORTED, *wanted(settings)]))
+
+
+def _of_maps(properties: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings of how maps are made; what becomes of them is settled here."""
+    ours = ("deliver.", "store.", "identity.")
+    return {key: value for key, value in properties.items() if not key.startswith(ours)}
+
+
+def _here(settings: Settings) -> Settings:
+    """Return the settings with the replay's own folder, which it writes to, as the only one."""
+    changed = {"dicom_folder": None, "report_folder": None, "console": "images"}
+    return settings.model_copy(update={"deliver": settings.deliver.model_copy(update=changed)})
 
 
 def _as_xml(properties: Mapping[str, str]) -> str:
@@ -134,12 +160,20 @@ def _is_fault(record: logging.LogRecord) -> bool:
     return record.exc_info is not None
 
 
+@dataclass
+class _Came:
+    """What came back; the seconds from the last readout sent; why no more came, if it failed."""
+
+    images: list[Image] = field(default_factory=list)
+    files: list[DicomFile] = field(default_factory=list)
+    latency_s: float = 0.0
+    failure: QsmError | None = None
+
+
 def _stream(
     raw: Path, address: Address, config: ConfigFile | ConfigText, progress: Progress | None
-) -> tuple[list[Image], float, QsmError | None]:
-    """Return what comes back, the seconds from the last readout sent to the last image, and why
-    no more came when the chain failed in between.
-    """
+) -> _Came:
+    """Send a file, and take what comes back to the end, or until the chain fails."""
     last_sent = time.perf_counter()
 
     def on_progress(sent: int, total: int) -> None:
@@ -148,14 +182,17 @@ def _stream(
         if progress:
             progress(sent, total)
 
-    images, failure = [], None
+    came = _Came()
     try:
         for message in stream(raw, *address, config, on_progress):
             if isinstance(message, Image):
-                images.append(message)  # noqa: PERF401 - what came before a failure stays
+                came.images.append(message)
+            elif isinstance(message, DicomFile):
+                came.files.append(message)
     except QsmError as error:
-        failure = error
-    return images, time.perf_counter() - last_sent, failure
+        came.failure = error
+    came.latency_s = time.perf_counter() - last_sent
+    return came
 
 
 def _accuracy(raw: Path, maps: list[Map], chi: Map) -> dict[str, Any] | None:

@@ -7,10 +7,9 @@ import numpy as np
 import pydicom
 import pytest
 
-from gadgetron_qsm.dicom.console import PIXELS, images_of, messages_of
-from gadgetron_qsm.dicom.forms import FORMS
+from gadgetron_qsm.dicom.console import PIXELS, images_of, to_message
+from gadgetron_qsm.dicom.forms import FORMS, objects
 from gadgetron_qsm.mrd.images import image_to_map
-from gadgetron_qsm.mrd.messages import DicomFile, Image
 from gadgetron_qsm.mrd.slices import images_to_maps
 from gadgetron_qsm.outgoing_sections import DeliverSettings
 
@@ -72,19 +71,9 @@ def test_values_that_pixels_cannot_hold_are_counted_in_the_comment(make_map, chi
     assert back[0, 1, 0] == largest[pixels]
 
 
-@pytest.mark.parametrize(
-    ("console", "kinds"),
-    [("images", [Image]), ("dicom", [DicomFile] * 5), ("both", [Image, *[DicomFile] * 5])],
-)
-def test_what_is_asked_for_is_sent_images_first(chi, header, console, kinds):
-    messages = list(messages_of(chi, 1, header, DeliverSettings(console=console)))
-    assert [type(message) for message in messages] == kinds
-
-
 @pytest.mark.parametrize("form", FORMS)
 def test_dicom_messages_are_whole_files_of_the_form_asked_for(chi, header, form):
-    settings = DeliverSettings(console="dicom", form=form)
-    files = list(messages_of(chi, 1, header, settings))
+    files = [to_message(dataset) for dataset in objects(chi, header, form)]
     read = [pydicom.dcmread(io.BytesIO(file.data)) for file in files]
     for file, dataset in zip(files, read, strict=True):
         assert file.data[128:132] == b"DICM"

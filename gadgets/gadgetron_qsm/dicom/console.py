@@ -1,4 +1,4 @@
-"""What goes back to who sent the scan: a map as MRD images, as DICOM messages, or as both."""
+"""What goes back to who sent the scan: MRD images, DICOM messages."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom import Dataset
 
 from gadgetron_qsm.arrays import to_numpy
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom.common import log_losses, window
 from gadgetron_qsm.dicom.files import encoded
-from gadgetron_qsm.dicom.forms import objects
 from gadgetron_qsm.dicom.identity import series_description
 from gadgetron_qsm.dicom.kinds import kind_of
 from gadgetron_qsm.dicom.pixels import Counts, quantise, quantise12, unrounded
@@ -37,19 +37,6 @@ PIXELS: Mapping[str, Callable[[NDArray[np.floating], float], Counts]] = {
 }
 
 
-def messages_of(
-    volume: Map, series_index: int, header: Header, settings: DeliverSettings
-) -> Iterator[Image | DicomFile]:
-    """A map as the messages that `settings.console` names, images first.
-
-    A Gadgetron refuses DICOM messages: there `images_of` alone is right.
-    """
-    if settings.console != "dicom":
-        yield from images_of(volume, series_index, header, settings)
-    if settings.console != "images":
-        yield from files_of(volume, header, settings)
-
-
 def images_of(
     volume: Map, series_index: int, header: Header, settings: DeliverSettings
 ) -> Iterator[Image]:
@@ -73,8 +60,9 @@ def images_of(
     return slices_of(image) if settings.image_slices else iter([image])
 
 
-def files_of(volume: Map, header: Header, settings: DeliverSettings) -> Iterator[DicomFile]:
-    """The DICOM objects of a map as messages, named by the numbers of series and instance."""
-    for dataset in objects(volume, header, settings.form):
-        name = f"{dataset.SeriesNumber}_{dataset.InstanceNumber:04d}"
-        yield DicomFile(encoded(dataset), name)
+def to_message(dataset: Dataset) -> DicomFile:
+    """A DICOM object as a message, named by the numbers of series and instance.
+
+    A Gadgetron refuses such messages; our own server's clients get them.
+    """
+    return DicomFile(encoded(dataset), f"{dataset.SeriesNumber}_{dataset.InstanceNumber:04d}")

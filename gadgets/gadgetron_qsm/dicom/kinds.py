@@ -157,6 +157,15 @@ MAPS = {
         unit_code=("mrad", UCUM, "mrad"),
         window=(0, 6283),
     ),
+    "csf": Kind(
+        description="CSF mask",
+        number=18,
+        image_type="MASK_CSF",
+        meaning="Mask of the CSF in the ventricles",
+        unit="",
+        unit_code=("1", UCUM, "no units"),
+        window=(0.5, 1),
+    ),
 }
 
 

@@ -1,0 +1,90 @@
+"""All DICOM objects of a scan, as its maps come."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from pydicom import Dataset
+
+from gadgetron_qsm.data import Map
+from gadgetron_qsm.dicom.deidentify import deidentified
+from gadgetron_qsm.dicom.forms import objects
+from gadgetron_qsm.dicom.region_objects import region_objects
+from gadgetron_qsm.dicom.regions import regions_of
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.mrd.header import Header
+from gadgetron_qsm.settings import Settings
+
+log = logging.getLogger(__name__)
+
+PIXELS = ("PixelData", "FloatPixelData")
+
+
+@dataclass
+class _Regions:
+    """What came of one repetition for its regions."""
+
+    chi: Map | None = None
+    images: list[Dataset] = field(default_factory=list)  # of chi, without pixels
+    csf: Map | None = None
+
+
+class ScanObjects:
+    """The objects of a scan by its settings: images of maps, then what outlines and measures."""
+
+    def __init__(self, header: Header, settings: Settings) -> None:
+        self._header, self._deliver, self._identity = header, settings.deliver, settings.identity
+        self._regions: dict[int, _Regions] = {}
+
+    def of(self, volume: Map) -> Iterator[Dataset]:
+        """Give the images of a map that is to be delivered, and with the mask those of regions.
+
+        chi, CSF where it is asked for, and the mask are to come in this order. What cannot be made
+        of the regions is left out, and the log says why.
+        """
+        if volume.name in self._deliver.maps:
+            for dataset in objects(volume, self._header, self._deliver.form):
+                self._keep(volume, dataset)
+                yield self._cleaned(dataset)
+        if self._deliver.segmentation or self._deliver.measurements:
+            yield from self._of_regions(volume)
+
+    def _keep(self, volume: Map, dataset: Dataset) -> None:
+        """Keep an image of chi for the regions that will refer to it."""
+        if volume.name == "chi" and (self._deliver.segmentation or self._deliver.measurements):
+            image = Dataset({e.tag: e for e in dataset if e.keyword not in PIXELS})
+            self._regions.setdefault(volume.repetition, _Regions()).images.append(image)
+
+    def _of_regions(self, volume: Map) -> Iterator[Dataset]:
+        found = self._regions.setdefault(volume.repetition, _Regions())
+        if volume.name == "chi":
+            found.chi = volume
+        elif volume.name == "csf":
+            found.csf = volume
+        elif volume.name == "mask" and found.chi is not None:
+            del self._regions[volume.repetition]
+            yield from self._outlined(found, found.chi, volume)
+
+    def _outlined(self, found: _Regions, chi: Map, mask: Map) -> Iterator[Dataset]:
+        csf = None if found.csf is None else found.csf.data
+        try:
+            for dataset in region_objects(
+                chi,
+                regions_of(mask.data, csf),
+                found.images,
+                self._header,
+                segmentation=self._deliver.segmentation,
+                measurements=self._deliver.measurements,
+            ):
+                yield self._cleaned(dataset)
+        except QsmError as error:
+            log.error("no Segmentation, no report of regions: %s", error)
+        except Exception:  # the maps are there, and do not need it
+            log.exception("no Segmentation, no report of regions")
+
+    def _cleaned(self, dataset: Dataset) -> Dataset:
+        if not self._identity.deidentify:
+            return dataset
+        return deidentified(dataset, self._identity, self._header)
