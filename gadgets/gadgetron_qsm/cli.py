@@ -257,12 +257,16 @@ def _bar(text: str) -> Iterator[Callable[[float], None]]:
 
 
 def _rehearse(config: str) -> None:
+    """Get ready for the scans of a configuration; what waits for its archives is sent meanwhile."""
     from gadgetron_qsm import configs
+    from gadgetron_qsm.delivery.deliver import opened
     from gadgetron_qsm.mrd.properties import read_properties
     from gadgetron_qsm.rehearsal import rehearse
     from gadgetron_qsm.settings import Settings
 
-    rehearse(Settings.from_properties(read_properties(configs.read(config))))
+    settings = Settings.from_properties(read_properties(configs.read(config)))
+    opened(settings.store)
+    rehearse(settings)
 
 
 def _overrides(settings: list[str]) -> dict[str, str]:

@@ -1,0 +1,156 @@
+"""Where a scan's maps go besides the console, by settings, and what a fault there costs."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import pydicom
+import pytest
+
+from gadgetron_qsm import chain
+from gadgetron_qsm.delivery import letters
+from gadgetron_qsm.delivery.outbox import Outbox
+from gadgetron_qsm.dicom.read import read_series
+from gadgetron_qsm.errors import QsmError, UsageError
+from gadgetron_qsm.mrd.header import Header
+from gadgetron_qsm.mrd.images import image_to_map
+from gadgetron_qsm.mrd.messages import DicomFile, Image
+from gadgetron_qsm.settings import Settings
+from tests.sphere_map import run
+from tests.sphere_scan import LARMOR_HZ, MATRIX, header_text
+
+SLICES = MATRIX[0]
+NOBODY = "archive=ARCHIVE@127.0.0.1:1"  # a port that nothing listens on
+
+
+@pytest.fixture(scope="module")
+def maps():
+    """What the next gadget may choose from, of the sphere."""
+    images = run({"deliver.maps": "chi,magnitude,total_field,mask"})
+    return [image_to_map(image) for image in images]
+
+
+def delivered(maps, properties):
+    settings = Settings.from_properties(properties)
+    return list(chain.deliver(maps, Header.parse(header_text()), settings))
+
+
+def read(files):
+    return [pydicom.dcmread(io.BytesIO(file.data)) for file in files]
+
+
+def test_dicom_messages_come_instead_of_images_or_behind_them(maps):
+    alone = delivered(maps, {"deliver.maps": "chi", "deliver.console": "dicom"})
+    both = delivered(maps, {"deliver.maps": "chi", "deliver.console": "both"})
+    assert [type(message) for message in alone] == [DicomFile] * SLICES
+    assert [type(message) for message in both] == [Image, *[DicomFile] * SLICES]
+    assert [dataset.InstanceNumber for dataset in read(alone)] == list(range(1, SLICES + 1))
+
+
+def test_a_field_leaves_in_hertz_where_that_is_asked_for(maps, tmp_path):
+    asked = {"deliver.maps": "total_field", "deliver.dicom_folder": str(tmp_path)}
+    (image,) = delivered(maps, {**asked, "deliver.field_unit": "Hz"})
+    ppb = next(volume for volume in maps if volume.name == "total_field").data
+    hertz = image_to_map(image)
+    assert hertz.unit == "Hz"
+    np.testing.assert_allclose(hertz.data, ppb * LARMOR_HZ * 1e-9, rtol=1e-4, atol=1e-4)
+    (folder,) = tmp_path.glob("*/*")
+    assert (
+        np.abs(np.sort(read_series(folder)[0], axis=0) - np.sort(hertz.data, axis=0)).max() < 0.06
+    )
+
+
+def test_regions_come_with_the_mask_though_it_is_not_delivered_itself(maps):
+    asked = {"deliver.maps": "chi", "deliver.console": "dicom", "deliver.measurements": "true"}
+    *images, outlined, measured = read(delivered(maps, asked))
+    assert {dataset.Modality for dataset in images} == {"MR"}
+    assert (outlined.Modality, measured.Modality) == ("SEG", "SR")
+    inside = next(volume for volume in maps if volume.name == "mask").data > 0
+    assert np.count_nonzero(outlined.pixel_array) == np.count_nonzero(inside)
+
+
+def test_regions_without_chi_are_refused():
+    with pytest.raises(UsageError, match="add chi to deliver.maps"):
+        Settings.from_properties({"deliver.maps": "r2star", "deliver.segmentation": "true"})
+
+
+def test_the_maps_that_regions_and_report_need_are_made():
+    settings = Settings.from_properties(
+        {"deliver.maps": "chi", "deliver.segmentation": "true", "reference.region": "csf"}
+    )
+    assert chain.wanted(settings) == ("chi", "csf", "mask")
+    settings = Settings.from_properties({"deliver.maps": "chi", "deliver.report_folder": "there"})
+    assert chain.wanted(settings) == ("chi", "magnitude", "mask")
+
+
+def test_every_object_loses_the_patient_where_that_is_asked_for(maps):
+    header = header_text().replace(
+        "<experimentalConditions>",
+        "<subjectInformation><patientName>Doe^Jane</patientName><patientID>P-17</patientID>"
+        "</subjectInformation><experimentalConditions>",
+    )
+    asked = {"deliver.maps": "chi", "deliver.console": "dicom", "deliver.measurements": "true"}
+    secret = {"identity.deidentify": "true", "identity.key": "a secret of this site alone"}
+
+    def files(properties):
+        settings = Settings.from_properties(properties)
+        return list(chain.deliver(maps, Header.parse(header), settings))
+
+    assert all(b"Doe" in file.data and b"P-17" in file.data for file in files(asked))
+    cleaned = files({**asked, **secret})
+    assert not any(b"Doe" in file.data or b"P-17" in file.data for file in cleaned)
+    *images, outlined, _ = read(cleaned)
+    referred = {
+        item.ReferencedSOPInstanceUID
+        for item in outlined.ReferencedSeriesSequence[0].ReferencedInstanceSequence
+    }
+    assert referred <= {image.SOPInstanceUID for image in images}
+
+
+def test_objects_wait_in_the_outbox_for_an_archive_that_is_not_there(maps, tmp_path):
+    asked = {"deliver.maps": "chi", "store.nodes": NOBODY, "store.outbox": str(tmp_path)}
+    (image,) = delivered(maps, asked)
+    assert image_to_map(image).name == "chi"
+    with Outbox(tmp_path) as outbox:
+        (line,) = letters.lines(outbox)
+    assert (line.node, line.state, line.objects) == ("archive", "waiting", SLICES)
+
+
+def test_a_scan_leaves_a_report_where_that_is_asked_for(maps, tmp_path):
+    delivered(maps, {"deliver.maps": "chi", "deliver.report_folder": str(tmp_path)})
+    (folder,) = tmp_path.iterdir()
+    names = {"report.json", "provenance.json", "report.html", "picture.png"}
+    assert {path.name for path in folder.iterdir()} == names
+    assert json.loads((folder / "report.json").read_text())["provenance"]["inversion"]
+
+
+def test_a_scan_that_fails_half_way_leaves_its_report_all_the_same(maps, tmp_path):
+    def broken():
+        yield maps[0]
+        raise QsmError("the scan was cut short")
+
+    with pytest.raises(QsmError, match="the scan was cut short"):
+        delivered(broken(), {"deliver.maps": "chi", "deliver.report_folder": str(tmp_path)})
+    (report,) = tmp_path.glob("*/report.json")
+    assert "the scan was cut short" in json.loads(report.read_text())["warnings"][-1]
+
+
+def test_a_folder_that_cannot_be_written_costs_neither_console_nor_archive(maps, tmp_path):
+    (tmp_path / "file").touch()
+    asked = {
+        "deliver.maps": "chi,magnitude",
+        "deliver.dicom_folder": str(tmp_path / "file"),
+        "store.nodes": NOBODY,
+        "store.outbox": str(tmp_path / "outbox"),
+    }
+    came = []
+    messages = chain.deliver(maps, Header.parse(header_text()), Settings.from_properties(asked))
+    with pytest.raises(QsmError, match="cannot write"):
+        for image in messages:
+            came.append(image_to_map(image).name)  # noqa: PERF401 - those before the failure
+    assert came == ["chi", *["magnitude"] * 3]
+    with Outbox(tmp_path / "outbox") as outbox:
+        (line,) = letters.lines(outbox)
+    assert line.objects == 4 * SLICES
