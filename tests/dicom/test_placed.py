@@ -107,7 +107,7 @@ def test_the_sphere_is_where_it_was_scanned_whichever_way_slab_and_patient_lie(s
 
 
 PROTOCOL = {
-    "voxel_size_mm": (6.0, 5.0, 5.0),
+    "voxel_size_mm": (8.0, 6.0, 6.0),
     "coils": 2,
     "echo_times_s": (0.004, 0.012),
     "fine_per_voxel": 1,

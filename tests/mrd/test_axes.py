@@ -75,6 +75,24 @@ def test_an_image_turned_in_its_plane_has_every_voxel_where_it_was(of_size, head
     assert max(np.abs(found[value] - expected[value]).max() for value in expected) < 1e-4
 
 
+def test_slices_lie_where_their_positions_say_whichever_way_their_meta_counts_them(
+    of_size, header_text
+):
+    header = Header.parse(header_text(te_ms=(20,), z=4))
+    volume = of_size(4, 6, 8)
+    slices = []
+    for z in range(4):
+        head = volume.head.copy()
+        head["position"], head["slice"] = POSITION + VOXEL[2] * (z - 2) * SLICE, z
+        head["field_of_view"][2] = VOXEL[2]
+        one = Image(head, np.ascontiguousarray(volume.data[:, z : z + 1]))
+        slices.append(with_axes(one, ImageSliceDir=-SLICE))
+    found = images_to_coil_images(slices, header)
+    expected = images_to_coil_images([volume], header)
+    np.testing.assert_array_equal(found.data, expected.data)
+    np.testing.assert_allclose(found.geometry.affine, expected.geometry.affine, atol=1e-4)
+
+
 def test_without_meta_the_axes_are_those_of_the_acquisition(of_size):
     axes = axes_of(of_size(4, 6, 8))
     np.testing.assert_allclose(axes.shown, OBLIQUE, atol=1e-6)
