@@ -72,7 +72,7 @@ def test_regions_come_with_the_mask_though_it_is_not_delivered_itself(maps):
 
 
 def test_regions_without_chi_are_refused():
-    with pytest.raises(UsageError, match="add chi to deliver.maps"):
+    with pytest.raises(UsageError, match="add chi"):
         Settings.from_properties({"deliver.maps": "r2star", "deliver.segmentation": "true"})
 
 
@@ -148,8 +148,7 @@ def test_a_folder_that_cannot_be_written_costs_neither_console_nor_archive(maps,
     came = []
     messages = chain.deliver(maps, Header.parse(header_text()), Settings.from_properties(asked))
     with pytest.raises(QsmError, match="cannot write"):
-        for image in messages:
-            came.append(image_to_map(image).name)  # noqa: PERF401 - those before the failure
+        came.extend(image_to_map(image).name for image in messages)
     assert came == ["chi", *["magnitude"] * 3]
     with Outbox(tmp_path / "outbox") as outbox:
         (line,) = letters.lines(outbox)
