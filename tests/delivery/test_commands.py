@@ -107,7 +107,7 @@ def test_list_for_programs_says_the_same(call):
     status, text = call("list", "--json")
     found = json.loads(text)
     assert status == 0
-    assert [(w["node"], w["state"], w["objects"]) for w in found["waiting"]] == [
+    assert [(w["node"], w["state"], w["objects"]) for w in found["deliveries"]] == [
         ("archive", "waiting", 3),
         ("archive", "dead", 2),
     ]
@@ -118,7 +118,7 @@ def test_list_for_programs_says_the_same(call):
 def test_list_makes_no_outbox(tmp_path, call):
     status, text = call("list", "--outbox", tmp_path / "none")
     assert (status, text) == (0, f"nothing waits: there is no outbox {tmp_path / 'none'}\n")
-    assert json.loads(call("list", "--json", "--outbox", tmp_path / "none")[1])["waiting"] == []
+    assert json.loads(call("list", "--json", "--outbox", tmp_path / "none")[1])["deliveries"] == []
     assert not (tmp_path / "none").exists()
 
 
