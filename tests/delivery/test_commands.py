@@ -190,6 +190,16 @@ def test_export_takes_dead_letters_out_when_told_to(tmp_path, call, archive):
     assert archive.order == uids(8, 3)
 
 
+def test_a_dead_letter_taken_out_of_one_node_still_goes_to_another(folder, tmp_path, call, archive):
+    with Outbox(folder) as outbox:
+        outbox.put(slices(8, 1), [CONSOLE], Terms())
+        (entry,) = queue.waiting(outbox, "console")
+        queue.refused(outbox, Recipient(CONSOLE, Terms()), entry.key, "no")
+    call("export", tmp_path / "files", "--dead", "--remove")
+    call("retry")
+    assert archive.order == uids(8, 3)
+
+
 def test_export_for_a_node_leaves_the_others_theirs(folder, tmp_path, call):
     with Outbox(folder) as outbox:
         outbox.put(slices(8, 3), [CONSOLE], Terms())
