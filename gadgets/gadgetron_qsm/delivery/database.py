@@ -152,7 +152,9 @@ def _opened(folder: Path) -> sqlite3.Connection:
     path = folder / NAME
     if not path.exists():
         private(path).close()
-        _sync_folder(folder)
+        for each in (folder, *folder.parents):  # some of which are new as well
+            with suppress(PermissionError):
+                sync_folder(each)
     db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
     try:
         if not _version(db, path):
@@ -199,7 +201,8 @@ def private(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b")
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have the names of the files in a folder on the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
