@@ -258,7 +258,10 @@ def _bar(text: str) -> Iterator[Callable[[float], None]]:
 
 
 def _rehearse(config: str) -> dict[str, str]:
-    """Get ready for scans of a configuration, and begin to send what waits; return its properties."""
+    """Get ready for the scans of a configuration; return its properties.
+
+    What waits for its archives since the last process is sent from now on.
+    """
     from gadgetron_qsm import configs
     from gadgetron_qsm.delivery.deliver import opened
     from gadgetron_qsm.mrd.properties import read_properties
