@@ -58,7 +58,7 @@ def scripted(
     """
     from pynetdicom import AE
 
-    from gadgetron_qsm.delivery.commitment import quiet
+    from gadgetron_qsm.delivery.association import quiet
 
     quiet()
     entity = AE("SCRIPTED")

@@ -10,15 +10,17 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydicom.uid import MRImageStorage
+from pydicom.uid import ImplicitVRLittleEndian, MRImageStorage
 
-from gadgetron_qsm.delivery import units
 from gadgetron_qsm.delivery.nodes import Caller, Node
 from gadgetron_qsm.delivery.store import VERIFICATION, Later, echo, store
 from tests.delivery.objects import objects
 from tests.delivery.peers import peer, scripted
 from tests.delivery.servers import HOST, Orthanc, StoreScp, free_port
 
+REJECTED, P_DATA = 3, 4  # kinds of unit, PS3.8 9.3
+RELEASE = struct.pack(">BxIxxxx", 5, 4)
+ABORT = struct.pack(">BxIxxBB", 7, 4, 0, 0)
 QUICK = Caller(timeout_s=0.5)
 PATIENT = Caller(timeout_s=20)
 
@@ -85,7 +87,7 @@ def test_a_calling_title_that_the_node_does_not_know():
     ],
 )
 def test_every_reason_of_a_rejection_is_told(source, reason, said):
-    rejection = struct.pack(">BxIxBBB", units.ASSOCIATE_RJ, 4, 2, source, reason)
+    rejection = struct.pack(">BxIxBBB", REJECTED, 4, 2, source, reason)
 
     def behave(connection):
         connection.recv(1 << 16)
@@ -131,35 +133,43 @@ def accept_then(answer):
 
 
 def accepting():
-    from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
+    from pynetdicom.pdu import A_ASSOCIATE_AC
+    from pynetdicom.pdu_primitives import (
+        A_ASSOCIATE,
+        ImplementationClassUIDNotification,
+        MaximumLengthNotification,
+    )
+    from pynetdicom.presentation import build_context
 
-    request = A_ASSOCIATE_RQ()
-    request.decode(units.associate_request("A", "B", [("1.2.840.10008.1.1", "1.2.840.10008.1.2")]))
-    answer = request.to_primitive()
-    context = answer.presentation_context_definition_list[0]
-    context.result = 0
+    length, implementation = MaximumLengthNotification(), ImplementationClassUIDNotification()
+    length.maximum_length_received = 16382
+    implementation.implementation_class_uid = "1.2.3"
+    context = build_context(VERIFICATION, [ImplicitVRLittleEndian])
+    context.context_id, context.result = 1, 0
+    answer = A_ASSOCIATE()
+    answer.application_context_name = "1.2.840.10008.3.1.1.1"
+    answer.calling_ae_title, answer.called_ae_title = "A", "B"
+    answer.result, answer.result_source = 0, 1
     answer.presentation_context_definition_results_list = [context]
-    answer.result = 0
-    unit = A_ASSOCIATE_AC()
-    unit.from_primitive(answer)
-    return unit.encode()
+    answer.user_information = [length, implementation]
+    return A_ASSOCIATE_AC(answer).encode()
 
 
 def data(body):
-    return struct.pack(">BxI", units.P_DATA, len(body)) + body
+    return struct.pack(">BxI", P_DATA, len(body)) + body
 
 
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (units.RELEASE, "ended the association"),
-        (units.ABORTED, "aborted the association"),
+        (RELEASE, "ended the association"),
+        (ABORT, "aborted the association"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak DICOM"),
         (data(b"\0\0"), "does not speak DICOM"),
         (data(b"\0\0\0\x09\1\3abc"), "does not speak DICOM"),
         (data(b"\0\0\0\2\1\2"), "does not speak DICOM"),
-        (data(b"\0\0\0\6\1\3abcd"), "no question of ours"),
-        (b"\4\0\xff\xff\xff\xff", "does not speak DICOM"),
+        (data(b"\0\0\0\6\1\3abcd"), "does not speak DICOM"),
+        (b"\4\0\xff\xff\xff\xff", "silent for 0.5 s"),
         (b"\x09\0\0\0\0\0", "does not speak DICOM"),
         (b"", "silent for 0.5 s"),
         (data(b"\0\0\0\6\1\1abcd"), "silent for 0.5 s"),
