@@ -14,9 +14,9 @@ from typing import Any
 
 from pydicom import Dataset
 from pydicom.uid import UID
-from pynetdicom import AE, evt
+from pynetdicom import AE, _config, evt
 from pynetdicom.dimse import DIMSEServiceProvider
-from pynetdicom.pdu import A_ASSOCIATE_RJ
+from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RJ
 from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.presentation import build_context
 
@@ -28,6 +28,7 @@ from gadgetron_qsm.errors import UsageError
 IMPLEMENTATION = UID("2.25.145056291832408406233297252195170836961")  # of this software, for good
 IDLE_S = 60.0  # after so long without a request, or a pause of the node, the association is ended
 SLOWEST = 250_000  # bytes a second that a network must carry
+FRAME = 6  # bytes of a unit of data that are none, PS3.8 9.3.5; 0 allows any length
 INVALID_UNIT = "Evt19"  # to the upper layer's state machine, PS3.8 9.2
 QUICK_ACK = getattr(socket, "TCP_QUICKACK", None)  # Linux
 
@@ -193,7 +194,11 @@ class Association:
         if isinstance(event.pdu, A_ASSOCIATE_RJ):
             self._refusal = event.pdu.source, event.pdu.reason_diagnostic
         try:
-            event.pdu.to_primitive()
+            meant = event.pdu.to_primitive()
+            if isinstance(event.pdu, A_ASSOCIATE_AC) and not _is_room(
+                meant.maximum_length_received
+            ):
+                raise ValueError("no room for data")
         except Exception:  # it raises whatever it stumbles over, for reserved reasons too
             event.assoc.dul.event_queue.put(INVALID_UNIT)
 
@@ -231,8 +236,14 @@ class _Answers(DIMSEServiceProvider):
             self.dul.event_queue.put(INVALID_UNIT)
 
 
+def _is_room(longest: int | None) -> bool:
+    """Tell whether units may be that long, at which a byte of data has six of others with it."""
+    return longest is not None and (longest == 0 or longest > FRAME)
+
+
 def quiet() -> None:
-    """Keep pynetdicom's own account of every message out of the log."""
+    """Keep pynetdicom's own account of every message out of the log, and spare it the work."""
+    _config.LOG_HANDLER_LEVEL = "none"
     logger = logging.getLogger("pynetdicom")
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.CRITICAL)
