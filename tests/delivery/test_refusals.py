@@ -10,15 +10,15 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydicom.uid import ImplicitVRLittleEndian, MRImageStorage
+from pydicom.uid import MRImageStorage
 
 from gadgetron_qsm.delivery.nodes import Caller, Node
 from gadgetron_qsm.delivery.store import VERIFICATION, Later, echo, store
 from tests.delivery.objects import objects
-from tests.delivery.peers import peer, scripted
+from tests.delivery.peers import accepting, peer, response, scripted
 from tests.delivery.servers import HOST, Orthanc, StoreScp, free_port
 
-REJECTED, P_DATA = 3, 4  # kinds of unit, PS3.8 9.3
+REJECTED, P_DATA = 3, 4  # types of unit, PS3.8 9.3
 RELEASE = struct.pack(">BxIxxxx", 5, 4)
 ABORT = struct.pack(">BxIxxBB", 7, 4, 0, 0)
 QUICK = Caller(timeout_s=0.5)
@@ -67,6 +67,18 @@ def test_a_host_that_does_not_answer():
 def test_a_wrong_called_title(serve):
     node = replace(serve(Orthanc).node, title="OTHER")
     assert "it is not titled 'OTHER'" in line(node)
+
+
+def test_orthanc_does_not_know_our_title(serve):
+    strict = {"DicomAlwaysAllowEcho": False, "DicomAlwaysAllowStore": False}
+    node = serve(Orthanc, caller="SOMEBODY", **strict).node
+    assert "does not know our title 'GADGETRON_QSM'" in line(node)
+
+
+def test_orthanc_lets_us_greet_but_not_store(serve):
+    node = serve(Orthanc, caller="SOMEBODY", DicomAlwaysAllowStore=False).node
+    echo(node, PATIENT)
+    assert "whether we may store" in line(node, sent=objects(1))
 
 
 def test_a_calling_title_that_the_node_does_not_know():
@@ -132,31 +144,19 @@ def accept_then(answer):
     return peer(behave)
 
 
-def accepting():
-    from pynetdicom.pdu import A_ASSOCIATE_AC
-    from pynetdicom.pdu_primitives import (
-        A_ASSOCIATE,
-        ImplementationClassUIDNotification,
-        MaximumLengthNotification,
-    )
-    from pynetdicom.presentation import build_context
-
-    length, implementation = MaximumLengthNotification(), ImplementationClassUIDNotification()
-    length.maximum_length_received = 16382
-    implementation.implementation_class_uid = "1.2.3"
-    context = build_context(VERIFICATION, [ImplicitVRLittleEndian])
-    context.context_id, context.result = 1, 0
-    answer = A_ASSOCIATE()
-    answer.application_context_name = "1.2.840.10008.3.1.1.1"
-    answer.calling_ae_title, answer.called_ae_title = "A", "B"
-    answer.result, answer.result_source = 0, 1
-    answer.presentation_context_definition_results_list = [context]
-    answer.user_information = [length, implementation]
-    return A_ASSOCIATE_AC(answer).encode()
-
-
 def data(body):
     return struct.pack(">BxI", P_DATA, len(body)) + body
+
+
+@pytest.mark.parametrize("longest", [1, 6])
+def test_an_association_that_lets_no_data_through(longest):
+    def behave(connection):
+        connection.recv(1 << 16)
+        connection.sendall(accepting(longest=longest))
+        connection.recv(1 << 16)
+
+    with peer(behave) as node:
+        assert "does not speak DICOM" in line(node, QUICK)
 
 
 @pytest.mark.parametrize(
@@ -169,6 +169,8 @@ def data(body):
         (data(b"\0\0\0\x09\1\3abc"), "does not speak DICOM"),
         (data(b"\0\0\0\2\1\2"), "does not speak DICOM"),
         (data(b"\0\0\0\6\1\3abcd"), "does not speak DICOM"),
+        (response(0x8030, message=2), "no question of ours"),
+        (response(0x8030, status=0x0110), "processing failure (0110)"),
         (b"\4\0\xff\xff\xff\xff", "silent for 0.5 s"),
         (b"\x09\0\0\0\0\0", "does not speak DICOM"),
         (b"", "silent for 0.5 s"),

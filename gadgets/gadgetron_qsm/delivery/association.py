@@ -51,6 +51,7 @@ class Association:
         self._socket: socket.socket | None = None
         self._moved = time.monotonic()  # when bytes last went either way
         self._ending = ""  # the action of PS3.8 9.2 that ended it
+        self._silent = False  # it was our socket that broke off, after the timeout
         self._refusal: tuple[int | None, int | None] | None = None  # source, reason
         self._answered = 0  # ID of the message that the last answer belongs to
         quiet()
@@ -142,9 +143,8 @@ class Association:
         return int(answer.Status)
 
     def _why(self) -> str:
-        """Say why no answer came; a node that does not read is broken off by our own socket."""
-        silent = time.monotonic() - self._moved >= self._caller.timeout_s
-        if not self._ending or (self._ending == refusals.BROKEN_OFF and silent):
+        """Say why no answer came."""
+        if not self._ending or self._silent:
             return refusals.silence(self._caller)
         return refusals.ending(self._ending, self.node)
 
@@ -191,13 +191,12 @@ class Association:
 
     def _on_unit(self, event: evt.Event) -> None:
         """Keep a rejection's reason, and stop units that would end pynetdicom's thread."""
-        if isinstance(event.pdu, A_ASSOCIATE_RJ):
-            self._refusal = event.pdu.source, event.pdu.reason_diagnostic
+        unit = event.pdu
+        if isinstance(unit, A_ASSOCIATE_RJ):
+            self._refusal = unit.source, unit.reason_diagnostic
         try:
-            meant = event.pdu.to_primitive()
-            if isinstance(event.pdu, A_ASSOCIATE_AC) and not _is_room(
-                meant.maximum_length_received
-            ):
+            meant: Any = unit.to_primitive()
+            if isinstance(unit, A_ASSOCIATE_AC) and not _has_room(meant.maximum_length_received):
                 raise ValueError("no room for data")
         except Exception:  # it raises whatever it stumbles over, for reserved reasons too
             event.assoc.dul.event_queue.put(INVALID_UNIT)
@@ -210,6 +209,8 @@ class Association:
         """Note what ends the association, and wake who waits for an answer."""
         if not self._ending and event.action in refusals.ENDINGS:
             self._ending = event.action
+            waited = time.monotonic() - self._moved
+            self._silent = event.action == refusals.BROKEN_OFF and waited >= self._caller.timeout_s
             event.assoc.dimse.msg_queue.put((None, None))
 
 
@@ -236,8 +237,8 @@ class _Answers(DIMSEServiceProvider):
             self.dul.event_queue.put(INVALID_UNIT)
 
 
-def _is_room(longest: int | None) -> bool:
-    """Tell whether units may be that long, at which a byte of data has six of others with it."""
+def _has_room(longest: int | None) -> bool:
+    """Tell whether units may be long enough to hold data."""
     return longest is not None and (longest == 0 or longest > FRAME)
 
 

@@ -22,7 +22,7 @@ RELEASED, ABORTED, BROKEN_OFF, NO_DICOM = "AR-2", "AA-3", "AA-4", "AA-8"  # acti
 OVER = (ABORTED, BROKEN_OFF, NO_DICOM)  # after these nothing more can be sent
 ENDINGS: Mapping[str, str] = {
     RELEASED: "it ended the association; it will be tried again",
-    ABORTED: "it aborted the association; see its log",
+    ABORTED: "it aborted the association; see its log, and whether we may store",
     BROKEN_OFF: "it broke off the connection; see its log",
     NO_DICOM: "what listens at {address} does not speak DICOM; correct it",
 }
