@@ -16,6 +16,7 @@ from tests.delivery.objects import objects
 from tests.delivery.peers import accepting, peer, response, scripted
 
 C_STORE_RSP = 0x8001
+RELEASE = bytes([5, 0, 0, 0, 0, 4, 0, 0, 0, 0])  # A-RELEASE-RQ, PS3.8 9.3.6
 
 
 def test_no_answer_is_lost_to_the_thread_that_looks_for_requests():
@@ -83,3 +84,22 @@ def test_nothing_of_what_is_sent_reaches_the_log(caplog):
     with caplog.at_level(logging.DEBUG), scripted([(evt.EVT_C_STORE, lambda _: 0xC000)]) as node:
         assert [answer.refused is None for answer in store(node, Caller(), [sent])] == [False]
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [(RELEASE, "ended the association"), (b"HTTP/1.1 400 Bad Request\r\n", "speak DICOM")],
+)
+def test_an_answer_that_cannot_come_any_more_is_not_waited_for(end, said):
+    def behave(connection):
+        connection.recv(1 << 16)
+        connection.sendall(accepting(MRImageStorage, ExplicitVRLittleEndian))
+        connection.recv(1 << 16)
+        connection.sendall(end)
+        while connection.recv(1 << 16):
+            pass
+
+    start = time.monotonic()
+    with peer(behave) as node, pytest.raises(Later, match=said):
+        list(store(node, Caller(timeout_s=20), objects(1)))
+    assert time.monotonic() - start < 10
