@@ -67,13 +67,12 @@ class Association:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
+        orderly = kind is None or issubclass(kind, Later | GeneratorExit)
         try:
-            if self._ending in refusals.OVER:
-                self._association.kill()
-            elif self._ending or not (kind is None or issubclass(kind, Later | GeneratorExit)):
-                self._association.abort()
-            else:
+            if orderly and not self._ending:
                 self._association.release()
+            elif self._ending not in refusals.OVER:
+                self._association.abort()
         finally:
             self._close()
 
@@ -159,9 +158,13 @@ class Association:
         return self._why()
 
     def _close(self) -> None:
-        """Close the socket where pynetdicom has given it up open."""
-        if self._socket is not None:
-            self._socket.close()
+        """End pynetdicom's threads, which may still read, before their socket is another's."""
+        if self._socket is None:
+            return
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._association.kill()
+        self._socket.close()
 
     def _on_request(self, event: evt.Event) -> None:
         """Take hold of what would be lost if the association does not come about."""
