@@ -10,7 +10,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydicom import Dataset
 from pydicom.uid import MRImageStorage
+from pynetdicom.dsutils import encode
 
 from gadgetron_qsm.delivery import units
 from gadgetron_qsm.delivery.nodes import Caller, Node
@@ -161,6 +163,17 @@ def data(body):
     return struct.pack(">BxI", units.P_DATA, len(body)) + body
 
 
+def answer_to(message):
+    """A successful answer to a request of that number."""
+    command = Dataset()
+    command.CommandField = 0x8030
+    command.MessageIDBeingRespondedTo = message
+    command.CommandDataSetType = 0x0101
+    command.Status = 0
+    encoded = encode(command, True, True)
+    return b"".join(units.data_units(1, 1, encoded, 40))
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
@@ -173,6 +186,8 @@ def data(body):
         (data(b"\0\0\0\6\1\3abcd"), "no question of ours"),
         (b"\4\0\xff\xff\xff\xff", "does not speak DICOM"),
         (b"\x09\0\0\0\0\0", "does not speak DICOM"),
+        (answer_to(2), "no question of ours"),
+        (data(b"\0\0\0\1\1\0abcd"), "does not speak DICOM"),
         (b"", "silent for 0.5 s"),
         (data(b"\0\0\0\6\1\1abcd"), "silent for 0.5 s"),
     ],
@@ -180,6 +195,27 @@ def data(body):
 def test_answers_that_are_none(answer, said):
     with accept_then(answer) as node:
         assert said in line(node, QUICK)
+
+
+def test_an_answer_in_many_pieces_is_one():
+    with accept_then(answer_to(1) + units.RELEASED) as node:
+        echo(node, QUICK)
+
+
+def test_a_node_that_ends_the_association_is_let_go_in_order():
+    ours = bytearray()
+
+    def behave(connection):
+        connection.recv(1 << 16)
+        connection.sendall(accepting())
+        connection.recv(1 << 16)
+        connection.sendall(units.RELEASE)
+        while received := connection.recv(1 << 16):
+            ours.extend(received)
+
+    with peer(behave) as node:
+        assert "ended the association" in line(node, PATIENT)
+    assert bytes(ours) == units.RELEASED
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

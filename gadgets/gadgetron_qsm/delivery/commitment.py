@@ -57,13 +57,13 @@ def ask(
         if context is None:
             raise association.later("it does not do storage commitment; allow it there or here not")
         association.send(context, _action(), _encoded(_request(transaction_uid, references)))
-        status = None
+        status, reported = _take(association, on_result), False
         while status is None:
-            status = _take(association, on_result)
+            status, reported = _take(association, on_result), True
         if status != 0:
             raise association.later(f"it takes no storage commitment: {meaning_of(status)}")
         with suppress(Later):  # the request is taken, however the node goes on
-            if on_result and association.has_message(wait_s):
+            if on_result and not reported and association.has_message(wait_s):
                 _take(association, on_result)
 
 
