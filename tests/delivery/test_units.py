@@ -31,6 +31,14 @@ def test_several_fragments_of_one_unit_are_told_apart():
     assert list(units.fragments(first + second)) == [(1, 3, b"abc"), (1, 2, b"abc")]
 
 
+@pytest.mark.parametrize(
+    "body", [b"\0\0\0\0\0\0\0\2\1\3", b"\0\0\0\1\1\3", b"\0\0\0\3\1\3", b"\0\0\0\2\1"]
+)
+def test_fragments_that_do_not_fill_their_unit_are_refused(body):
+    with pytest.raises(ValueError, match="a fragment is"):
+        list(units.fragments(body))
+
+
 def test_the_request_names_both_titles_and_every_context():
     from pynetdicom.pdu import A_ASSOCIATE_RQ
 
