@@ -19,7 +19,7 @@ from tests.delivery.peers import accepting, peer, response, scripted
 from tests.delivery.servers import HOST, Orthanc, StoreScp, free_port
 
 REJECTED, P_DATA = 3, 4  # types of unit, PS3.8 9.3
-RELEASE = struct.pack(">BxIxxxx", 5, 4)
+RELEASE, RELEASED = (struct.pack(">BxIxxxx", kind, 4) for kind in (5, 6))
 ABORT = struct.pack(">BxIxxBB", 7, 4, 0, 0)
 QUICK = Caller(timeout_s=0.5)
 PATIENT = Caller(timeout_s=20)
@@ -173,6 +173,7 @@ def test_an_association_that_lets_no_data_through(longest):
         (response(0x8030, status=0x0110), "processing failure (0110)"),
         (b"\4\0\xff\xff\xff\xff", "silent for 0.5 s"),
         (b"\x09\0\0\0\0\0", "does not speak DICOM"),
+        (data(b"\0\0\0\1\1\0abcd"), "does not speak DICOM"),
         (b"", "silent for 0.5 s"),
         (data(b"\0\0\0\6\1\1abcd"), "silent for 0.5 s"),
     ],
@@ -180,6 +181,22 @@ def test_an_association_that_lets_no_data_through(longest):
 def test_answers_that_are_none(answer, said):
     with accept_then(answer) as node:
         assert said in line(node, QUICK)
+
+
+def test_a_node_that_ends_the_association_is_let_go_in_order():
+    ours = bytearray()
+
+    def behave(connection):
+        connection.recv(1 << 16)
+        connection.sendall(accepting())
+        connection.recv(1 << 16)
+        connection.sendall(RELEASE)
+        while received := connection.recv(1 << 16):
+            ours.extend(received)
+
+    with peer(behave) as node:
+        assert "ended the association" in line(node, PATIENT)
+    assert bytes(ours) == RELEASED
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

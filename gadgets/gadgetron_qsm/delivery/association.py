@@ -67,11 +67,12 @@ class Association:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
-        orderly = kind is None or issubclass(kind, Later | GeneratorExit)
         try:
-            if orderly and not self._ending:
+            if self._ending:
+                pass
+            elif kind is None or issubclass(kind, Later | GeneratorExit):
                 self._association.release()
-            elif self._ending not in refusals.OVER:
+            else:
                 self._association.abort()
         finally:
             self._close()
@@ -161,8 +162,9 @@ class Association:
         """End pynetdicom's threads, which may still read, before their socket is another's."""
         if self._socket is None:
             return
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+        if self._ending != refusals.RELEASED:  # which is still to be answered
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
         self._association.kill()
         self._socket.close()
 
@@ -209,12 +211,16 @@ class Association:
         self._answered = command.get("MessageIDBeingRespondedTo", self._answered)
 
     def _on_transition(self, event: evt.Event) -> None:
-        """Note what ends the association, and wake who waits for an answer."""
-        if not self._ending and event.action in refusals.ENDINGS:
-            self._ending = event.action
-            waited = time.monotonic() - self._moved
-            self._silent = event.action == refusals.BROKEN_OFF and waited >= self._caller.timeout_s
-            event.assoc.dimse.msg_queue.put((None, None))
+        """Note what ends the association, let it end, and wake who waits for an answer."""
+        if self._ending or event.action not in refusals.ENDINGS:
+            return
+        self._ending = event.action
+        waited = time.monotonic() - self._moved
+        self._silent = event.action == refusals.BROKEN_OFF and waited >= self._caller.timeout_s
+        if event.action == refusals.RELEASED:
+            event.assoc.is_established = False  # else pynetdicom aborts what it has released
+            event.assoc.acse.send_release(is_response=True)
+        event.assoc.dimse.msg_queue.put((None, None))
 
 
 class _Answers(DIMSEServiceProvider):

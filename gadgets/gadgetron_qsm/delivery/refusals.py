@@ -19,7 +19,6 @@ REJECTIONS: Mapping[tuple[int | None, int | None], str] = {  # (source, reason),
 }
 UNEXPLAINED = "it breaks off the connection; see its log, or try TLS (tls:)"
 RELEASED, ABORTED, BROKEN_OFF, NO_DICOM = "AR-2", "AA-3", "AA-4", "AA-8"  # actions, PS3.8 9.2
-OVER = (ABORTED, BROKEN_OFF, NO_DICOM)  # after these nothing more can be sent
 ENDINGS: Mapping[str, str] = {
     RELEASED: "it ended the association; it will be tried again",
     ABORTED: "it aborted the association; see its log, and whether we may store",
