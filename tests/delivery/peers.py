@@ -60,7 +60,7 @@ def scripted(
     """
     from pynetdicom import AE
 
-    from gadgetron_qsm.delivery.association import quiet
+    from gadgetron_qsm.delivery.watch import quiet
 
     quiet()
     entity = AE("SCRIPTED")

@@ -100,7 +100,7 @@ class Listener:
     def __enter__(self) -> Listener:
         from pynetdicom import AE, evt
 
-        from gadgetron_qsm.delivery.association import quiet
+        from gadgetron_qsm.delivery.watch import quiet
 
         quiet()
         self._entity = AE(self.title)
