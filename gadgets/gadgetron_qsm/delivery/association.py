@@ -5,6 +5,7 @@ Imports pynetdicom, which takes a while: import this module where an association
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -92,6 +93,7 @@ class Association:
         entity.dimse_timeout = self._caller.timeout_s
         entity.network_timeout = max(IDLE_S, self._caller.timeout_s)
         try:
+            socket.getaddrinfo(self.node.host, self.node.port)  # some pynetdicom hide its failure
             secure = (tls.context_of(self._caller), self.node.host) if self.node.tls else None
             self._association = entity.associate(
                 self.node.host,
