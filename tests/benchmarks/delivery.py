@@ -1,4 +1,4 @@
-"""How fast series are written and stored at local nodes, beside storescu on the same files.
+"""How fast series are written, kept in an outbox and stored at local nodes, beside storescu.
 
 Usage: python -m tests.benchmarks.delivery [--slices 160] [--side 256] [--repeats 3]
 
@@ -28,8 +28,12 @@ from rich.console import Console
 from rich.table import Table
 
 from gadgetron_qsm.data import Map
+from gadgetron_qsm.delivery.letters import Line
 from gadgetron_qsm.delivery.nodes import Caller
+from gadgetron_qsm.delivery.outbox import Outbox
+from gadgetron_qsm.delivery.sender import Sender
 from gadgetron_qsm.delivery.store import Answer, store
+from gadgetron_qsm.delivery.terms import Terms
 from gadgetron_qsm.dicom.series import write_series
 from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.mrd.header import Header
@@ -105,10 +109,10 @@ def written(maps: Iterable[tuple[Map, Header]], folder: Path) -> list[Path]:
 
 
 def compared(files: Sequence[Path], folder: Path, repeats: int) -> Table:
-    """Store the files at each kind of server with storescu and with ours; return the rates."""
+    """Return the rates of storescu, of an association of ours, and of all from put to sent."""
     entries = [entry(path) for path in files]
     table = Table(title=f"slices stored a second, best of {repeats}")
-    for heading in ("server", "storescu", "ours", "ratio", "load"):
+    for heading in ("server", "storescu", "ours", "ratio", "outbox", "load"):
         table.add_column(heading, justify="left" if heading == "server" else "right")
     authority = Authority(folder)
     for label, environment, server in servers(folder, authority):
@@ -116,16 +120,28 @@ def compared(files: Sequence[Path], folder: Path, repeats: int) -> Table:
         with running(server, environment):
             theirs_s, _ = best(repeats, partial(storescu, server, folder, authority, environment))
             ours_s, answers = best(repeats, partial(stored, server, caller, entries))
-        if [answer.key for answer in answers if not answer.refused] != [e.key for e in entries]:
+            sent_s, left = best(repeats, partial(through_outbox, server, caller, files))
+        if left or [answer.key for answer in answers if not answer.refused] != [
+            e.key for e in entries
+        ]:
             raise SystemExit(f"{label}: not every object was confirmed")
-        theirs, ours = len(files) / theirs_s, len(files) / ours_s
-        table.add_row(label, f"{theirs:.0f}", f"{ours:.0f}", f"{ours / theirs:.2f}", f"{load()}")
+        theirs, ours, sent = (len(files) / taken for taken in (theirs_s, ours_s, sent_s))
+        rates = [f"{theirs:.0f}", f"{ours:.0f}", f"{ours / theirs:.2f}", f"{sent:.0f}"]
+        table.add_row(label, *rates, f"{load()}")
     return table
 
 
 def stored(server: Server, caller: Caller, entries: Sequence[File]) -> list[Answer]:
     """Store entries at a server with ours; return what it answered."""
     return list(store(server.node, caller, entries))
+
+
+def through_outbox(server: Server, caller: Caller, files: Iterable[Path]) -> list[Line]:
+    """Put files in a new outbox and send them from there; return what is left."""
+    with tempfile.TemporaryDirectory() as folder:
+        with Outbox(Path(folder)) as outbox:
+            outbox.put((path.read_bytes() for path in files), [server.node], Terms(caller))
+        return Sender(Path(folder)).flush()
 
 
 def servers(folder: Path, authority: Authority) -> Iterator[tuple[str, dict[str, str], Server]]:
