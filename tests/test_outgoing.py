@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 
 import numpy as np
 import pydicom
@@ -12,6 +13,8 @@ import pytest
 from gadgetron_qsm import chain
 from gadgetron_qsm.delivery import letters
 from gadgetron_qsm.delivery.outbox import Outbox
+from gadgetron_qsm.dicom.files import save
+from gadgetron_qsm.dicom.forms import objects
 from gadgetron_qsm.dicom.read import read_series
 from gadgetron_qsm.errors import QsmError, UsageError
 from gadgetron_qsm.mrd.header import Header
@@ -76,6 +79,19 @@ def test_regions_without_chi_are_refused():
         Settings.from_properties({"deliver.maps": "r2star", "deliver.segmentation": "true"})
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"deliver.segmentation": "true"},
+        {"deliver.measurements": "true"},
+        {"identity.deidentify": "true", "identity.key": "a secret of this site alone"},
+    ],
+)
+def test_what_is_asked_of_objects_is_refused_where_none_leave(asked):
+    with pytest.raises(UsageError, match=f"{next(iter(asked))}.* none leave"):
+        delivered([], asked)
+
+
 def test_the_maps_that_regions_and_report_need_are_made():
     settings = Settings.from_properties(
         {"deliver.maps": "chi", "deliver.segmentation": "true", "reference.region": "csf"}
@@ -123,7 +139,10 @@ def test_a_scan_leaves_a_report_where_that_is_asked_for(maps, tmp_path):
     (folder,) = tmp_path.iterdir()
     names = {"report.json", "provenance.json", "report.html", "picture.png"}
     assert {path.name for path in folder.iterdir()} == names
-    assert json.loads((folder / "report.json").read_text())["provenance"]["inversion"]
+    report = json.loads((folder / "report.json").read_text())
+    assert report["provenance"]["inversion"]
+    (series,) = report["series"]
+    assert (series["name"], series["images"], series["folder"]) == ("chi", SLICES, None)
 
 
 def test_a_scan_that_fails_half_way_leaves_its_report_all_the_same(maps, tmp_path):
@@ -153,3 +172,51 @@ def test_a_folder_that_cannot_be_written_costs_neither_console_nor_archive(maps,
     with Outbox(tmp_path / "outbox") as outbox:
         (line,) = letters.lines(outbox)
     assert line.objects == 4 * SLICES
+
+
+def test_an_outbox_that_cannot_be_opened_costs_neither_console_nor_folder(maps, tmp_path):
+    (tmp_path / "file").touch()
+    asked = {
+        "deliver.maps": "chi",
+        "deliver.dicom_folder": str(tmp_path / "dicom"),
+        "store.nodes": NOBODY,
+        "store.outbox": str(tmp_path / "file" / "outbox"),
+    }
+    came = []
+    messages = chain.deliver(maps, Header.parse(header_text()), Settings.from_properties(asked))
+    with pytest.raises(QsmError, match="outbox"):
+        came.extend(messages)
+    assert len(came) == 1
+    assert len(list(tmp_path.glob("dicom/*/*/*.dcm"))) == SLICES
+
+
+def test_a_fault_in_one_maps_objects_costs_no_other_map(maps, tmp_path, monkeypatch):
+    def faulty(volume, *others):
+        if volume.name == "chi":
+            raise ZeroDivisionError("of ours")
+        return objects(volume, *others)
+
+    monkeypatch.setattr("gadgetron_qsm.dicom.of_scan.objects", faulty)
+    asked = {"deliver.maps": "chi,mask", "deliver.dicom_folder": str(tmp_path)}
+    came = []
+    messages = chain.deliver(maps, Header.parse(header_text()), Settings.from_properties(asked))
+    with pytest.raises(QsmError, match="DICOM objects of map 'chi' failed: ZeroDivisionError"):
+        came.extend(image_to_map(image).name for image in messages)
+    assert came == ["chi", "mask"]
+    assert [folder.name.partition("_")[2] for folder in tmp_path.glob("*/*")] == ["Brain_mask"]
+
+
+def test_the_console_does_not_wait_for_files(maps, tmp_path, monkeypatch):
+    console_has_all = threading.Event()
+
+    def patient(dataset, folder):
+        assert console_has_all.wait(10)
+        return save(dataset, folder)
+
+    monkeypatch.setattr("gadgetron_qsm.outgoing.save", patient)
+    asked = {"deliver.maps": "chi,mask", "deliver.dicom_folder": str(tmp_path)}
+    messages = chain.deliver(maps, Header.parse(header_text()), Settings.from_properties(asked))
+    assert [image_to_map(next(messages)).name for _ in range(2)] == ["chi", "mask"]
+    console_has_all.set()
+    assert list(messages) == []
+    assert len(list(tmp_path.glob("*/*/*.dcm"))) == 2 * SLICES

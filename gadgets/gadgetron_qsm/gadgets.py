@@ -13,7 +13,6 @@ from typing import Any
 
 from gadgetron_qsm import chain, configs
 from gadgetron_qsm.data import Map
-from gadgetron_qsm.delivery.deliver import opened
 from gadgetron_qsm.dicom.identity_rules import completed
 from gadgetron_qsm.errors import QsmError, UsageError
 from gadgetron_qsm.mrd.connection import Connection
@@ -23,7 +22,7 @@ from gadgetron_qsm.mrd.messages import ConfigFile, Image, Message
 from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.mrd.slices import images_to_maps
 from gadgetron_qsm.mrd.wire import PeerGone
-from gadgetron_qsm.outgoing import keeps
+from gadgetron_qsm.outgoing import keeps, send_what_waits
 from gadgetron_qsm.processors import processors
 from gadgetron_qsm.rehearsal import rehearse
 from gadgetron_qsm.settings import Settings
@@ -104,7 +103,8 @@ def _serve_gadgetron(gadgetron_connection: Any, target: Target, *, rehearsed: bo
             rehearse(settings)
         run(connection, target, settings)
         connection.close()
-        _send_what_waits(settings)
+        if waiting := send_what_waits(settings.store, LINGER_S):
+            log.warning("%s", waiting)
     except PeerGone as error:
         log.error("%s", error)
         raise SystemExit(1) from error
@@ -124,13 +124,6 @@ def _for_gadgetron(settings: Settings) -> Settings:
     if settings.deliver.console != "images":
         raise UsageError("deliver.console: a Gadgetron takes images alone; leave it out")
     return settings
-
-
-def _send_what_waits(settings: Settings) -> None:
-    """Send for a while, as this process ends; the next one, or 'outbox send', sends the rest."""
-    if delivery := opened(settings.store):
-        for line in delivery.flush(LINGER_S):
-            log.warning("%s objects wait for '%s': %s", line.objects, line.node, line.error)
 
 
 def _all_maps(messages: Iterable[Message], header: Header, settings: Settings) -> Iterator[Image]:
