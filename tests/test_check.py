@@ -60,6 +60,12 @@ def test_the_installation_says_why_it_computes_on_the_cpu(monkeypatch):
     assert dict(check(None))["computes on"].startswith("the CPU; CuPy is not there: ")
 
 
+def test_an_archive_that_does_not_answer_is_told_with_the_reason(configured):
+    nobody = "pacs=ARCHIVE@127.0.0.1:1"
+    found = dict(configured(external(CONNECT, "store.nodes", nobody)))
+    assert found["archive"].startswith("pacs: nobody listens at 127.0.0.1:1; ")
+
+
 def test_a_resident_process_is_named(configured):
     assert ("resident process", "recon:18000") in configured(external(CONNECT))
 

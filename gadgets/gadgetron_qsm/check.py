@@ -14,6 +14,9 @@ import numpy as np
 
 from gadgetron_qsm import __version__, configs, gadgets
 from gadgetron_qsm.arrays.places import Gpu
+from gadgetron_qsm.delivery.deliver import nodes_of, terms_of
+from gadgetron_qsm.delivery.nodes import Caller, Later, Node
+from gadgetron_qsm.delivery.store import echo
 from gadgetron_qsm.dicom.read import read_series
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.ingest.kinds import Kind, kind_of
@@ -21,9 +24,20 @@ from gadgetron_qsm.mrd.files import RawFile
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.mrd.safe_xml import local_name, parse_xml
+from gadgetron_qsm.outgoing_sections import StoreSettings
 from gadgetron_qsm.settings import Settings
 
-PACKAGES = ("numpy", "scipy", "numba", "h5py", "ismrmrd", "gadgetron", "pydicom")
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "numba",
+    "h5py",
+    "ismrmrd",
+    "gadgetron",
+    "pydicom",
+    "highdicom",
+    "pynetdicom",
+)
 LINES = (("partitions", "kspace_encode_step_2"), ("lines", "kspace_encode_step_1"))  # z, y
 TARGETS = ("qsm", "combine", "susceptibility", "deliver")
 
@@ -78,6 +92,21 @@ def _configuration(subject: Path) -> Findings:
     settings = Settings.from_properties(read_properties(text))
     changed = settings.model_dump(exclude_defaults=True)
     yield "settings", str(changed) if changed else "all default"
+    yield from _archives(settings.store)
+
+
+def _archives(store: StoreSettings) -> Findings:
+    """Ask each archive whether it answers."""
+    for node in nodes_of(store):
+        yield "archive", _answer(node, terms_of(store).caller)
+
+
+def _answer(node: Node, caller: Caller) -> str:
+    try:
+        echo(node, caller)
+    except Later as error:
+        return str(error)
+    return f"{node.name}: it answers"
 
 
 def _external(external: Element) -> tuple[str, str] | None:

@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,7 +35,7 @@ Set = Annotated[
 ]
 Host = Annotated[str, typer.Option(help="address to listen on; MRD has no passwords")]
 Rehearsed = Annotated[
-    str, typer.Option(help="configuration to get ready for before the first scan: name or file")
+    str, typer.Option(help="configuration of the scans to come, made ready: name or file")
 ]
 
 
@@ -147,8 +148,8 @@ def serve(host: Host = "127.0.0.1", port: int = 9002, config: Rehearsed = "qsm")
     from gadgetron_qsm.gadgets import serve_scan
     from gadgetron_qsm.mrd.server import serve as serve_mrd
 
-    _rehearse(config)
-    serve_mrd(host, port, serve_scan, ready=_tell(host))
+    site = _rehearse(config)
+    serve_mrd(host, port, partial(serve_scan, site=site), ready=_tell(host))
 
 
 @app.command()
@@ -256,17 +257,22 @@ def _bar(text: str) -> Iterator[Callable[[float], None]]:
         yield lambda fraction: progress.update(task, completed=fraction)
 
 
-def _rehearse(config: str) -> None:
-    """Get ready for the scans of a configuration; what waits for its archives is sent meanwhile."""
+def _rehearse(config: str) -> dict[str, str]:
+    """Get ready for the scans of a configuration; return its properties.
+
+    What waits for its archives since the last process is sent from now on.
+    """
     from gadgetron_qsm import configs
     from gadgetron_qsm.delivery.deliver import opened
     from gadgetron_qsm.mrd.properties import read_properties
     from gadgetron_qsm.rehearsal import rehearse
     from gadgetron_qsm.settings import Settings
 
-    settings = Settings.from_properties(read_properties(configs.read(config)))
+    properties = read_properties(configs.read(config))
+    settings = Settings.from_properties(properties)
     opened(settings.store)
     rehearse(settings)
+    return properties
 
 
 def _overrides(settings: list[str]) -> dict[str, str]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from gadgetron_qsm import chain, configs
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 Sent = chain.Sent
 Target = Callable[[Iterable[Message], Header, Settings], Iterator[Sent]]
 
-OF_THE_SERVER = ("deliver.dicom_folder", "deliver.report_folder", "identity.key_file")  # its disk
+FOLDERS = ("deliver.dicom_folder", "deliver.report_folder")
 LINGER_S = 20.0  # that a process of one scan goes on sending
 
 
@@ -78,18 +79,27 @@ def serve_resident(connection: Connection) -> None:
     run(connection, chain.qsm, _for_gadgetron(Settings.from_properties(connection.properties)))
 
 
-def serve_scan(connection: Connection) -> None:
+def serve_scan(connection: Connection, site: Mapping[str, str] = MappingProxyType({})) -> None:
     """Run the whole chain for a client of our own server, configured by name or by XML.
 
-    Raises QsmError for settings that would let a client write to the server's disk, or make the
-    server connect to others and send them what waits in its outbox.
+    `site` are properties of the server's own configuration. Of these, where maps are kept, whose
+    they are and where they are sent hold for a client's XML, too, which may not set them: raises
+    QsmError for settings that would let a client write to the server's disk, connect it to others,
+    or have patients named in images.
     """
     properties = connection.properties
     if isinstance(connection.config, ConfigFile):
         properties = read_properties(configs.load(connection.config.name))
-    elif own := [k for k in properties if k.startswith("store.") or k in OF_THE_SERVER]:
+    elif own := [key for key in properties if _of_the_server(key)]:
         raise QsmError(f"clients may not set {own[0]}; name it in a configuration here")
+    else:
+        kept = {key: value for key, value in site.items() if _of_the_server(key)}
+        properties = {**kept, **properties}
     run(connection, chain.qsm, Settings.from_properties(properties))
+
+
+def _of_the_server(key: str) -> bool:
+    return key in FOLDERS or key.startswith(("store.", "identity."))
 
 
 def _serve_gadgetron(gadgetron_connection: Any, target: Target, *, rehearsed: bool = False) -> None:

@@ -180,7 +180,8 @@ class StoreSettings(Section):
     """Where DICOM objects are sent: C-STORE to archives, through an outbox on disk."""
 
     nodes: tuple[str, ...] = Field(
-        (), description="archives, NAME=TITLE@HOST:PORT separated by commas; none: nothing is sent"
+        (),
+        description="archives, [NAME=][tls:]TITLE@HOST:PORT, separated by commas; none: no sending",
     )
     calling_title: str = Field("GADGETRON_QSM", description="our own application entity title")
     ca_file: Path | None = Field(

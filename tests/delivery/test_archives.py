@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -87,23 +89,33 @@ def test_an_orthanc_killed_in_the_middle_has_each_object_once(
     assert sorted(tags["SOPInstanceUID"] for tags in stored) == sorted(uids(7, SLICES))
 
 
+PUT_AND_SEND = """
+import sys
+from pathlib import Path
+from gadgetron_qsm.delivery.deliver import opened
+from gadgetron_qsm.outgoing_sections import StoreSettings
+from tests.delivery.series import slices
+folder, node, *series = sys.argv[1:]
+delivery = opened(StoreSettings(nodes=(node,), outbox=Path(folder)))
+for number in map(int, series):
+    delivery.put(slices(number, 20))
+sys.exit(len(delivery.flush(20)))
+"""
+
+
 def test_two_processes_that_put_and_send_deliver_each_object_once(serve, folder):
     storescp = serve(StoreScp, "+uf")  # a file for each time that an object comes
-    first, second = Sender(folder), Sender(folder)
-    for each in (first, second):
-        each.start()
-    for series in range(1, 7):
-        with Outbox(folder) as outbox:
-            outbox.put(slices(series, 20), [storescp.node], Terms())
-        (first if series % 2 else second).notify()
-    until(lambda: not left(folder))
-    assert first.stop(10)
-    with Outbox(folder) as outbox:
-        outbox.put(slices(7, 20), [storescp.node], Terms())
-    until(lambda: not left(folder))
-    assert second.stop(10)
+    series = [str(number) for number in range(1, 11)]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", PUT_AND_SEND, str(folder), str(storescp.node), *some],
+            cwd=Path(__file__).parents[2],
+        )
+        for some in (series[::2], series[1::2])
+    ]
+    assert [process.wait(30) for process in processes] == [0, 0]
     arrived = [check(path.read_bytes()) for path in storescp.received.iterdir()]
-    assert sorted(arrived) == sorted(uid for series in range(1, 8) for uid in uids(series, 20))
+    assert sorted(arrived) == sorted(uid for number in series for uid in uids(int(number), 20))
 
 
 def test_orthanc_promises_to_keep_what_it_was_sent(serve, folder):

@@ -107,7 +107,7 @@ def test_list_for_programs_says_the_same(call):
     status, text = call("list", "--json")
     found = json.loads(text)
     assert status == 0
-    assert [(w["node"], w["state"], w["objects"]) for w in found["waiting"]] == [
+    assert [(w["node"], w["state"], w["objects"]) for w in found["deliveries"]] == [
         ("archive", "waiting", 3),
         ("archive", "dead", 2),
     ]
@@ -118,7 +118,7 @@ def test_list_for_programs_says_the_same(call):
 def test_list_makes_no_outbox(tmp_path, call):
     status, text = call("list", "--outbox", tmp_path / "none")
     assert (status, text) == (0, f"nothing waits: there is no outbox {tmp_path / 'none'}\n")
-    assert json.loads(call("list", "--json", "--outbox", tmp_path / "none")[1])["waiting"] == []
+    assert json.loads(call("list", "--json", "--outbox", tmp_path / "none")[1])["deliveries"] == []
     assert not (tmp_path / "none").exists()
 
 
@@ -186,6 +186,16 @@ def test_export_takes_dead_letters_out_when_told_to(tmp_path, call, archive):
     status, text = call("export", target, "--dead", "--remove")
     assert (status, text) == (0, f"2 objects written to {target}, and removed\n")
     assert sorted(path.stem for path in target.iterdir()) == uids(7, 2)
+    call("retry")
+    assert archive.order == uids(8, 3)
+
+
+def test_a_dead_letter_taken_out_of_one_node_still_goes_to_another(folder, tmp_path, call, archive):
+    with Outbox(folder) as outbox:
+        outbox.put(slices(8, 1), [CONSOLE], Terms())
+        (entry,) = queue.waiting(outbox, "console")
+        queue.refused(outbox, Recipient(CONSOLE, Terms()), entry.key, "no")
+    call("export", tmp_path / "files", "--dead", "--remove")
     call("retry")
     assert archive.order == uids(8, 3)
 

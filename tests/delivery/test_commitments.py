@@ -63,6 +63,16 @@ def test_we_listen_where_the_terms_say_and_only_while_something_is_to_be_reporte
     assert not listener.open
 
 
+def test_nobody_listens_when_nothing_is_waited_for(outbox, archive, clock):
+    background = Sender(outbox.folder, network=archive.network, clock=clock)
+    background.start()
+    try:
+        until(lambda: letters.lines(outbox) == [])
+        until(lambda: not archive.listening[0].open)
+    finally:
+        assert background.stop(10)
+
+
 def test_what_is_not_promised_yet_is_kept_and_not_sent_again(archive, flush):
     archive.reports = "not yet"
     assert flush() == [("sent", 3, "")]
@@ -77,6 +87,25 @@ def test_a_promise_may_come_late_and_in_another_process(outbox, archive, flush):
     flush()  # which asks again, by another transaction
     commitments.reported(outbox, transaction_uid, asked, {})
     assert letters.lines(outbox) == []
+
+
+def test_a_promise_may_come_after_it_was_given_up(outbox, archive, flush):
+    archive.reports = "not yet"
+    flush()
+    with outbox.transaction() as db:
+        db.execute("UPDATE delivery SET state = 'dead'")
+    commitments.reported(outbox, *archive.asked[0], {})
+    assert letters.lines(outbox) == []
+
+
+def test_a_report_of_loss_leaves_alone_what_is_sent_again_already(outbox, archive, flush):
+    archive.reports = "not yet"
+    flush()
+    transaction_uid, asked = archive.asked[0]
+    for _ in range(2):
+        commitments.reported(outbox, transaction_uid, [], dict.fromkeys(asked, "no room"))
+    (line,) = letters.lines(outbox)
+    assert (line.state, line.objects, line.attempts) == ("waiting", 3, 1)
 
 
 def test_what_is_not_kept_waits_again(archive, flush):

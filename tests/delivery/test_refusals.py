@@ -67,6 +67,18 @@ def test_a_wrong_called_title(serve):
     assert "it is not titled 'OTHER'" in line(node)
 
 
+def test_orthanc_does_not_know_our_title(serve):
+    strict = {"DicomAlwaysAllowEcho": False, "DicomAlwaysAllowStore": False}
+    node = serve(Orthanc, caller="SOMEBODY", **strict).node
+    assert "does not know our title 'GADGETRON_QSM'" in line(node)
+
+
+def test_orthanc_lets_us_greet_but_not_store(serve):
+    node = serve(Orthanc, caller="SOMEBODY", DicomAlwaysAllowStore=False).node
+    echo(node, PATIENT)
+    assert "whether we may store" in line(node, sent=objects(1))
+
+
 def test_a_calling_title_that_the_node_does_not_know():
     with scripted(require_calling_aet=["SOMEBODY"]) as node:
         assert "does not know our title 'GADGETRON_QSM'" in line(node)

@@ -194,6 +194,13 @@ def test_a_full_disk_is_said_and_waited_for(serve, caller):
     assert server.instances() == uids(sent)
 
 
+def test_a_full_archive_is_said(serve, caller):
+    server = serve(Orthanc, MaximumStorageSize=1)
+    with pytest.raises(Later, match="out of resources"):
+        list(store(server.node, caller, objects(1, side=1024)))
+    assert server.count() == 0
+
+
 @pytest.mark.parametrize("kind", [StoreScp, Orthanc])
 def test_servers_answer_an_echo(serve, caller, certificate, kind):
     echo(serve(kind, certificate=certificate).node, caller)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from gadgetron_qsm.delivery.tls import context_of
 from gadgetron_qsm.errors import UsageError
 from tests.delivery.certificates import DAY, Authority
 from tests.delivery.objects import objects
+from tests.delivery.peers import peer
 from tests.delivery.servers import Orthanc, StoreScp
 
 
@@ -76,6 +78,21 @@ def test_a_node_that_does_not_trust_our_certificate_says_so(
 def test_a_node_that_speaks_no_tls(serve, caller, kind):
     node = replace(serve(kind).node, tls=True)
     assert "does not answer in TLS" in line(node, replace(caller, timeout_s=1))
+
+
+def test_a_node_that_hangs_up_without_a_reason_is_not_blamed_for_another(authority, caller):
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    files = authority.issue("server")
+    server.load_cert_chain(files.certificate, files.key)
+
+    def behave(connection):
+        with server.wrap_socket(connection, server_side=True) as encrypted:
+            encrypted.recv(1 << 16)
+
+    with peer(behave) as node:
+        said = line(replace(node, tls=True), replace(caller, timeout_s=1))
+    assert "see its log" in said
+    assert "silent" not in said
 
 
 def test_a_node_that_speaks_nothing_but_tls(serve, authority, caller, kind):

@@ -158,11 +158,11 @@ def _as_gadgetron_sets(home: Path) -> dict[str, str]:
 class Server:
     """A process of `gadgetron-qsm serve`, or of another command that listens."""
 
-    def __init__(self, command: str, folder: Path) -> None:
+    def __init__(self, command: str, folder: Path, *options: str) -> None:
         self._log = folder / f"{command}.log"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", COMMAND, command, "--port", "0"],
+                [sys.executable, "-c", COMMAND, command, "--port", "0", *options],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

@@ -63,7 +63,7 @@ class Association:
         finally:
             self._connection.close()
 
-    def send(self, context: int, command: Dataset, data: bytes = b"") -> None:
+    def send(self, context: int, command: Dataset, data: bytes | memoryview = b"") -> None:
         """Send a command and, where there is one, the encoded data set with it (PS3.7 6.3)."""
         command.CommandDataSetType = 0 if data else NO_DATA_SET
         self._over = True  # unless all of it gets through
@@ -90,7 +90,9 @@ class Association:
         """Wait for a message for that long, and say whether one has begun to come."""
         return bool(self._waiting) or self._connection.is_readable(within_s)
 
-    def ask(self, context: int, message: int, command: Dataset, data: bytes = b"") -> int:
+    def ask(
+        self, context: int, message: int, command: Dataset, data: bytes | memoryview = b""
+    ) -> int:
         """Send a request with the ID `message` and return the status of its response."""
         command.MessageID = message
         self.send(context, command, data)
@@ -157,7 +159,7 @@ class Association:
             raise self._no_dicom()
         body = self._connection.receive(length)
         if kind == units.ABORT:
-            raise self.later("it aborted the association; see its log")
+            raise self.later("it aborted the association; see its log, and whether we may store")
         return kind, body, head + body
 
     def _end(self, *, orderly: bool) -> None:
@@ -173,10 +175,8 @@ def _encoded(command: Dataset) -> bytes:
     """Encode a command with its group length, in implicit VR little endian (PS3.7 6.3.1)."""
     from pynetdicom.dsutils import encode
 
-    command.CommandGroupLength = 0
-    length = len(encode(command, True, True) or b"") - 12
-    command.CommandGroupLength = length
-    return encode(command, True, True) or b""
+    body = encode(command, True, True) or b""
+    return struct.pack("<HHII", 0, 0, 4, len(body)) + body
 
 
 def _decoded(command: bytes) -> Dataset:

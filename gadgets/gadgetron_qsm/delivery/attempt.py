@@ -48,6 +48,7 @@ class Attempt:
     stopped: Callable[[], bool]
     unrecorded: list[Answer] = field(default_factory=list)
     _in_flight: queue.Entry | None = None
+    _refused: list[str] = field(default_factory=list)  # why, in order
 
     def run(self) -> None:
         """Do what there is to do. Raises QsmError when the outbox cannot be written."""
@@ -61,6 +62,7 @@ class Attempt:
         except Exception as error:
             log.exception("sending to node '%s' failed", self.recipient.name)
             self._postpone(f"{type(error).__name__}: {error}")
+        self._tell_refused()
         queue.tried(self.outbox, self.recipient.name)
         self.outbox.tidy()
 
@@ -117,11 +119,16 @@ class Attempt:
 
     def _refuse(self, key: str, reason: str) -> None:
         queue.refused(self.outbox, self.recipient, key, reason)
-        log.error(
-            "an object is not delivered to node '%s': %s; see 'gadgetron-qsm outbox list'",
-            self.recipient.name,
-            reason,
-        )
+        self._refused.append(reason)
+
+    def _tell_refused(self) -> None:
+        if self._refused:
+            log.error(
+                "%d objects are not delivered to node '%s': %s; see 'gadgetron-qsm outbox list'",
+                len(self._refused),
+                self.recipient.name,
+                "; ".join(dict.fromkeys(self._refused)),
+            )
 
     def _ask(self, references: list[tuple[str, str]]) -> None:
         transaction_uid = str(generate_uid(prefix=None))

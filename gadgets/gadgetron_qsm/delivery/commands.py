@@ -213,7 +213,7 @@ def _when(line: Line) -> str:
 
 def _print_json(lines: list[Line], dead: list[Letter], confirmed: dict[str, int]) -> None:
     document = {
-        "waiting": [asdict(line) for line in lines],
+        "deliveries": [asdict(line) for line in lines],
         "dead": [asdict(letter) for letter in dead],
         "confirmed": confirmed,
     }

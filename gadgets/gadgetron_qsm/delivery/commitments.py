@@ -68,8 +68,8 @@ def reported(
 ) -> None:
     """Note an archive's report: what it keeps is done, what it does not waits again.
 
-    kept: SOP instance UIDs; failed: reasons by SOP instance UID. A report on a request that
-    nobody made, or one long ago, changes nothing.
+    kept: SOP instance UIDs; failed: reasons by SOP instance UID. A promise may come after it was
+    given up. A report on a request that nobody made, or one long ago, changes nothing.
     """
     now = outbox.clock()
     with outbox.transaction() as db:
@@ -79,18 +79,19 @@ def reported(
             log.warning("storage commitment was reported for a request that is not ours; ignored")
             return
         (name,) = found
-        confirm(db, name, [key for uid in kept for key, _ in _sent(db, name, uid)], now)
+        confirm(db, name, [key for uid in kept for key, *_ in _found(db, name, uid)], now)
         for uid, reason in failed.items():
-            for key, attempts in _sent(db, name, uid):
-                _send_again(db, (name, key), attempts + 1, reason, now)
+            for key, attempts, state in _found(db, name, uid):
+                if state == "sent":
+                    _send_again(db, (name, key), attempts + 1, reason, now)
     log.info("node '%s' keeps %d objects, and does not keep %d", name, len(kept), len(failed))
 
 
-def _sent(db: sqlite3.Connection, name: str, instance_uid: str) -> list[tuple[int, int]]:
-    """Return key and attempts of a delivery, if it is one that the node has taken."""
+def _found(db: sqlite3.Connection, name: str, instance_uid: str) -> list[tuple[int, int, str]]:
+    """Return key, attempts and state of a delivery, if there still is one."""
     return db.execute(
-        """SELECT id, attempts FROM delivery JOIN object ON id = object
-        WHERE node = ? AND instance_uid = ? AND state = 'sent'""",
+        """SELECT id, attempts, state FROM delivery JOIN object ON id = object
+        WHERE node = ? AND instance_uid = ?""",
         (name, instance_uid),
     ).fetchall()
 

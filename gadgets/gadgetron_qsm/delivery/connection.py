@@ -105,12 +105,12 @@ class Connection:
         try:
             context = tls.context_of(caller)
             return context.wrap_socket(self._socket, server_hostname=self.node.host)
-        except UsageError as error:
-            raise self.later(str(error)) from error
         except (ssl.SSLEOFError, ConnectionError, TimeoutError) as error:
             raise self.later(tls.SPEAKS_NONE) from error
         except OSError as error:
             raise self._failed(error) from error
+        except (UsageError, ValueError) as error:  # files, and names that no certificate has
+            raise self.later(str(error)) from error
 
     def _failed(self, error: OSError) -> Later:
         if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
@@ -134,10 +134,8 @@ def why_broken_off(node: Node, caller: Caller) -> Later | None:
         return reason
     try:
         connection.receive(1)
-    except BrokenOff:
-        return None
     except Later as reason:
-        return reason
+        return reason if isinstance(reason.__cause__, ssl.SSLError) else None
     finally:
         connection.close()
     return None

@@ -152,7 +152,9 @@ def _opened(folder: Path) -> sqlite3.Connection:
     path = folder / NAME
     if not path.exists():
         private(path).close()
-        _sync_folder(folder)
+        for each in (folder, *folder.parents):  # some of which are new as well
+            with suppress(PermissionError):
+                sync_folder(each)
     db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
     try:
         if not _version(db, path):
@@ -170,9 +172,11 @@ def _opened(folder: Path) -> sqlite3.Connection:
 
 def _version(db: sqlite3.Connection, path: Path) -> int:
     """Return the version of the schema, 0 for a new file."""
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    (application,) = db.execute("PRAGMA application_id").fetchone()
-    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    # in one statement, lest another process make the tables in between
+    version, application, tables = db.execute(
+        """SELECT user_version, application_id, (SELECT count(*) FROM sqlite_master)
+        FROM pragma_user_version, pragma_application_id"""
+    ).fetchone()
     if (version or tables) and application != APPLICATION_ID:
         raise QsmError(f"{path} is a database of another program; choose another store.outbox")
     if version > VERSION:
@@ -199,7 +203,8 @@ def private(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b")
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have the names of the files in a folder on the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -14,16 +14,16 @@ PREAMBLE = 128
 META = b"DICM\x02\x00\x00\x00UL\x04\x00"  # prefix, and the group length that comes first
 
 
-def data_set(file: bytes) -> bytes:
+def data_set(file: bytes) -> memoryview:
     """Return the data set as it stands in a Part 10 file, behind the file meta information.
 
-    Raises ValueError when `file` is none.
+    It is a view of `file`, which may be large. Raises ValueError when `file` is none.
     """
     if file[PREAMBLE : PREAMBLE + len(META)] != META:
         raise ValueError("not a DICOM file")
     start = PREAMBLE + len(META)
     (length,) = struct.unpack_from("<I", file, start)
-    return file[start + 4 + length :]
+    return memoryview(file)[start + 4 + length :]
 
 
 def encoded_as(file: bytes, syntax: str) -> bytes:

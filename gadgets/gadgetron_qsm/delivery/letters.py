@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gadgetron_qsm.delivery.database import private
+from gadgetron_qsm.delivery.database import private, sync_folder
 from gadgetron_qsm.delivery.outbox import Outbox
 from gadgetron_qsm.delivery.queue import Unreadable, read
 from gadgetron_qsm.errors import QsmError, UsageError
@@ -107,7 +107,7 @@ def export(
 ) -> Iterator[tuple[Path, str]]:
     """Write what waits for a node, or any, as `<SOP instance UID>.dcm`; give file and key of each.
 
-    Each file is on the disk when it is given. Raises QsmError when one cannot be written, and
+    They are on the disk when all have been given. Raises QsmError when one cannot be written, and
     at the end when some could not be read.
     """
     _known(outbox, name)
@@ -129,6 +129,8 @@ def export(
         with replacing(path) as part:
             _write(part, data)
         yield path, str(key)
+    if found:
+        sync_folder(folder)
     if unreadable:
         raise QsmError(f"{unreadable} objects are damaged; make and send their series again")
 

@@ -105,10 +105,14 @@ class Sender:
 
     def _run(self) -> None:
         """Wait for our turn, then send until we are stopped."""
+        waited = False
         while not self._stop.is_set():
             with self._telling(), _turn(self.folder) as ours:
                 if ours:
                     self._send()
+                elif not waited:
+                    log.info("another process sends what waits in %s", self.folder)
+                waited = True
             self._pause()
 
     def _send(self) -> None:

@@ -116,7 +116,7 @@ def echo(node: Node, caller: Caller) -> None:
             raise association.later(f"its answer to C-ECHO is {meaning_of(status)}; see its log")
 
 
-def _prepared(association: Association, entry: Entry) -> tuple[int, bytes]:
+def _prepared(association: Association, entry: Entry) -> tuple[int, bytes | memoryview]:
     """Return the context to send an object in, and its data set encoded for that.
 
     Raises ValueError, the reason for people, when the node takes no such object.

@@ -91,7 +91,7 @@ def rejection(body: bytes, calling: str, called: str) -> str:
     return known.format(calling=calling, called=called)
 
 
-def data_units(context: int, head: int, data: bytes, longest: int) -> Iterator[bytes]:
+def data_units(context: int, head: int, data: bytes | memoryview, longest: int) -> Iterator[bytes]:
     """Cut a command (head 1) or data set (head 0) into P-DATA-TF of at most `longest` bytes.
 
     PS3.8 9.3.5 and E.2: each holds one fragment; the last one's head has the bit 2 too.
