@@ -54,7 +54,6 @@ def require_objects(settings: Settings) -> None:
     asked = {
         "deliver.segmentation": deliver.segmentation,
         "deliver.measurements": deliver.measurements,
-        "identity.deidentify": settings.identity.deidentify,
     }
     named = ", ".join(name for name, given in asked.items() if given)
     if named and not (deliver.dicom_folder or settings.store.nodes or deliver.console != "images"):
