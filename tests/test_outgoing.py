@@ -65,6 +65,13 @@ def test_a_field_leaves_in_hertz_where_that_is_asked_for(maps, tmp_path):
     )
 
 
+def test_a_field_that_came_in_hertz_is_not_converted_again(maps):
+    asked = {"deliver.maps": "total_field", "deliver.field_unit": "Hz"}
+    (image,) = delivered(maps, asked)
+    (again,) = delivered([image_to_map(image)], asked)
+    np.testing.assert_array_equal(image_to_map(again).data, image_to_map(image).data)
+
+
 def test_regions_come_with_the_mask_though_it_is_not_delivered_itself(maps):
     asked = {"deliver.maps": "chi", "deliver.console": "dicom", "deliver.measurements": "true"}
     *images, outlined, measured = read(delivered(maps, asked))

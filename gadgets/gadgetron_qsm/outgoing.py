@@ -107,15 +107,16 @@ class Outgoing:
         self._room = BoundedSemaphore(PENDING)
         self._failures: list[QsmError] = []
         told = completions(Header.parse(header.text), header)
-        self._identity = {"identity": {"method": "as the header says", **told}} if told else {}
+        how = "completed by settings" if "completed" in told else "as the header says"
+        self._identity = {"identity": {"method": how, **told}} if told else {}
 
     def seen(self, volume: Map) -> Map:
         """Note a map, delivered or not; return it in the unit, and with the words, it leaves in."""
         volume = replace(volume, data=to_numpy(volume.data))
         if self._record:
             self._record.see(volume)
-        unit = self._settings.deliver.field_unit
-        if unit != volume.unit and unit == "Hz" and volume.name in IN_HERTZ:
+        hertz = self._settings.deliver.field_unit == "Hz" and volume.name in IN_HERTZ
+        if hertz and volume.unit != "Hz":  # a server may have sent it so
             volume = in_hertz(volume, self._header.larmor_hz)
         provenance = {**volume.report.get("provenance", {}), **self._identity}
         return replace(volume, report={**volume.report, "provenance": provenance})
