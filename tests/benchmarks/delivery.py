@@ -30,12 +30,12 @@ from rich.table import Table
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.delivery.nodes import Caller
 from gadgetron_qsm.delivery.store import Answer, store
-from gadgetron_qsm.dicom.series import write_series
 from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.mrd.header import Header
 from tests.benchmarks.machine import load
 from tests.delivery.certificates import Authority
 from tests.delivery.servers import Orthanc, Server, StoreScp
+from tests.written import write_series
 
 Result = TypeVar("Result")
 

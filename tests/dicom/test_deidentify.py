@@ -12,11 +12,11 @@ from pydicom.uid import UID
 
 from gadgetron_qsm.dicom.deidentify import deidentified
 from gadgetron_qsm.dicom.kinds import MAPS
-from gadgetron_qsm.dicom.series import write_series
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.settings import Settings
 from tests.dicom.conftest import BARE
+from tests.written import write_series
 
 KEY = "nobody else has it"
 KEEP = {"keep_dates": "true", "keep_device": "true", "keep_patient": "true"}

@@ -15,9 +15,9 @@ from gadgetron_qsm.dicom.deidentify import deidentified
 from gadgetron_qsm.dicom.forms import FORMS, objects
 from gadgetron_qsm.dicom.identity import stable_uid
 from gadgetron_qsm.dicom.region_objects import region_objects
-from gadgetron_qsm.dicom.series import write_series
 from tests.dicom.region_scene import chi_of, images_of, regions_in, slab
 from tests.dicom.test_deidentify import KEEP, TRACES, encoded, planted, rules
+from tests.written import write_series
 
 # The oldest highdicom wants the window so, the newest says to give it otherwise.
 pytestmark = pytest.mark.filterwarnings("ignore:Arguments 'window_center'")

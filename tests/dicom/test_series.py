@@ -8,8 +8,8 @@ import pydicom
 import pytest
 
 from gadgetron_qsm.dicom.read import read_series
-from gadgetron_qsm.dicom.series import write_series
 from gadgetron_qsm.errors import QsmError
+from tests.written import write_series
 
 
 def first(files):

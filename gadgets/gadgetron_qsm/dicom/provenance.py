@@ -89,8 +89,8 @@ def without_scan(line: str) -> str:
     return re.sub("; source scan: [^;]*", "", line)
 
 
-def comments(volume: Map, stored: Counts) -> str:
-    """What the numbers are, relative to what, and what is wrong with them."""
+def comments(volume: Map, stored: Counts | None = None) -> str:
+    """What the numbers are, relative to what, and what is wrong with them, or lost by storing."""
     kind = kind_of(volume)
     unit = f" in {kind.unit}" if kind.unit else ""
     relative = f", relative to {_reference_region(volume)}" if kind.referenced else ""
@@ -99,9 +99,9 @@ def comments(volume: Map, stored: Counts) -> str:
         lines += _reference(volume.report.get("quality", {}).get("reference"))
     if preset := volume.report.get("provenance", {}).get("preset"):
         lines.append(f"Preset {preset['method']}.")
-    if stored.clipped:
+    if stored and stored.clipped:
         lines.append(f"{stored.clipped} voxels beyond the {stored.bits}-bit range were clipped.")
-    if stored.not_finite:
+    if stored and stored.not_finite:
         lines.append(f"{stored.not_finite} voxels without a finite value were set to 0.")
     lines += [f"Warning: {warning}." for warning in volume.report.get("warnings", ())]
     return text(" ".join(lines), LONGEST_LT)

@@ -61,7 +61,7 @@ def series_entry(
 ) -> dict[str, Any]:
     """One entry of the report's `series`: no identifier of patient, study or series in it.
 
-    `files` as write_series returns them; their folder is named relative to `root`. Without files,
+    `files` are those of its objects; their folder is named relative to `root`. Without files,
     or outside `root`, no folder is named.
     """
     return {
