@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import socket
+import threading
 
 import pytest
 from pydicom import Dataset
@@ -65,20 +66,28 @@ def test_a_node_that_does_no_commitment_is_named(serve):
         ask(serve(StoreScp).node, CALLER, TRANSACTION, references(objects(1)))
 
 
-def answering(status, *, reports=False):
-    """A node that answers a request with a status, and reports over the same association."""
+def answering(status, *, reports=None):
+    """A node that answers a request with a status, and reports over the same association.
+
+    `reports` is when: in seconds after the request, or 0 before its own answer.
+    """
     from pynetdicom import evt
 
     statuses = []
 
+    def report_on(event):
+        request = event.action_information
+        report = Dataset()
+        report.TransactionUID = request.TransactionUID
+        report.ReferencedSOPSequence = request.ReferencedSOPSequence
+        answer, _ = event.assoc.send_n_event_report(report, 1, PUSH_MODEL, PUSH_MODEL_INSTANCE)
+        statuses.append(answer.Status)
+
     def act(event):
         if reports:
-            request = event.action_information
-            report = Dataset()
-            report.TransactionUID = request.TransactionUID
-            report.ReferencedSOPSequence = request.ReferencedSOPSequence
-            answer, _ = event.assoc.send_n_event_report(report, 1, PUSH_MODEL, PUSH_MODEL_INSTANCE)
-            statuses.append(answer.Status)
+            threading.Timer(reports, report_on, [event]).start()
+        elif reports == 0:
+            report_on(event)
         return status, None
 
     return scripted([(evt.EVT_N_ACTION, act)]), statuses
@@ -91,8 +100,9 @@ def test_a_refused_request_is_told(status, said):
         ask(refusing, CALLER, TRANSACTION, references(objects(1)))
 
 
-def test_a_report_over_the_same_association_is_taken(reports):
-    node, statuses = answering(0, reports=True)
+@pytest.mark.parametrize("after_s", [0, 0.3])
+def test_a_report_over_the_same_association_is_taken(reports, after_s):
+    node, statuses = answering(0, reports=after_s)
     sent = objects(2)
     with node as reporting:
         ask(
@@ -101,6 +111,7 @@ def test_a_report_over_the_same_association_is_taken(reports):
             TRANSACTION,
             references(sent),
             on_result=lambda *report: reports.put(report),
+            wait_s=10,
         )
     kept = [item.instance_uid for item in sent]
     assert reports.get_nowait() == (TRANSACTION, kept, {})
@@ -108,7 +119,7 @@ def test_a_report_over_the_same_association_is_taken(reports):
 
 
 def test_a_report_that_nobody_took_is_told_so_to_the_node():
-    node, statuses = answering(0, reports=True)
+    node, statuses = answering(0, reports=0)
     with node as reporting:
         ask(reporting, CALLER, TRANSACTION, references(objects(1)))
     assert statuses == [0x0110]

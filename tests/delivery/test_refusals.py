@@ -12,13 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.uid import MRImageStorage
 
-from gadgetron_qsm.delivery import units
 from gadgetron_qsm.delivery.nodes import Caller, Node
 from gadgetron_qsm.delivery.store import VERIFICATION, Later, echo, store
 from tests.delivery.objects import objects
-from tests.delivery.peers import peer, scripted
+from tests.delivery.peers import accepting, peer, response, scripted
 from tests.delivery.servers import HOST, Orthanc, StoreScp, free_port
 
+REJECTED, P_DATA = 3, 4  # types of unit, PS3.8 9.3
+RELEASE, RELEASED = (struct.pack(">BxIxxxx", kind, 4) for kind in (5, 6))
+ABORT = struct.pack(">BxIxxBB", 7, 4, 0, 0)
 QUICK = Caller(timeout_s=0.5)
 PATIENT = Caller(timeout_s=20)
 
@@ -97,7 +99,7 @@ def test_a_calling_title_that_the_node_does_not_know():
     ],
 )
 def test_every_reason_of_a_rejection_is_told(source, reason, said):
-    rejection = struct.pack(">BxIxBBB", units.ASSOCIATE_RJ, 4, 2, source, reason)
+    rejection = struct.pack(">BxIxBBB", REJECTED, 4, 2, source, reason)
 
     def behave(connection):
         connection.recv(1 << 16)
@@ -142,37 +144,36 @@ def accept_then(answer):
     return peer(behave)
 
 
-def accepting():
-    from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
-
-    request = A_ASSOCIATE_RQ()
-    request.decode(units.associate_request("A", "B", [("1.2.840.10008.1.1", "1.2.840.10008.1.2")]))
-    answer = request.to_primitive()
-    context = answer.presentation_context_definition_list[0]
-    context.result = 0
-    answer.presentation_context_definition_results_list = [context]
-    answer.result = 0
-    unit = A_ASSOCIATE_AC()
-    unit.from_primitive(answer)
-    return unit.encode()
-
-
 def data(body):
-    return struct.pack(">BxI", units.P_DATA, len(body)) + body
+    return struct.pack(">BxI", P_DATA, len(body)) + body
+
+
+@pytest.mark.parametrize("longest", [1, 6])
+def test_an_association_that_lets_no_data_through(longest):
+    def behave(connection):
+        connection.recv(1 << 16)
+        connection.sendall(accepting(longest=longest))
+        connection.recv(1 << 16)
+
+    with peer(behave) as node:
+        assert "does not speak DICOM" in line(node, QUICK)
 
 
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (units.RELEASE, "ended the association"),
-        (units.ABORTED, "aborted the association"),
+        (RELEASE, "ended the association"),
+        (ABORT, "aborted the association"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak DICOM"),
         (data(b"\0\0"), "does not speak DICOM"),
         (data(b"\0\0\0\x09\1\3abc"), "does not speak DICOM"),
         (data(b"\0\0\0\2\1\2"), "does not speak DICOM"),
-        (data(b"\0\0\0\6\1\3abcd"), "no question of ours"),
-        (b"\4\0\xff\xff\xff\xff", "does not speak DICOM"),
+        (data(b"\0\0\0\6\1\3abcd"), "does not speak DICOM"),
+        (response(0x8030, message=2), "no question of ours"),
+        (response(0x8030, status=0x0110), "processing failure (0110)"),
+        (b"\4\0\xff\xff\xff\xff", "silent for 0.5 s"),
         (b"\x09\0\0\0\0\0", "does not speak DICOM"),
+        (data(b"\0\0\0\1\1\0abcd"), "does not speak DICOM"),
         (b"", "silent for 0.5 s"),
         (data(b"\0\0\0\6\1\1abcd"), "silent for 0.5 s"),
     ],
@@ -180,6 +181,22 @@ def data(body):
 def test_answers_that_are_none(answer, said):
     with accept_then(answer) as node:
         assert said in line(node, QUICK)
+
+
+def test_a_node_that_ends_the_association_is_let_go_in_order():
+    ours = bytearray()
+
+    def behave(connection):
+        connection.recv(1 << 16)
+        connection.sendall(accepting())
+        connection.recv(1 << 16)
+        connection.sendall(RELEASE)
+        while received := connection.recv(1 << 16):
+            ours.extend(received)
+
+    with peer(behave) as node:
+        assert "ended the association" in line(node, PATIENT)
+    assert bytes(ours) == RELEASED
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

@@ -14,7 +14,7 @@ from tests.delivery.peers import scripted
 @pytest.mark.parametrize(
     ("statuses", "expected"),
     [
-        ([0x0000, 0xB000, 0xB006, 0xB007, 0x0107, 0x0111], "confirmed"),
+        ([0x0000, 0xB000, 0xB006, 0xB007, 0xBFFF, 0x0107, 0x0111], "confirmed"),
         ([0xA900, 0xA9FF, 0xC000, 0xCFFF, 0x0122, 0x0117, 0x0106], "refused"),
         ([0xA700, 0xA7FF, 0x0213], "full"),
         ([0x0110, 0x0124, 0xFE00, 0x1234, 0xA800], "put off"),
@@ -46,6 +46,20 @@ def test_each_object_gets_the_answer_that_the_node_gave_to_it():
     assert answers == [
         Answer(item.key, why) for item, why in zip(sent, [*reasons, None], strict=True)
     ]
+
+
+def test_every_request_has_a_number_of_its_own():
+    from pynetdicom import evt
+
+    numbers = []
+
+    def take(event):
+        numbers.append(event.request.MessageID)
+        return 0
+
+    with scripted([(evt.EVT_C_STORE, take)]) as node:
+        list(store(node, Caller(), objects(3)))
+    assert numbers == [1, 2, 3]
 
 
 def test_out_of_resources_ends_the_sending_at_once():

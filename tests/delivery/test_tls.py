@@ -75,6 +75,7 @@ def test_a_node_that_does_not_trust_our_certificate_says_so(
     assert "does not trust our certificate" in line(server.node, caller)
 
 
+@pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")  # pynetdicom's
 def test_a_node_that_speaks_no_tls(serve, caller, kind):
     node = replace(serve(kind).node, tls=True)
     assert "does not answer in TLS" in line(node, replace(caller, timeout_s=1))

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from io import BytesIO
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from pydicom import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
 
-from gadgetron_qsm.delivery.association import Association
-from gadgetron_qsm.delivery.nodes import Caller, Later, Node, check_title
+from gadgetron_qsm.delivery.nodes import Caller, Node, check_title
 from gadgetron_qsm.delivery.statuses import meaning_of
 from gadgetron_qsm.errors import QsmError
 
@@ -27,9 +25,7 @@ log = logging.getLogger(__name__)
 PUSH_MODEL = "1.2.840.10008.1.20.1"
 PUSH_MODEL_INSTANCE = "1.2.840.10008.1.20.1.1"
 OFFERED = (PUSH_MODEL, ImplicitVRLittleEndian)
-N_ACTION_RQ, N_EVENT_REPORT_RQ, N_EVENT_REPORT_RSP = 0x0130, 0x0100, 0x8100
 REQUEST = 1  # action type
-OUR_MESSAGE = 1
 PROCESSING_FAILURE = 0x0110
 REASONS = {0x0112: "no such object instance (0112)", 0x0131: "duplicate transaction UID (0131)"}
 
@@ -52,19 +48,31 @@ def ask(
     waits for `wait_s` when `on_result` is given. Raises Later when the node does not take the
     request.
     """
-    with Association(node, caller, [OFFERED]) as association:
-        context = association.accepted.get(OFFERED)
-        if context is None:
+    from pynetdicom import evt
+
+    from gadgetron_qsm.delivery.association import Association
+
+    reported, replied = threading.Event(), threading.Event()
+
+    def take(event: Event) -> tuple[int, None]:
+        status = _report(event.event_information, on_result)
+        reported.set()
+        return status, None
+
+    def sent(_: Event) -> None:
+        if reported.is_set():
+            replied.set()
+
+    handlers = [(evt.EVT_N_EVENT_REPORT, take), (evt.EVT_PDU_SENT, sent)]
+    with Association(node, caller, [OFFERED], handlers) as association:
+        if OFFERED not in association.accepted:
             raise association.later("it does not do storage commitment; allow it there or here not")
-        association.send(context, _action(), _encoded(_request(transaction_uid, references)))
-        status = None
-        while status is None:
-            status = _take(association, on_result)
+        request = _request(transaction_uid, references)
+        status = association.act(request, REQUEST, PUSH_MODEL, PUSH_MODEL_INSTANCE)
         if status != 0:
             raise association.later(f"it takes no storage commitment: {meaning_of(status)}")
-        with suppress(Later):  # the request is taken, however the node goes on
-            if on_result and association.has_message(wait_s):
-                _take(association, on_result)
+        if on_result:
+            replied.wait(wait_s)
 
 
 class Listener:
@@ -91,6 +99,8 @@ class Listener:
 
     def __enter__(self) -> Listener:
         from pynetdicom import AE, evt
+
+        from gadgetron_qsm.delivery.watch import quiet
 
         quiet()
         self._entity = AE(self.title)
@@ -124,23 +134,6 @@ class Listener:
         return _report(event.event_information, self._on_result), None
 
 
-def quiet() -> None:
-    """Keep pynetdicom's own account of every message out of the log."""
-    logger = logging.getLogger("pynetdicom")
-    if logger.level == logging.NOTSET:
-        logger.setLevel(logging.CRITICAL)
-
-
-def _action() -> Dataset:
-    command = Dataset()
-    command.RequestedSOPClassUID = PUSH_MODEL
-    command.CommandField = N_ACTION_RQ
-    command.MessageID = OUR_MESSAGE
-    command.RequestedSOPInstanceUID = PUSH_MODEL_INSTANCE
-    command.ActionTypeID = REQUEST
-    return command
-
-
 def _request(transaction_uid: str, references: Sequence[tuple[str, str]]) -> Dataset:
     request = Dataset()
     request.TransactionUID = transaction_uid
@@ -152,24 +145,6 @@ def _reference(class_uid: str, instance_uid: str) -> Dataset:
     item = Dataset()
     item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = class_uid, instance_uid
     return item
-
-
-def _take(association: Association, on_result: OnResult | None) -> int | None:
-    """Take the next message: return the status if it answers our request, else handle a report."""
-    context, message, data = association.receive()
-    if message.get("MessageIDBeingRespondedTo") == OUR_MESSAGE and "Status" in message:
-        return int(message.Status)
-    if message.get("CommandField") != N_EVENT_REPORT_RQ:
-        raise association.unasked()
-    reply = Dataset()
-    reply.AffectedSOPClassUID = PUSH_MODEL
-    reply.CommandField = N_EVENT_REPORT_RSP
-    reply.MessageIDBeingRespondedTo = message.MessageID
-    reply.Status = _report(_decoded(data), on_result)
-    reply.AffectedSOPInstanceUID = PUSH_MODEL_INSTANCE
-    reply.EventTypeID = message.EventTypeID
-    association.send(context, reply)
-    return None
 
 
 def _report(report: Dataset, on_result: OnResult | None) -> int:
@@ -192,15 +167,3 @@ def _report(report: Dataset, on_result: OnResult | None) -> int:
 
 def _reason(status: int) -> str:
     return REASONS.get(status) or meaning_of(status)
-
-
-def _encoded(dataset: Dataset) -> bytes:
-    from pynetdicom.dsutils import encode
-
-    return encode(dataset, True, True) or b""
-
-
-def _decoded(data: bytes) -> Dataset:
-    from pynetdicom.dsutils import decode
-
-    return decode(BytesIO(data), True, True)

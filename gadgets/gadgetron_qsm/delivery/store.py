@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from io import BytesIO
+from typing import TYPE_CHECKING, Protocol
 
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
+from pydicom.errors import InvalidDicomError
 from pydicom.uid import (
     UID,
     Comprehensive3DSRStorage,
@@ -18,10 +20,11 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 
-from gadgetron_qsm.delivery.association import Association
-from gadgetron_qsm.delivery.encoding import data_set, encoded_as
 from gadgetron_qsm.delivery.nodes import Caller, Later, Node
 from gadgetron_qsm.delivery.statuses import meaning_of, verdict
+
+if TYPE_CHECKING:
+    from gadgetron_qsm.delivery.association import Association
 
 __all__ = ["Answer", "Entry", "Later", "echo", "store"]
 
@@ -34,8 +37,6 @@ CLASSES = (
 )
 SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 VERIFICATION = "1.2.840.10008.1.1"
-C_STORE_RQ, C_ECHO_RQ = 0x0001, 0x0030  # CommandField, PS3.7 E.1
-MEDIUM = 0  # priority
 MESSAGES = 0xFFFF  # message IDs there are
 
 
@@ -78,6 +79,8 @@ def store(node: Node, caller: Caller, objects: Iterable[Entry]) -> Iterator[Answ
     answer by then waits. An object that a node puts off does not hold up those behind it: Later
     comes after the last of them.
     """
+    from gadgetron_qsm.delivery.association import Association
+
     offered = [(uid, syntax) for uid in CLASSES for syntax in SYNTAXES]
     put_off: list[int] = []
     with Association(node, caller, offered) as association:
@@ -85,11 +88,10 @@ def store(node: Node, caller: Caller, objects: Iterable[Entry]) -> Iterator[Answ
             raise association.later(f"it takes none of our objects; allow {CLASSES[0].name} there")
         for number, entry in enumerate(objects):
             try:
-                context, data = _prepared(association, entry)
+                status = _store(association, entry, number % MESSAGES + 1)
             except ValueError as error:
                 yield Answer(entry.key, str(error))
                 continue
-            status = association.ask(context, number % MESSAGES + 1, _command(entry), data)
             decided = verdict(status)
             if decided == "full":
                 raise association.later(f"{meaning_of(status)}; make room there")
@@ -104,39 +106,35 @@ def store(node: Node, caller: Caller, objects: Iterable[Entry]) -> Iterator[Answ
 
 def echo(node: Node, caller: Caller) -> None:
     """Ask a node whether it answers at all (C-ECHO); raises Later when it does not."""
+    from gadgetron_qsm.delivery.association import Association
+
     offered = (VERIFICATION, ImplicitVRLittleEndian)
     with Association(node, caller, [offered]) as association:
         if offered not in association.accepted:
             raise association.later("it takes no verification (C-ECHO); allow it there")
-        command = Dataset()
-        command.AffectedSOPClassUID = VERIFICATION
-        command.CommandField = C_ECHO_RQ
-        status = association.ask(association.accepted[offered], 1, command)
+        status = association.echo()
         if status != 0:
             raise association.later(f"its answer to C-ECHO is {meaning_of(status)}; see its log")
 
 
-def _prepared(association: Association, entry: Entry) -> tuple[int, bytes | memoryview]:
-    """Return the context to send an object in, and its data set encoded for that.
+def _store(association: Association, entry: Entry, message: int) -> int:
+    """Store an object; return the status.
 
-    Raises ValueError, the reason for people, when the node takes no such object.
+    Raises ValueError, the reason for people, when the node takes no such object, or nobody would.
     """
-    for syntax in sorted(SYNTAXES, key=lambda syntax: syntax != entry.transfer_syntax):
-        context = association.accepted.get((entry.class_uid, syntax))
-        if context is not None and entry.transfer_syntax in SYNTAXES:
-            file = entry.read()
-            same = syntax == entry.transfer_syntax
-            return context, data_set(file) if same else encoded_as(file, syntax)
-    what = UID(entry.class_uid).name
-    if entry.transfer_syntax not in SYNTAXES:
-        what += f" in {UID(entry.transfer_syntax).name}"
-    raise ValueError(f"the node takes no {what} (no presentation context accepted)")
+    takes = any((entry.class_uid, syntax) in association.accepted for syntax in SYNTAXES)
+    if not takes or entry.transfer_syntax not in SYNTAXES:
+        what = UID(entry.class_uid).name
+        if entry.transfer_syntax not in SYNTAXES:
+            what += f" in {UID(entry.transfer_syntax).name}"
+        raise ValueError(f"the node takes no {what} (no presentation context accepted)")
+    file = entry.read()
+    return association.store(_dataset(file), message, len(file))
 
 
-def _command(entry: Entry) -> Dataset:
-    command = Dataset()
-    command.AffectedSOPClassUID = entry.class_uid
-    command.CommandField = C_STORE_RQ
-    command.Priority = MEDIUM
-    command.AffectedSOPInstanceUID = entry.instance_uid
-    return command
+def _dataset(file: bytes) -> Dataset:
+    """Read a Part 10 file; its values stay encoded, and are sent as they are where that fits."""
+    try:
+        return dcmread(BytesIO(file))
+    except InvalidDicomError as error:
+        raise ValueError("not a DICOM file") from error

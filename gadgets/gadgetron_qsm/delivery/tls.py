@@ -33,6 +33,7 @@ ALERTS = {  # parts of OpenSSL's reasons: what the node said about us
     "PROTOCOL_VERSION": "it offers no TLS 1.2 or newer; allow that there",
     "UNSUPPORTED_PROTOCOL": "it offers no TLS 1.2 or newer; allow that there",
 }
+NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST")  # what others answer
 SPEAKS_NONE = "it does not answer in TLS; correct the port, or write the node without 'tls:'"
 
 
@@ -65,7 +66,7 @@ def fault(error: ssl.SSLError, node: Node) -> str:
     for part, meaning in ALERTS.items():
         if part in reason:
             return meaning
-    if reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"):
+    if reason in NOT_TLS:
         return SPEAKS_NONE
     return f"TLS failed ({reason or type(error).__name__}); see the log of {node.name}"
 
