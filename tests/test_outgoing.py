@@ -206,6 +206,15 @@ def test_a_fault_in_one_maps_objects_costs_no_other_map(maps, tmp_path, monkeypa
     assert [folder.name.partition("_")[2] for folder in tmp_path.glob("*/*")] == ["Brain_mask"]
 
 
+def test_what_came_is_kept_when_the_console_wants_no_more(maps, tmp_path):
+    asked = {"deliver.maps": "chi,mask", "deliver.dicom_folder": str(tmp_path)}
+    messages = chain.deliver(maps, Header.parse(header_text()), Settings.from_properties(asked))
+    next(messages)
+    next(messages)  # chi has gone on when the mask comes
+    messages.close()
+    assert len(list(tmp_path.glob("*/*/*.dcm"))) == SLICES
+
+
 def test_the_console_does_not_wait_for_files(maps, tmp_path, monkeypatch):
     console_has_all = threading.Event()
 

@@ -229,6 +229,8 @@ def deliver(maps: Iterable[Map], header: Header, settings: Settings) -> Iterator
     except Exception as error:
         scan.finish(error)
         raise
+    finally:
+        scan.settle()  # of whoever wants no more, too
     scan.finish()
 
 

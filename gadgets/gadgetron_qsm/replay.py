@@ -17,6 +17,7 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
 
 from gadgetron_qsm import configs
 from gadgetron_qsm.data import Map
@@ -83,7 +84,7 @@ def replay(
         came = _stream(raw, address, asked, progress)
     shutil.rmtree(output / "dicom", ignore_errors=True)  # of an earlier replay
     for dicom in came.files:
-        save(dcmread(BytesIO(dicom.data)), output / "dicom")
+        _save(dicom, output / "dicom")
     if not came.images and came.files and not came.failure:
         return None  # a server that is set to send DICOM alone
     maps = list(images_to_maps(came.images))
@@ -112,6 +113,16 @@ def replay(
     if waiting := send_what_waits(settings.store, LONGEST_S):
         raise QsmError(f"the maps are in {output}, but {waiting}; see 'gadgetron-qsm outbox list'")
     return accuracy
+
+
+def _save(dicom: DicomFile, folder: Path) -> None:
+    """Write what a server sent, which may be anybody's; of its own name no path is made."""
+    try:
+        save(dcmread(BytesIO(dicom.data)), folder)
+    except (InvalidDicomError, AttributeError, ValueError, TypeError) as error:
+        raise QsmError(
+            "the server sent a DICOM message that is no object with numbers of series and instance"
+        ) from error
 
 
 def _write_images(path: Path, images: list[Image], header: Header, settings: Settings) -> None:
