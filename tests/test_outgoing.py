@@ -81,6 +81,12 @@ def test_regions_come_with_the_mask_though_it_is_not_delivered_itself(maps):
     assert np.count_nonzero(outlined.pixel_array) == np.count_nonzero(inside)
 
 
+def test_regions_that_no_mask_came_for_are_missed(maps):
+    asked = {"deliver.maps": "chi", "deliver.console": "dicom", "deliver.segmentation": "true"}
+    with pytest.raises(QsmError, match="no Segmentation"):
+        delivered(maps[:1], asked)
+
+
 def test_regions_without_chi_are_refused():
     with pytest.raises(UsageError, match="add chi"):
         Settings.from_properties({"deliver.maps": "r2star", "deliver.segmentation": "true"})

@@ -140,6 +140,9 @@ class Outgoing:
         With the `failure` that ended the scan this raises nothing.
         """
         self.settle()
+        with self._sparing("DICOM objects of regions"):
+            if failure is None:
+                self._objects.require_regions()
         folder, record = self._settings.deliver.report_folder, self._record
         if folder and record and record.maps:
             with self._sparing("the report"):

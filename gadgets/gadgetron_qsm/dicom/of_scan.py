@@ -12,6 +12,7 @@ from gadgetron_qsm.dicom.deidentify import deidentified
 from gadgetron_qsm.dicom.forms import objects
 from gadgetron_qsm.dicom.region_objects import region_objects
 from gadgetron_qsm.dicom.regions import regions_of
+from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.settings import Settings
 
@@ -49,14 +50,24 @@ class ScanObjects:
         """
         if not (self._deliver.segmentation or self._deliver.measurements):
             return
-        found = self._regions.setdefault(volume.repetition, _Regions())
         if volume.name == "chi":
-            found.chi = volume
-        elif volume.name == "csf":
+            self._regions.setdefault(volume.repetition, _Regions()).chi = volume
+            return
+        found = self._regions.get(volume.repetition)
+        if found is None or found.chi is None:
+            return
+        if volume.name == "csf":
             found.csf = volume
-        elif volume.name == "mask" and found.chi is not None:
+        elif volume.name == "mask":
             del self._regions[volume.repetition]
             yield from self._outlined(found, found.chi, volume)
+
+    def require_regions(self) -> None:
+        """Raise QsmError when a repetition's mask has not come, and so nothing of its regions."""
+        if self._regions:
+            raise QsmError(
+                "no Segmentation, no report of regions: the maps chi and mask are to come for them"
+            )
 
     def _keep(self, volume: Map, dataset: Dataset) -> None:
         """Keep an image of chi for the regions that will refer to it."""
