@@ -11,12 +11,12 @@ import pytest
 from gadgetron_qsm import __version__
 from gadgetron_qsm.check import check
 from gadgetron_qsm.data import Map
-from gadgetron_qsm.dicom.series import write_series
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.mrd.files import RawFile
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.phantom import Scan, simulate, varied
+from tests.written import write_series
 
 CONFIGURATION = """<configuration><version>{version}</version><stream>{nodes}</stream>
 </configuration>"""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 
 import numpy as np
 import pydicom
@@ -12,6 +13,8 @@ import pytest
 from gadgetron_qsm import chain
 from gadgetron_qsm.delivery import letters
 from gadgetron_qsm.delivery.outbox import Outbox
+from gadgetron_qsm.dicom.files import save
+from gadgetron_qsm.dicom.forms import objects
 from gadgetron_qsm.dicom.read import read_series
 from gadgetron_qsm.errors import QsmError, UsageError
 from gadgetron_qsm.mrd.header import Header
@@ -62,6 +65,13 @@ def test_a_field_leaves_in_hertz_where_that_is_asked_for(maps, tmp_path):
     )
 
 
+def test_a_field_that_came_in_hertz_is_not_converted_again(maps):
+    asked = {"deliver.maps": "total_field", "deliver.field_unit": "Hz"}
+    (image,) = delivered(maps, asked)
+    (again,) = delivered([image_to_map(image)], asked)
+    np.testing.assert_array_equal(image_to_map(again).data, image_to_map(image).data)
+
+
 def test_regions_come_with_the_mask_though_it_is_not_delivered_itself(maps):
     asked = {"deliver.maps": "chi", "deliver.console": "dicom", "deliver.measurements": "true"}
     *images, outlined, measured = read(delivered(maps, asked))
@@ -71,9 +81,21 @@ def test_regions_come_with_the_mask_though_it_is_not_delivered_itself(maps):
     assert np.count_nonzero(outlined.pixel_array) == np.count_nonzero(inside)
 
 
+def test_regions_that_no_mask_came_for_are_missed(maps):
+    asked = {"deliver.maps": "chi", "deliver.console": "dicom", "deliver.segmentation": "true"}
+    with pytest.raises(QsmError, match="no Segmentation"):
+        delivered(maps[:1], asked)
+
+
 def test_regions_without_chi_are_refused():
     with pytest.raises(UsageError, match="add chi"):
         Settings.from_properties({"deliver.maps": "r2star", "deliver.segmentation": "true"})
+
+
+@pytest.mark.parametrize("what", ["deliver.segmentation", "deliver.measurements"])
+def test_objects_of_regions_are_refused_where_no_object_leaves(what):
+    with pytest.raises(UsageError, match=f"{what}.* none leave"):
+        delivered([], {what: "true"})
 
 
 def test_the_maps_that_regions_and_report_need_are_made():
@@ -123,7 +145,10 @@ def test_a_scan_leaves_a_report_where_that_is_asked_for(maps, tmp_path):
     (folder,) = tmp_path.iterdir()
     names = {"report.json", "provenance.json", "report.html", "picture.png"}
     assert {path.name for path in folder.iterdir()} == names
-    assert json.loads((folder / "report.json").read_text())["provenance"]["inversion"]
+    report = json.loads((folder / "report.json").read_text())
+    assert report["provenance"]["inversion"]
+    (series,) = report["series"]
+    assert (series["name"], series["images"], series["folder"]) == ("chi", SLICES, None)
 
 
 def test_a_scan_that_fails_half_way_leaves_its_report_all_the_same(maps, tmp_path):
@@ -153,3 +178,60 @@ def test_a_folder_that_cannot_be_written_costs_neither_console_nor_archive(maps,
     with Outbox(tmp_path / "outbox") as outbox:
         (line,) = letters.lines(outbox)
     assert line.objects == 4 * SLICES
+
+
+def test_an_outbox_that_cannot_be_opened_costs_neither_console_nor_folder(maps, tmp_path):
+    (tmp_path / "file").touch()
+    asked = {
+        "deliver.maps": "chi",
+        "deliver.dicom_folder": str(tmp_path / "dicom"),
+        "store.nodes": NOBODY,
+        "store.outbox": str(tmp_path / "file" / "outbox"),
+    }
+    came = []
+    messages = chain.deliver(maps, Header.parse(header_text()), Settings.from_properties(asked))
+    with pytest.raises(QsmError, match="outbox"):
+        came.extend(messages)
+    assert len(came) == 1
+    assert len(list(tmp_path.glob("dicom/*/*/*.dcm"))) == SLICES
+
+
+def test_a_fault_in_one_maps_objects_costs_no_other_map(maps, tmp_path, monkeypatch):
+    def faulty(volume, *others):
+        if volume.name == "chi":
+            raise ZeroDivisionError("of ours")
+        return objects(volume, *others)
+
+    monkeypatch.setattr("gadgetron_qsm.dicom.of_scan.objects", faulty)
+    asked = {"deliver.maps": "chi,mask", "deliver.dicom_folder": str(tmp_path)}
+    came = []
+    messages = chain.deliver(maps, Header.parse(header_text()), Settings.from_properties(asked))
+    with pytest.raises(QsmError, match="DICOM objects of map 'chi' failed: ZeroDivisionError"):
+        came.extend(image_to_map(image).name for image in messages)
+    assert came == ["chi", "mask"]
+    assert [folder.name.partition("_")[2] for folder in tmp_path.glob("*/*")] == ["Brain_mask"]
+
+
+def test_what_came_is_kept_when_the_console_wants_no_more(maps, tmp_path):
+    asked = {"deliver.maps": "chi,mask", "deliver.dicom_folder": str(tmp_path)}
+    messages = chain.deliver(maps, Header.parse(header_text()), Settings.from_properties(asked))
+    next(messages)
+    next(messages)  # chi has gone on when the mask comes
+    messages.close()
+    assert len(list(tmp_path.glob("*/*/*.dcm"))) == SLICES
+
+
+def test_the_console_does_not_wait_for_files(maps, tmp_path, monkeypatch):
+    console_has_all = threading.Event()
+
+    def patient(dataset, folder):
+        assert console_has_all.wait(10)
+        return save(dataset, folder)
+
+    monkeypatch.setattr("gadgetron_qsm.outgoing.save", patient)
+    asked = {"deliver.maps": "chi,mask", "deliver.dicom_folder": str(tmp_path)}
+    messages = chain.deliver(maps, Header.parse(header_text()), Settings.from_properties(asked))
+    assert [image_to_map(next(messages)).name for _ in range(2)] == ["chi", "mask"]
+    console_has_all.set()
+    assert list(messages) == []
+    assert len(list(tmp_path.glob("*/*/*.dcm"))) == 2 * SLICES

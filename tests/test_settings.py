@@ -126,6 +126,12 @@ def test_nodes_and_titles_that_are_none_are_refused(key, value, said):
     assert "\n" not in message
 
 
+def test_a_key_and_its_file_together_are_refused():
+    given = {"identity.key": "a secret of this site", "identity.key_file": "key"}
+    with pytest.raises(QsmError, match="both given; leave one out"):
+        Settings.from_properties(given)
+
+
 def test_no_maps_at_all_are_refused():
     assert "'deliver.maps'" in refused(deliver__maps=" , ")
 

@@ -28,7 +28,7 @@ from gadgetron_qsm.journal import Journal
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.images import echoes_to_images
 from gadgetron_qsm.mrd.messages import DicomFile, Image, Message
-from gadgetron_qsm.outgoing import Outgoing, wanted
+from gadgetron_qsm.outgoing import Outgoing, require_objects, wanted
 from gadgetron_qsm.placing import lighter, nearer, where
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.susceptibility import PPB_PER_PPM, Susceptibility, Volume, quantify
@@ -208,8 +208,9 @@ def deliver(maps: Iterable[Map], header: Header, settings: Settings) -> Iterator
     """Maps to the console: chosen ones as MRD images, a series index each, or as DICOM messages.
 
     Each repetition of a map is a series of its own. What settings ask for besides (a folder,
-    archives, a report) is done when the console has its image; see outgoing.Outgoing.
+    archives, a report) the console does not wait for; see outgoing.Outgoing.
     """
+    require_objects(settings)
     scan, console = Outgoing(header, settings), settings.deliver.console
     series: dict[tuple[str, int], int] = {}
     try:
@@ -221,13 +222,15 @@ def deliver(maps: Iterable[Map], header: Header, settings: Settings) -> Iterator
                     yield from images_of(volume, index, header, settings.deliver)
             objects = scan.objects(volume)
             if console != "images":
-                yield from (to_message(dataset) for dataset in objects)
+                yield from (to_message(dataset) for dataset in objects.result())
         if not series:
             names = ", ".join(settings.deliver.maps)
             raise QsmError(f"none of the maps {names} came to be delivered")
-    except QsmError as error:
+    except Exception as error:
         scan.finish(error)
         raise
+    finally:
+        scan.settle()  # of whoever wants no more, too
     scan.finish()
 
 

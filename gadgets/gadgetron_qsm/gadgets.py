@@ -14,7 +14,6 @@ from typing import Any
 
 from gadgetron_qsm import chain, configs
 from gadgetron_qsm.data import Map
-from gadgetron_qsm.delivery.deliver import opened
 from gadgetron_qsm.dicom.identity_rules import completed
 from gadgetron_qsm.errors import QsmError, UsageError
 from gadgetron_qsm.mrd.connection import Connection
@@ -24,7 +23,7 @@ from gadgetron_qsm.mrd.messages import ConfigFile, Image, Message
 from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.mrd.slices import images_to_maps
 from gadgetron_qsm.mrd.wire import PeerGone
-from gadgetron_qsm.outgoing import keeps
+from gadgetron_qsm.outgoing import keeps, send_what_waits
 from gadgetron_qsm.processors import processors
 from gadgetron_qsm.rehearsal import rehearse
 from gadgetron_qsm.settings import Settings
@@ -105,16 +104,15 @@ def _of_the_server(key: str) -> bool:
 
 def _serve_gadgetron(gadgetron_connection: Any, target: Target, *, rehearsed: bool = False) -> None:
     """Run a target; what it compiles and loads, if `rehearsed`, is made ready while the first
-    readouts wait in the connection's inbox.
+    readouts wait in the connection's inbox. What waits for archives is sent once the peer is served.
     """
     connection = Connection.adopt(gadgetron_connection)
+    settings: Settings | None = None
     try:
         settings = _for_gadgetron(Settings.from_properties(connection.properties))
         if rehearsed:
             rehearse(settings)
         run(connection, target, settings)
-        connection.close()
-        _send_what_waits(settings)
     except PeerGone as error:
         log.error("%s", error)
         raise SystemExit(1) from error
@@ -127,6 +125,10 @@ def _serve_gadgetron(gadgetron_connection: Any, target: Target, *, rehearsed: bo
         text = " ".join(f"the chain failed: {type(error).__name__}: {error}".split())
         connection.fail_inside_gadgetron(text)
         raise SystemExit(1) from error
+    finally:
+        connection.close()
+        if settings and (waiting := send_what_waits(settings.store, LINGER_S)):
+            log.warning("%s", waiting)
 
 
 def _for_gadgetron(settings: Settings) -> Settings:
@@ -134,13 +136,6 @@ def _for_gadgetron(settings: Settings) -> Settings:
     if settings.deliver.console != "images":
         raise UsageError("deliver.console: a Gadgetron takes images alone; leave it out")
     return settings
-
-
-def _send_what_waits(settings: Settings) -> None:
-    """Send for a while, as this process ends; the next one, or 'outbox send', sends the rest."""
-    if delivery := opened(settings.store):
-        for line in delivery.flush(LINGER_S):
-            log.warning("%s objects wait for '%s': %s", line.objects, line.node, line.error)
 
 
 def _all_maps(messages: Iterable[Message], header: Header, settings: Settings) -> Iterator[Image]:

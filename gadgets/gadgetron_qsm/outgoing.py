@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import BoundedSemaphore
 
 from pydicom import Dataset
 
@@ -18,14 +20,15 @@ from gadgetron_qsm.dicom.identity import scan_name
 from gadgetron_qsm.dicom.identity_rules import completions
 from gadgetron_qsm.dicom.kinds import IN_HERTZ, in_hertz
 from gadgetron_qsm.dicom.of_scan import ScanObjects
-from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.errors import QsmError, UsageError
 from gadgetron_qsm.mrd.header import Header
+from gadgetron_qsm.outgoing_sections import StoreSettings
 from gadgetron_qsm.report.record import Record
 from gadgetron_qsm.settings import Settings
 
 log = logging.getLogger(__name__)
 
-LONGEST_S = 3600.0
+PENDING = 8  # maps that may wait to be written: the memory that a slow disk costs
 
 
 def wanted(settings: Settings) -> tuple[str, ...]:
@@ -45,80 +48,167 @@ def keeps(settings: Settings) -> bool:
     return bool(deliver.dicom_folder or deliver.report_folder or settings.store.nodes)
 
 
+def require_objects(settings: Settings) -> None:
+    """Raise UsageError for settings of DICOM objects where none leave."""
+    deliver = settings.deliver
+    asked = {
+        "deliver.segmentation": deliver.segmentation,
+        "deliver.measurements": deliver.measurements,
+    }
+    named = ", ".join(name for name, given in asked.items() if given)
+    if named and not (deliver.dicom_folder or settings.store.nodes or deliver.console != "images"):
+        raise UsageError(
+            f"{named}: they are of DICOM objects, and none leave; name deliver.dicom_folder, "
+            "store.nodes or deliver.console=dicom"
+        )
+
+
+def send_what_waits(settings: StoreSettings, timeout_s: float) -> str | None:
+    """Send what waits in the outbox, once, for a process that ends; say in a line what still does.
+
+    The next process that uses the outbox, or 'gadgetron-qsm outbox send', sends the rest.
+    """
+    try:
+        delivery = opened(settings)
+        left = delivery.flush(timeout_s) if delivery else []
+    except QsmError as error:
+        return str(error)
+    told = [f"{line.objects} objects wait for '{line.node}': {line.error}" for line in left]
+    return "; ".join(told) or None
+
+
 class Outgoing:
     """What leaves of one scan.
 
-    A place that cannot be written does not keep the maps from the others and from the console:
-    `finish` tells of it when all is done.
+    DICOM objects are made, written and put in the outbox by a thread, map after map: the console
+    does not wait for them. A place that cannot be written does not keep the maps from the others
+    and from the console: `finish` tells of it when all is done.
     """
 
-    def __init__(self, header: Header, settings: Settings) -> None:
-        self.record = Record(header)
-        self._header, self._settings = header, settings
+    def __init__(
+        self,
+        header: Header,
+        settings: Settings,
+        *,
+        folder: Path | None = None,
+        record: Record | None = None,
+    ) -> None:
+        """`folder` is where series go, else in deliver.dicom_folder, where each scan has its own.
+
+        `record` notes what is delivered, for a report that is the caller's; else there is one for
+        deliver.report_folder.
+        """
+        self._header, self._settings, self._folder = header, settings, folder
+        self._record = record
+        if record is None and settings.deliver.report_folder:
+            self._record = Record(header)
         self._objects = ScanObjects(header, settings)
-        self._delivery = opened(settings.store)
+        self._worker = ThreadPoolExecutor(1, "outgoing")
+        self._room = BoundedSemaphore(PENDING)
         self._failures: list[QsmError] = []
         told = completions(Header.parse(header.text), header)
-        self._identity = {"identity": {"method": "as the header says", **told}} if told else {}
+        how = "completed by settings" if "completed" in told else "as the header says"
+        self._identity = {"identity": {"method": how, **told}} if told else {}
 
     def seen(self, volume: Map) -> Map:
         """Note a map, delivered or not; return it in the unit, and with the words, it leaves in."""
-        self.record.see(volume)
-        if self._settings.deliver.field_unit == "Hz" and volume.name in IN_HERTZ:
+        volume = replace(volume, data=to_numpy(volume.data))
+        if self._record:
+            self._record.see(volume)
+        hertz = self._settings.deliver.field_unit == "Hz" and volume.name in IN_HERTZ
+        if hertz and volume.unit != "Hz":  # a server may have sent it so
             volume = in_hertz(volume, self._header.larmor_hz)
         provenance = {**volume.report.get("provenance", {}), **self._identity}
-        report = {**volume.report, "provenance": provenance}
-        return replace(volume, data=to_numpy(volume.data), report=report)
+        return replace(volume, report={**volume.report, "provenance": provenance})
 
-    def objects(self, volume: Map, folder: Path | None = None) -> list[Dataset]:
-        """Make the DICOM objects that a map gives rise to, and keep them where settings say.
+    def objects(self, volume: Map) -> Future[list[Dataset]]:
+        """Have the DICOM objects made that a map gives rise to, and kept where settings say.
 
-        `folder` is where their series go, else in deliver.dicom_folder, where each scan has its
-        own. Without a place that wants them none is made, unless the console does.
+        Returns them to be: those that could be made, none when neither a place nor the console
+        wants them. Maps are to come in the order that ScanObjects wants.
         """
-        deliver = self._settings.deliver
-        if folder is None and deliver.dicom_folder:
-            folder = deliver.dicom_folder / scan_name(volume, self._header)
-        if not (folder or self._delivery or deliver.console != "images"):
-            return []
-        made = list(self._objects.of(volume))
-        if folder:
-            self._write(made, volume, folder)
-        if self._delivery and made:
-            try:
-                self._delivery.put(made)
-            except QsmError as error:
-                self._failed(error)
-        return made
+        self._room.acquire()  # the thread gives it back
+        return self._worker.submit(self._kept, volume)
 
-    def finish(self, failure: QsmError | None = None) -> None:
-        """Leave the report; raise the first QsmError of what could not be kept, if any."""
-        if (folder := self._settings.deliver.report_folder) and self.record.maps:
-            from gadgetron_qsm.report.run import write_run  # matplotlib takes a while
+    def settle(self) -> None:
+        """Wait until the objects of all maps are where they go, or could not."""
+        self._worker.shutdown(wait=True)
 
-            name = scan_name(next(iter(self.record.maps.values())), self._header)
-            try:
-                write_run(folder / name, self.record, settings=self._settings, failure=failure)
-            except QsmError as error:
-                self._failed(error)
+    def finish(self, failure: Exception | None = None) -> None:
+        """Settle, and leave the report; raise the first QsmError of what could not be kept, if any.
+
+        With the `failure` that ended the scan this raises nothing.
+        """
+        self.settle()
+        with self._sparing("DICOM objects of regions"):
+            if failure is None:
+                self._objects.require_regions()
+        folder, record = self._settings.deliver.report_folder, self._record
+        if folder and record and record.maps:
+            with self._sparing("the report"):
+                self._report(folder, record, failure)
         if self._failures and failure is None:
             raise self._failures[0]
 
-    def flush(self, timeout_s: float = math.inf) -> str | None:
-        """Send what waits, once, for a process that ends; say in one line what still waits."""
-        left = self._delivery.flush(min(timeout_s, LONGEST_S)) if self._delivery else []
-        told = [f"{line.objects} objects wait for '{line.node}': {line.error}" for line in left]
-        return "; ".join(told) or None
-
-    def _write(self, made: Iterable[Dataset], volume: Map, folder: Path) -> None:
+    def _kept(self, volume: Map) -> list[Dataset]:
+        made: list[Dataset] = []
         try:
-            files = [save(dataset, folder) for dataset in made]
-        except QsmError as error:
-            self._failed(error)
-        else:
-            if volume.name in self._settings.deliver.maps:
-                self.record.delivered(volume, files, folder.parent)
+            if self._leave:
+                for make in (self._objects.images, self._objects.of_regions):
+                    with self._sparing(f"DICOM objects of map '{volume.name}'"):
+                        made += list(make(volume))  # a whole series or none of it
+            files: list[Path] = []
+            with self._sparing("DICOM files"):
+                files = self._written(made, volume)
+            with self._sparing("the outbox"):
+                self._put(made)
+            if self._record and volume.name in self._settings.deliver.maps:
+                self._record.delivered(volume, files, self._root)
+        finally:
+            self._room.release()
+        return made
 
-    def _failed(self, error: QsmError) -> None:
-        log.error("%s", error)
-        self._failures.append(error)
+    @property
+    def _root(self) -> Path | None:
+        """The folder that files are named from."""
+        return self._folder.parent if self._folder else self._settings.deliver.dicom_folder
+
+    @property
+    def _leave(self) -> bool:
+        """Whether DICOM objects go anywhere."""
+        console = self._settings.deliver.console
+        return bool(self._root or self._settings.store.nodes or console != "images")
+
+    def _written(self, made: Sequence[Dataset], volume: Map) -> list[Path]:
+        """Write objects where they go; return the files of the map's own series."""
+        folder = self._folder
+        if not made or not self._root:
+            return []
+        if folder is None:
+            folder = self._root / scan_name(volume, self._header)
+        files = [save(dataset, folder) for dataset in made]
+        return [file for file in files if file.parent == files[0].parent]
+
+    def _put(self, made: Sequence[Dataset]) -> None:
+        """Keep objects for the archives, in the outbox that settings name."""
+        if made and (delivery := opened(self._settings.store)):
+            delivery.put(made)
+
+    def _report(self, folder: Path, record: Record, failure: Exception | None) -> None:
+        from gadgetron_qsm.report.run import write_run  # matplotlib takes a while
+
+        name = scan_name(next(iter(record.maps.values())), self._header)
+        write_run(folder / name, record, settings=self._settings, failure=failure)
+
+    @contextmanager
+    def _sparing(self, what: str) -> Iterator[None]:
+        """Log what went wrong, in a line, and go on."""
+        try:
+            yield
+        except QsmError as error:
+            log.error("%s", error)
+            self._failures.append(error)
+        except Exception as error:  # a fault of ours must not cost what is well
+            log.exception("%s failed", what)
+            text = f"{what} failed: {type(error).__name__}: {error}"
+            self._failures.append(QsmError(" ".join(text.split())))

@@ -122,7 +122,9 @@ class IdentitySettings(Section):
         description="number that those of our series are above",
     )
     deidentify: bool = Field(
-        False, description="DICOM objects by the basic profile of PS3.15 annex E; needs a key"
+        False,
+        description="DICOM objects by the basic profile of PS3.15 annex E, and replay's images.h5; "
+        "needs a key",
     )
     key: SecretStr | None = Field(
         None, description="secret of the site that pseudonyms and UIDs are made with"
@@ -159,6 +161,8 @@ class IdentitySettings(Section):
 
     @model_validator(mode="after")
     def _secret(self) -> IdentitySettings:
+        if self.key and self.key_file:
+            raise ValueError("identity.key and identity.key_file are both given; leave one out")
         if not self.deidentify:
             return self
         if (

@@ -17,6 +17,7 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
 
 from gadgetron_qsm import configs
 from gadgetron_qsm.data import Map
@@ -24,6 +25,7 @@ from gadgetron_qsm.dicom.files import save
 from gadgetron_qsm.dicom.identity_rules import completed
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.gadgets import serve_resident
+from gadgetron_qsm.mrd.anonymous import anonymous_header, anonymous_image
 from gadgetron_qsm.mrd.client import stream
 from gadgetron_qsm.mrd.files import RawFile, write_images
 from gadgetron_qsm.mrd.header import Header
@@ -31,10 +33,11 @@ from gadgetron_qsm.mrd.messages import ConfigFile, ConfigText, DicomFile, Image
 from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.mrd.server import serve
 from gadgetron_qsm.mrd.slices import images_to_maps
-from gadgetron_qsm.outgoing import Outgoing, wanted
+from gadgetron_qsm.outgoing import Outgoing, send_what_waits, wanted
 from gadgetron_qsm.outgoing_sections import StoreSettings
 from gadgetron_qsm.report.accuracy import compare
-from gadgetron_qsm.report.record import REPORTED
+from gadgetron_qsm.report.files import replacing
+from gadgetron_qsm.report.record import REPORTED, Record
 from gadgetron_qsm.report.run import write_run
 from gadgetron_qsm.settings import Settings
 
@@ -42,6 +45,7 @@ Progress = Callable[[int, int], None]
 Address = tuple[str, int]
 
 SERVER_START_S = 10.0
+LONGEST_S = 3600.0  # that archives may take
 
 
 def replay(
@@ -80,7 +84,7 @@ def replay(
         came = _stream(raw, address, asked, progress)
     shutil.rmtree(output / "dicom", ignore_errors=True)  # of an earlier replay
     for dicom in came.files:
-        save(dcmread(BytesIO(dicom.data)), output / "dicom")
+        _save(dicom, output / "dicom")
     if not came.images and came.files and not came.failure:
         return None  # a server that is set to send DICOM alone
     maps = list(images_to_maps(came.images))
@@ -88,13 +92,16 @@ def replay(
     if chi is None:
         raise came.failure or QsmError("the server sent no susceptibility map; see its log")
     accuracy = _accuracy(raw, maps, chi)
-    scan = Outgoing(header, _here(settings))
+    record = Record(header)
+    folder = None if came.files else output / "dicom"
+    scan = Outgoing(header, _here(settings), folder=folder, record=record)
     for volume in maps:
-        scan.objects(scan.seen(volume), None if came.files else output / "dicom")
-    write_images(output / "images.h5", came.images, header.text)
+        scan.objects(scan.seen(volume))
+    _write_images(output / "images.h5", came.images, header, settings)
+    scan.settle()
     write_run(
         output,
-        scan.record,
+        record,
         settings=settings,
         timing_s={"latency": round(came.latency_s, 3)},
         accuracy=accuracy,
@@ -103,9 +110,26 @@ def replay(
     if came.failure:
         raise QsmError(f"{came.failure}; the maps before that are in {output}") from came.failure
     scan.finish()
-    if waiting := scan.flush():
+    if waiting := send_what_waits(settings.store, LONGEST_S):
         raise QsmError(f"the maps are in {output}, but {waiting}; see 'gadgetron-qsm outbox list'")
     return accuracy
+
+
+def _save(dicom: DicomFile, folder: Path) -> None:
+    """Write what a server sent, which may be anybody's; of its own name no path is made."""
+    try:
+        save(dcmread(BytesIO(dicom.data)), folder)
+    except (InvalidDicomError, AttributeError, ValueError, TypeError) as error:
+        raise QsmError(
+            "the server sent a DICOM message that is no object with numbers of series and instance"
+        ) from error
+
+
+def _write_images(path: Path, images: list[Image], header: Header, settings: Settings) -> None:
+    hidden = settings.identity.deidentify
+    kept = (anonymous_image(image) for image in images) if hidden else iter(images)
+    with replacing(path) as part:
+        write_images(part, kept, anonymous_header(header) if hidden else header.text)
 
 
 def _wanted(settings: Settings) -> str:

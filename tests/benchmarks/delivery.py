@@ -34,12 +34,12 @@ from gadgetron_qsm.delivery.outbox import Outbox
 from gadgetron_qsm.delivery.sender import Sender
 from gadgetron_qsm.delivery.store import Answer, store
 from gadgetron_qsm.delivery.terms import Terms
-from gadgetron_qsm.dicom.series import write_series
 from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.mrd.header import Header
 from tests.benchmarks.machine import load
 from tests.delivery.certificates import Authority
 from tests.delivery.servers import Orthanc, Server, StoreScp
+from tests.written import write_series
 
 Result = TypeVar("Result")
 

@@ -18,12 +18,12 @@ from rich.table import Table
 
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom.forms import FORMS
-from gadgetron_qsm.dicom.series import write_series
 from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.mrd.header import Header
 from tests.benchmarks.archive import of_orthanc, orthanc
 from tests.dicom.readers import READERS, AbsentError, Reader, places_of
 from tests.sphere_scan import header_text
+from tests.written import write_series
 
 GEOMETRY = Geometry(
     (4, 5, 6), (2.5, 1.25, 1.5), (13.7, -22.0, 31.0), (1, 0, 0), (0, 1, 0), (0, 0, 1)

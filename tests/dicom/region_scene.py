@@ -11,9 +11,9 @@ from scipy.spatial.transform import Rotation
 
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom.regions import Region, coded_region, regions_of
-from gadgetron_qsm.dicom.series import write_series
 from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.mrd.header import Header
+from tests.written import write_series
 
 OBLIQUE = Rotation.from_euler("xyz", [20, -15, 35], degrees=True).as_matrix().T
 DIRECTIONS = {

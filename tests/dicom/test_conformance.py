@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from gadgetron_qsm.dicom.forms import FORMS
-from gadgetron_qsm.dicom.series import write_series
+from tests.written import write_series
 
 IODS = {
     "classic": "MRImage",

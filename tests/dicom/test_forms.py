@@ -17,8 +17,8 @@ from scipy.spatial.transform import Rotation
 from gadgetron_qsm.dicom.files import encoded
 from gadgetron_qsm.dicom.forms import FORMS, objects
 from gadgetron_qsm.dicom.read import read_series
-from gadgetron_qsm.dicom.series import write_series
 from gadgetron_qsm.geometry import Geometry
+from tests.written import write_series
 
 TOLERANCE_MM = 0.01
 LPS_TO_RAS = np.diag([-1, -1, 1, 1])

@@ -12,8 +12,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from gadgetron_qsm.dicom.read import read_series
-from gadgetron_qsm.dicom.series import write_series
 from gadgetron_qsm.geometry import Geometry
+from tests.written import write_series
 
 TOLERANCE_MM = 0.01
 LPS_TO_RAS = np.diag([-1, -1, 1, 1])

@@ -7,11 +7,11 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from gadgetron_qsm.data import Map
-from gadgetron_qsm.dicom.series import write_series
 from gadgetron_qsm.ingest import coil_images
 from gadgetron_qsm.settings import KSpaceSettings
 from tests.dicom.planes import read
 from tests.point_scan import Slab
+from tests.written import write_series
 
 TOLERANCE_MM = 0.01
 OBLIQUE = Rotation.from_euler("xyz", [20, -15, 35], degrees=True).as_matrix().T

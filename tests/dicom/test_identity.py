@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import dataclasses
 import os
 import subprocess
@@ -89,6 +90,19 @@ def test_an_image_of_another_patient_is_another_image(make_map, full_header, pla
     one, other = full_header(), full_header()
     setattr(other.document.subjectInformation, place, "completed")
     assert series_uid(make_map(), one) != series_uid(make_map(), other)
+
+
+def test_what_settings_change_in_an_image_changes_its_identifier(make_map, header):
+    lying = copy.deepcopy(header.document)
+    lying.measurementInformation.patientPosition = "HFS"
+    framed = copy.deepcopy(header.document)
+    framed.measurementInformation.frameOfReferenceUID = "1.2.3"
+    others = [
+        dataclasses.replace(header, series_offset=2_000_000),
+        dataclasses.replace(header, document=lying),
+        dataclasses.replace(header, document=framed),
+    ]
+    assert len({series_uid(make_map(), other) for other in [header, *others]}) == 4
 
 
 SCRIPT = """

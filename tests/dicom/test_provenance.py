@@ -14,11 +14,11 @@ from gadgetron_qsm.dicom.provenance import (
     scan_clause,
     without_scan,
 )
-from gadgetron_qsm.dicom.series import write_series
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.susceptibility import provenance as told
 from tests.dicom.conftest import BARE
+from tests.written import write_series
 
 NOTHING_LOST = quantise(np.zeros(1))
 IMAGES = {"provenance": {"scan": {"method": "images"}}}

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from gadgetron_qsm.dicom.read import read_series
-from gadgetron_qsm.dicom.series import write_series
 from gadgetron_qsm.errors import QsmError
+from tests.written import write_series
 
 
 def test_a_missing_slice_is_named(make_map, header, tmp_path):

@@ -6,10 +6,10 @@ import highdicom
 import pytest
 
 from gadgetron_qsm.dicom.forms import FORMS
-from gadgetron_qsm.dicom.series import write_series
 from tests.dicom.readers import READERS as ALL_READERS
 from tests.dicom.readers import AbsentError, places_of
 from tests.missing import missing
+from tests.written import write_series
 
 KNOWN_PPB = {(1, 2, 3): -123.0, (2, 1, 4): 45.0, (0, 0, 0): 0.0, (4, 6, 5): 1000.0}
 KNOWN_HZ = {(1, 2, 3): -12.3, (2, 1, 4): 4.5, (0, 0, 0): 0.0}

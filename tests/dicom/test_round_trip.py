@@ -17,8 +17,8 @@ from scipy.spatial.transform import Rotation
 from gadgetron_qsm.dicom.forms import FORMS
 from gadgetron_qsm.dicom.pixels import HIGHEST, LOWEST
 from gadgetron_qsm.dicom.read import read_series
-from gadgetron_qsm.dicom.series import write_series
 from gadgetron_qsm.geometry import Geometry
+from tests.written import write_series
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # nibabel calls its DICOM readers experimental

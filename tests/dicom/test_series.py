@@ -8,8 +8,8 @@ import pydicom
 import pytest
 
 from gadgetron_qsm.dicom.read import read_series
-from gadgetron_qsm.dicom.series import write_series
 from gadgetron_qsm.errors import QsmError
+from tests.written import write_series
 
 
 def first(files):
@@ -153,8 +153,9 @@ def test_the_image_says_that_software_made_it_for_research(make_map, header, tmp
 
 
 def test_a_name_in_any_script_survives_the_file(make_map, full_header, tmp_path):
-    dataset = first(write_series(make_map(), full_header(name="山田^太郎"), tmp_path))
-    assert dataset.PatientName == "山田^太郎"
+    for name in ("山田^太郎", "Yamada^Tarou=山田^太郎=やまだ^たろう", "Yamada^Tarou=山田^太郎"):
+        dataset = first(write_series(make_map(), full_header(name=name), tmp_path))
+        assert dataset.PatientName == name
 
 
 def test_the_window_of_chi_is_fixed_and_that_of_a_magnitude_follows_its_counts(

@@ -10,11 +10,11 @@ import pytest
 
 from gadgetron_qsm import chain
 from gadgetron_qsm.dicom.forms import FORMS
-from gadgetron_qsm.dicom.series import write_series
 from gadgetron_qsm.mrd.files import RawFile
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.phantom import Scan, simulate
 from gadgetron_qsm.settings import Settings
+from tests.written import write_series
 
 SCAN = Scan(
     voxel_size_mm=(10.0, 6.0, 6.0),

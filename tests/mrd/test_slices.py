@@ -12,13 +12,13 @@ import pytest
 
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom.pixels import quantise, quantise12
-from gadgetron_qsm.dicom.series import write_series
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.mrd.images import image_to_map, map_to_image
 from gadgetron_qsm.mrd.messages import Image
 from gadgetron_qsm.mrd.slices import images_to_maps, slices_of
 from gadgetron_qsm.mrd.wire import read_message, write_message
+from tests.written import write_series
 
 COUNTED = {"float32": lambda _: None, "int16": quantise, "uint12": quantise12}
 

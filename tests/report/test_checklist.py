@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gadgetron_qsm import __version__
+from gadgetron_qsm.dicom.forms import FORMS
 from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.report.checklist import checklist
@@ -55,6 +56,14 @@ def test_what_was_done_is_filled_in(private_header, report):
     for_viewers = found["Processing for PACS and viewers"]
     assert "rounded to whole ppb" in for_viewers
     assert "-200 to 200 ppb" in for_viewers
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_how_values_are_stored_follows_the_form(private_header, report, form):
+    items = checklist(private_header, report, form=form)
+    (told,) = [item.value for item in items if item.text == "Processing for PACS and viewers"]
+    words = {"rescaled": "rounded to 12 bits", "parametric": "not rounded"}
+    assert words.get(form, "of 16 bits") in told
 
 
 def test_a_header_that_tells_nothing_leaves_it_to_the_reader():

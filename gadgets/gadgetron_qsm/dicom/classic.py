@@ -60,7 +60,7 @@ def _slices(
         shared.RescaleSlope = decimal(stored.slope)
         shared.RescaleType = "US"
     first = 1 + (volume.echo or 0) * volume.geometry.matrix[0]
-    order = planes.slice_order(volume.geometry)
+    order = volume.geometry.slice_order
     for instance, (z, dataset) in enumerate(zip(order, copies(shared, len(order)), strict=True)):
         number(dataset, MRImageStorage, first + instance)
         planes.add_position(dataset, volume.geometry, z)

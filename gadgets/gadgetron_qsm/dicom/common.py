@@ -66,7 +66,7 @@ def add_pixels(dataset: Dataset, counts: NDArray[Any]) -> None:
 
 def window(volume: Map, stored: Counts) -> Window:
     """Centre and width in the map's unit: fixed for its kind, or from its values."""
-    return kind_of(volume).window or bright_window(stored.values)
+    return kind_of(volume).window or bright_window(stored.sample)
 
 
 def log_losses(volume: Map, stored: Counts) -> None:

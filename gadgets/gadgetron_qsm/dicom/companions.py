@@ -12,12 +12,9 @@ from copy import deepcopy
 
 from pydicom import Dataset
 
-from gadgetron_qsm.data import Map
-from gadgetron_qsm.dicom.kinds import kind_of
-from gadgetron_qsm.dicom.provenance import NOT_CLINICAL
+from gadgetron_qsm.dicom.provenance import ACQUISITION
 from gadgetron_qsm.dicom.values import text
 
-ACQUISITION = "109101"  # DCM, Acquisition Equipment
 DATES = ("ContentDate", "ContentTime", "SeriesDate", "SeriesTime")
 OF_WRITING = ("InstanceCreationDate", "InstanceCreationTime")
 
@@ -48,22 +45,13 @@ def complete(dataset: Dataset, source: Dataset, description: str) -> None:
     dataset.ContributingEquipmentSequence = _contributors(dataset, source)
 
 
-def caption(chi: Map) -> str:
-    """Say what the numbers are, relative to what, and what is wrong with them."""
-    reference = chi.report.get("provenance", {}).get("reference", {})
-    region = reference.get("region", "a region that was not recorded")
-    warnings = [f"Warning: {warning}." for warning in chi.report.get("warnings", ())]
-    what = f"{kind_of(chi).meaning} in {chi.unit}, relative to {region}."
-    return " ".join([what, NOT_CLINICAL, *warnings])
-
-
 def _contributors(dataset: Dataset, source: Dataset) -> list[Dataset]:
     """Equipment of the images, highdicom's own entry, and the scanner unless already there."""
     items = deepcopy(list(source.get("ContributingEquipmentSequence", ())))
-    scanner_there = any(_purpose(item) == ACQUISITION for item in items)
+    scanner_there = any(_purpose(item) == ACQUISITION[0] for item in items)
     for item in dataset.get("ContributingEquipmentSequence", ()):
         item.pop("ContributionDateTime", None)
-        if not (scanner_there and _purpose(item) == ACQUISITION):
+        if not (scanner_there and _purpose(item) == ACQUISITION[0]):
             items.append(item)
     return items
 

@@ -22,16 +22,8 @@ from gadgetron_qsm.mrd.messages import DicomFile, Image
 from gadgetron_qsm.mrd.slices import slices_of
 from gadgetron_qsm.outgoing_sections import DeliverSettings
 
-
-def as_they_are(data: NDArray[np.floating], _: float = 1.0) -> Counts:
-    """Keep values as float32, without a copy where all are finite: the console waits for them."""
-    if np.isfinite(data).all():
-        return Counts(data.astype(np.float32, copy=False), clipped=0, not_finite=0)
-    return unrounded(data)
-
-
 PIXELS: Mapping[str, Callable[[NDArray[np.floating], float], Counts]] = {
-    "float32": as_they_are,
+    "float32": lambda data, _: unrounded(data),
     "int16": quantise,
     "uint12": quantise12,
 }

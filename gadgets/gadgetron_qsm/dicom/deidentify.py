@@ -79,22 +79,22 @@ class _Cleaner:
         result.PatientIdentityRemoved = "YES"
         result.DeidentificationMethod = f"{SOFTWARE} {__version__}"
         result.DeidentificationMethodCodeSequence = Sequence(
-            item for code in self._methods(result) for item in coded(code)
+            item for code in self._methods() for item in coded(code)
         )
         result.LongitudinalTemporalInformationModified = (
             "UNMODIFIED" if self._rules.keep_dates else "REMOVED"
         )
         return result
 
-    def _methods(self, dataset: Dataset) -> list[Code]:
+    def _methods(self) -> list[Code]:
+        """Return profile and options; the same in all objects, as they are the patient's."""
         options = {
-            CLEAN_CONTENT: "ContentSequence" in dataset,
-            CLEAN_DESCRIPTORS: True,
             KEEP_DATES: self._rules.keep_dates,
             KEEP_PATIENT: self._rules.keep_patient,
             KEEP_DEVICE: self._rules.keep_device,
         }
-        return [BASIC, *(code for code, applied in options.items() if applied)]
+        kept = [code for code, applied in options.items() if applied]
+        return [BASIC, CLEAN_CONTENT, CLEAN_DESCRIPTORS, *kept]
 
     def _cleaned(self, dataset: Dataset) -> Dataset:
         result = Dataset()

@@ -9,7 +9,7 @@ from pydicom.uid import EnhancedMRImageStorage
 
 from gadgetron_qsm.arrays import to_numpy
 from gadgetron_qsm.data import Map
-from gadgetron_qsm.dicom import multiframe, planes
+from gadgetron_qsm.dicom import multiframe
 from gadgetron_qsm.dicom.common import add_pixel_format, add_pixels, described, log_losses, number
 from gadgetron_qsm.dicom.kinds import kind_of
 from gadgetron_qsm.dicom.pixels import quantise
@@ -36,7 +36,7 @@ def enhanced(volume: Map, header: Header) -> Iterator[Dataset]:
     shared.MRImageFrameTypeSequence = [_frame_type(volume)]
     add_echo(dataset, shared, volume, header)
     add_pixel_format(dataset, volume, stored)
-    order = list(planes.slice_order(volume.geometry))
+    order = list(volume.geometry.slice_order)
     add_pixels(dataset, stored.counts[order])
     yield dataset
 

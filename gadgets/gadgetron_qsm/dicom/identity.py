@@ -72,14 +72,20 @@ def _set(provenance: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _whose(header: Header) -> list[str]:
-    """Return what settings may have completed: the same instance is never two patients'."""
+    """Return what settings may have completed: no instance is two patients', or has two numbers."""
     document = header.document
     subject, study = document.subjectInformation, document.studyInformation
+    measurement = document.measurementInformation
     values = [
         subject and subject.patientID,
         subject and subject.patientName,
         study and study.studyInstanceUID,
+        study and study.studyID,
         study and study.accessionNumber,
+        study and study.studyDescription,
+        measurement and measurement.frameOfReferenceUID,
+        header.patient_position,
+        header.series_offset,
     ]
     return [str(value or "") for value in values]
 

@@ -1,7 +1,7 @@
 """A header completed by the settings where a converter left patient or study out.
 
 siemens_to_ismrmrd writes no patient and no study, ge2ismrmrd and philips_to_ismrmrd leave out
-others; what their headers lack, a site may say once and for all (see sections.IdentitySettings).
+others; what their headers lack, a site may say once and for all, in the section identity.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from gadgetron_qsm.arrays import to_numpy
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom import companions, identity
 from gadgetron_qsm.dicom.kinds import PPB, UCUM, Code, kind_of
-from gadgetron_qsm.dicom.provenance import SOFTWARE, derivation
+from gadgetron_qsm.dicom.provenance import SOFTWARE, comments, derivation
 from gadgetron_qsm.dicom.regions import (
     BRAIN,
     LATERALITIES,
@@ -106,7 +106,7 @@ def _content(
     report[0].ContentSequence.append(
         TextContentItem(
             name=codes.DCM.Comment,
-            value=companions.caption(chi),
+            value=comments(chi),
             relationship_type=RelationshipTypeValues.CONTAINS,
         )
     )

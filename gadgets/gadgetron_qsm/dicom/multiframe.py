@@ -14,6 +14,7 @@ from gadgetron_qsm.dicom.common import window
 from gadgetron_qsm.dicom.identity import stable_uid
 from gadgetron_qsm.dicom.pixels import Counts
 from gadgetron_qsm.dicom.provenance import LONGEST_LT
+from gadgetron_qsm.dicom.regions import BRAIN
 from gadgetron_qsm.dicom.values import decimal, text
 from gadgetron_qsm.mrd.header import Header
 
@@ -53,7 +54,7 @@ def move_derivation(dataset: Dataset) -> None:
 def add_frames(dataset: Dataset, volume: Map, header: Header) -> None:
     """Set a frame a slice, along row x column, and what places them (dimension: in the stack)."""
     geometry = volume.geometry
-    order = planes.slice_order(geometry)
+    order = geometry.slice_order
     dataset.NumberOfFrames = len(order)
     dataset.AcquisitionContextSequence = []
     _add_dimension(dataset)
@@ -62,7 +63,7 @@ def add_frames(dataset: Dataset, volume: Map, header: Header) -> None:
     shared.PixelMeasuresSequence = [measures]
     planes.add_orientation(orientation, geometry)
     shared.PlaneOrientationSequence = [orientation]
-    anatomy.AnatomicRegionSequence = coded(("12738006", "SCT", "Brain"))
+    anatomy.AnatomicRegionSequence = coded(BRAIN)
     anatomy.FrameLaterality = "U"
     shared.FrameAnatomySequence = [anatomy]
     dataset.SharedFunctionalGroupsSequence = [shared]

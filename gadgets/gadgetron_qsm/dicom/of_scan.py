@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -16,8 +15,6 @@ from gadgetron_qsm.dicom.regions import regions_of
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.settings import Settings
-
-log = logging.getLogger(__name__)
 
 PIXELS = ("PixelData", "FloatPixelData")
 
@@ -38,18 +35,39 @@ class ScanObjects:
         self._header, self._deliver, self._identity = header, settings.deliver, settings.identity
         self._regions: dict[int, _Regions] = {}
 
-    def of(self, volume: Map) -> Iterator[Dataset]:
-        """Give the images of a map that is to be delivered, and with the mask those of regions.
-
-        chi, CSF where it is asked for, and the mask are to come in this order. What cannot be made
-        of the regions is left out, and the log says why.
-        """
+    def images(self, volume: Map) -> Iterator[Dataset]:
+        """Give the images of a map, none of one that is not to be delivered."""
         if volume.name in self._deliver.maps:
             for dataset in objects(volume, self._header, self._deliver.form):
                 self._keep(volume, dataset)
                 yield self._cleaned(dataset)
-        if self._deliver.segmentation or self._deliver.measurements:
-            yield from self._of_regions(volume)
+
+    def of_regions(self, volume: Map) -> Iterator[Dataset]:
+        """Give what outlines and measures the regions, where asked for, when the mask has come.
+
+        chi, CSF where it is asked for, and the mask are to come in this order, and the images of
+        chi to be made before. Raises QsmError when no region has a voxel.
+        """
+        if not (self._deliver.segmentation or self._deliver.measurements):
+            return
+        if volume.name == "chi":
+            self._regions.setdefault(volume.repetition, _Regions()).chi = volume
+            return
+        found = self._regions.get(volume.repetition)
+        if found is None or found.chi is None:
+            return
+        if volume.name == "csf":
+            found.csf = volume
+        elif volume.name == "mask":
+            del self._regions[volume.repetition]
+            yield from self._outlined(found, found.chi, volume)
+
+    def require_regions(self) -> None:
+        """Raise QsmError when a repetition's mask has not come, and so nothing of its regions."""
+        if self._regions:
+            raise QsmError(
+                "no Segmentation, no report of regions: the maps chi and mask are to come for them"
+            )
 
     def _keep(self, volume: Map, dataset: Dataset) -> None:
         """Keep an image of chi for the regions that will refer to it."""
@@ -57,32 +75,17 @@ class ScanObjects:
             image = Dataset({e.tag: e for e in dataset if e.keyword not in PIXELS})
             self._regions.setdefault(volume.repetition, _Regions()).images.append(image)
 
-    def _of_regions(self, volume: Map) -> Iterator[Dataset]:
-        found = self._regions.setdefault(volume.repetition, _Regions())
-        if volume.name == "chi":
-            found.chi = volume
-        elif volume.name == "csf":
-            found.csf = volume
-        elif volume.name == "mask" and found.chi is not None:
-            del self._regions[volume.repetition]
-            yield from self._outlined(found, found.chi, volume)
-
     def _outlined(self, found: _Regions, chi: Map, mask: Map) -> Iterator[Dataset]:
         csf = None if found.csf is None else found.csf.data
-        try:
-            for dataset in region_objects(
-                chi,
-                regions_of(mask.data, csf),
-                found.images,
-                self._header,
-                segmentation=self._deliver.segmentation,
-                measurements=self._deliver.measurements,
-            ):
-                yield self._cleaned(dataset)
-        except QsmError as error:
-            log.error("no Segmentation, no report of regions: %s", error)
-        except Exception:  # the maps are there, and do not need it
-            log.exception("no Segmentation, no report of regions")
+        for dataset in region_objects(
+            chi,
+            regions_of(mask.data, csf),
+            found.images,
+            self._header,
+            segmentation=self._deliver.segmentation,
+            measurements=self._deliver.measurements,
+        ):
+            yield self._cleaned(dataset)
 
     def _cleaned(self, dataset: Dataset) -> Dataset:
         if not self._identity.deidentify:

@@ -12,7 +12,7 @@ from pydicom.uid import ParametricMapStorage
 
 from gadgetron_qsm.arrays import to_numpy
 from gadgetron_qsm.data import Map
-from gadgetron_qsm.dicom import multiframe, planes
+from gadgetron_qsm.dicom import multiframe
 from gadgetron_qsm.dicom.common import described, log_losses, number
 from gadgetron_qsm.dicom.kinds import kind_of
 from gadgetron_qsm.dicom.pixels import unrounded
@@ -34,7 +34,7 @@ def parametric(volume: Map, header: Header) -> Iterator[Dataset]:
     multiframe.add_frames(dataset, volume, header)
     multiframe.add_values(dataset, volume, stored)
     _add_map(dataset, volume)
-    order = list(planes.slice_order(volume.geometry))
+    order = list(volume.geometry.slice_order)
     dataset.FloatPixelData = stored.counts[order].astype("<f4").tobytes()
     yield dataset
 

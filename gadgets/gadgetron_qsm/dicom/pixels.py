@@ -13,6 +13,7 @@ from gadgetron_qsm.dicom.kinds import Window
 LOWEST, HIGHEST = -32768, 32767
 HIGHEST_12, MIDDLE_12 = 4095, 2048
 COARSER = (1, 2, 5, 10, 20)  # the last reaches beyond the signed 16-bit range
+SAMPLE = 1_000_000  # voxels that a window is taken from: the console waits for it
 BRIGHT_PERCENTILE = 99.5  # leaves out vessels and the skin next to a coil element
 
 
@@ -49,16 +50,16 @@ class Counts:
         return self.lowest < 0
 
     @property
-    def values(self) -> NDArray[np.float64]:
-        """The stored values (z, y, x) in the map's unit."""
-        return self.counts * self.slope + self.intercept
+    def sample(self) -> NDArray[np.float64]:
+        """Stored values of about a million voxels, evenly taken, in the map's unit."""
+        counts = self.counts.reshape(-1)
+        return counts[:: max(1, counts.size // SAMPLE)] * self.slope + self.intercept
 
 
 def quantise(data: NDArray[np.floating], step: float = 1.0) -> Counts:
     """Round a map, (z, y, x) in its unit, to signed 16-bit counts of `step` units each."""
-    values, not_finite = _finite(data)
-    counts, clipped = _counted(values, step, 0, LOWEST, HIGHEST)
-    return Counts(counts.astype(np.int16), clipped, not_finite, float(step))
+    counts, clipped, not_finite = _counted(data, step, 0, (LOWEST, HIGHEST), np.int16)
+    return Counts(counts, clipped, not_finite, float(step))
 
 
 def quantise12(data: NDArray[np.floating], step: float = 1.0) -> Counts:
@@ -70,23 +71,26 @@ def quantise12(data: NDArray[np.floating], step: float = 1.0) -> Counts:
     count 0, with which scanners fill what lies outside an image, is no value. Without negative
     values count 0 is 0.
     """
-    values, not_finite = _finite(data)
-    most, least = float(values.max(initial=0)), float(values.min(initial=0))
+    finite = np.isfinite(data)
+    most = float(np.max(data, where=finite, initial=0))
+    least = float(np.min(data, where=finite, initial=0))
     signed = np.rint(least / step) < 0
     zero = MIDDLE_12 if signed else 0
     times = (n for n in COARSER if np.rint(max(most, -least) / (n * step)) <= HIGHEST_12 - zero)
     slope = step * next(times, COARSER[-1])
     lowest = 1 if signed else 0
-    counts, clipped = _counted(values, slope, zero, lowest, HIGHEST_12)
-    return Counts(
-        counts.astype(np.uint16), clipped, not_finite, slope, -zero * slope, lowest, HIGHEST_12
-    )
+    counts, clipped, not_finite = _counted(data, slope, zero, (lowest, HIGHEST_12), np.uint16)
+    return Counts(counts, clipped, not_finite, slope, -zero * slope, lowest, HIGHEST_12)
 
 
 def unrounded(data: NDArray[np.floating]) -> Counts:
-    """Keep a map, (z, y, x) in its unit, as float32; a count is a unit, and none is clipped."""
-    values, not_finite = _finite(data)
-    counts = values.astype(np.float32)
+    """Keep a map, (z, y, x) in its unit, as float32; a count is a unit, and none is clipped.
+
+    A map that is all float32 and finite is not copied.
+    """
+    finite = np.isfinite(data)
+    not_finite = int(np.count_nonzero(~finite))
+    counts = (np.where(finite, data, 0) if not_finite else data).astype(np.float32, copy=False)
     return Counts(counts, 0, not_finite, lowest=float(counts.min()), highest=float(counts.max()))
 
 
@@ -97,16 +101,20 @@ def bright_window(values: NDArray) -> Window:
     return high / 2, high
 
 
-def _finite(data: NDArray[np.floating]) -> tuple[NDArray[np.float64], int]:
-    """Values with 0 for what is no number, and how many those were."""
-    finite = np.isfinite(data)
-    return np.where(finite, data, 0).astype(np.float64), int(np.count_nonzero(~finite))
-
-
 def _counted(
-    values: NDArray[np.float64], step: float, zero: int, lowest: int, highest: int
-) -> tuple[NDArray[np.float64], int]:
-    """Whole counts with `zero` for 0, and how many of them were clipped."""
-    counts = np.rint(values / step) + zero
-    clipped = np.count_nonzero((counts < lowest) | (counts > highest))
-    return np.clip(counts, lowest, highest), int(clipped)
+    data: NDArray[np.floating], step: float, zero: int, limits: tuple[int, int], dtype: type
+) -> tuple[NDArray[Any], int, int]:
+    """Whole counts with `zero` for 0 and for what is no number; how many were clipped, were none.
+
+    Slice by slice, because float64 of a whole volume takes four times its memory, several times.
+    """
+    counts: NDArray[Any] = np.empty(data.shape, dtype)
+    clipped = not_finite = 0
+    for z, values in enumerate(data):
+        finite = np.isfinite(values)
+        whole = np.rint(np.where(finite, values, 0).astype(np.float64) / step) + zero
+        held = np.clip(whole, *limits)
+        counts[z] = held
+        clipped += int(np.count_nonzero(held != whole))
+        not_finite += int(np.count_nonzero(~finite))
+    return counts, clipped, not_finite

@@ -1,4 +1,4 @@
-"""The order and place of the slices of a volume, as every form of image states them."""
+"""The place of the slices of a volume, as every form of image states them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,6 @@ from gadgetron_qsm.dicom.protocol import slice_thickness_mm
 from gadgetron_qsm.dicom.values import decimal
 from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.mrd.header import Header
-
-
-def slice_order(geometry: Geometry) -> range:
-    """Slice indices such that image positions advance along row x column cosines."""
-    return geometry.slice_order
-
-
-def normal(geometry: Geometry) -> np.ndarray:
-    """Row x column cosines, along which slices are numbered."""
-    return np.cross(geometry.read_dir, geometry.phase_dir)
 
 
 def add_measures(dataset: Dataset, geometry: Geometry, header: Header) -> None:
@@ -40,5 +30,6 @@ def add_position(dataset: Dataset, geometry: Geometry, z: int) -> None:
 
 
 def location(geometry: Geometry, z: int) -> float:
-    """Return where slice `z` lies along the normal, mm."""
-    return float(np.dot(normal(geometry), geometry.image_position(z)))
+    """Return where slice `z` lies along row x column, mm."""
+    normal = np.cross(geometry.read_dir, geometry.phase_dir)
+    return float(np.dot(normal, geometry.image_position(z)))

@@ -17,6 +17,7 @@ from gadgetron_qsm.dicom.kinds import DCM, Code, kind_of
 from gadgetron_qsm.dicom.pixels import Counts
 from gadgetron_qsm.dicom.values import is_uid, text
 from gadgetron_qsm.methods import parameters
+from gadgetron_qsm.mrd.anonymous import anonymous_scan
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.report.plain import plain
 from gadgetron_qsm.sections import MethodSettings
@@ -60,10 +61,12 @@ def add_provenance(dataset: Dataset, volume: Map, stored: Counts, header: Header
 def derivation(provenance: Mapping[str, Mapping[str, Any]], scan: str = "") -> str:
     """Software, scan, stages, methods and parameters in at most 1024 characters.
 
-    Too long: without the parameters that have their default, and then without any.
+    Too long: without the parameters that have their default, and then without any. Of the scan no
+    time is told, which would say when a de-identified patient was there.
     """
+    told = {k: anonymous_scan(e) if k == "scan" else e for k, e in provenance.items()}
     for selected in (_all, _not_default, _none):
-        stages = [f"{stage}: {_method(stage, e, selected)}" for stage, e in provenance.items()]
+        stages = [f"{stage}: {_method(stage, e, selected)}" for stage, e in told.items()]
         line = "; ".join([f"{SOFTWARE} {__version__}", *filter(None, [scan]), *stages])
         if len(line) <= LONGEST_ST:
             break
@@ -86,8 +89,8 @@ def without_scan(line: str) -> str:
     return re.sub("; source scan: [^;]*", "", line)
 
 
-def comments(volume: Map, stored: Counts) -> str:
-    """What the numbers are, relative to what, and what is wrong with them."""
+def comments(volume: Map, stored: Counts | None = None) -> str:
+    """What the numbers are, relative to what, and what is wrong with them, or lost by storing."""
     kind = kind_of(volume)
     unit = f" in {kind.unit}" if kind.unit else ""
     relative = f", relative to {_reference_region(volume)}" if kind.referenced else ""
@@ -96,9 +99,9 @@ def comments(volume: Map, stored: Counts) -> str:
         lines += _reference(volume.report.get("quality", {}).get("reference"))
     if preset := volume.report.get("provenance", {}).get("preset"):
         lines.append(f"Preset {preset['method']}.")
-    if stored.clipped:
+    if stored and stored.clipped:
         lines.append(f"{stored.clipped} voxels beyond the {stored.bits}-bit range were clipped.")
-    if stored.not_finite:
+    if stored and stored.not_finite:
         lines.append(f"{stored.not_finite} voxels without a finite value were set to 0.")
     lines += [f"Warning: {warning}." for warning in volume.report.get("warnings", ())]
     return text(" ".join(lines), LONGEST_LT)

@@ -35,7 +35,7 @@ class Slice:
 
 
 def read_series(folder: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Read a folder written by `write_series`, in whichever form.
+    """Read a folder of one of our series, in whichever form.
 
     Returns the map (z, y, x) in its unit and its affine (4 x 4): voxel indices (x, y, z) to LPS
     in mm; z counts along row x column. Of several echoes it is the first.

@@ -13,7 +13,7 @@ from gadgetron_qsm import __version__
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom import companions, identity
 from gadgetron_qsm.dicom.codes import coded
-from gadgetron_qsm.dicom.provenance import LONGEST_LT, SOFTWARE, derivation
+from gadgetron_qsm.dicom.provenance import SOFTWARE, comments, derivation
 from gadgetron_qsm.dicom.regions import LATERALITIES, Region
 from gadgetron_qsm.dicom.values import text
 from gadgetron_qsm.geometry import Geometry
@@ -60,7 +60,7 @@ def segmentation(
     _name_dimensions(dataset, series)
     companions.complete(dataset, sources[0], f"{identity.series_description(chi, header)} regions")
     dataset.DerivationDescription = derivation(chi.report.get("provenance", {}))
-    dataset.ImageComments = text(companions.caption(chi), LONGEST_LT)
+    dataset.ImageComments = comments(chi)
     return dataset
 
 

@@ -23,9 +23,19 @@ def text(value: Any, length: int) -> str:
 
 
 def name(value: Any) -> str:
-    """A person's name (PN): one component group of at most five components."""
-    parts = text(value, LONGEST_NAME).replace("=", " ").split("^")
-    return "^".join([*parts[:4], " ".join(parts[4:])]).rstrip("^ ")
+    """A person's name (PN, PS3.5 6.2.1).
+
+    At most three groups, in letters, ideographs and by sound, each of five components and 64
+    characters.
+    """
+    groups = text(value, 3 * LONGEST_NAME + 2).split("=")[:3]
+    return "=".join(_group(group) for group in groups).rstrip("=")
+
+
+def _group(group: str) -> str:
+    parts = group.split("^")
+    joined = "^".join([*parts[:4], " ".join(parts[4:])])
+    return joined[:LONGEST_NAME].strip().rstrip("^ ")
 
 
 def decimal(value: float) -> DSfloat:

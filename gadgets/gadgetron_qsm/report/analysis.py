@@ -19,11 +19,18 @@ STEPS = (
     ("Background field removal", ("background",)),
     ("Dipole inversion", ("inversion", "csf")),
 )
+ROUNDED = f"values rounded to whole {{unit}} of 16 bits ({LOWEST} to {HIGHEST}, clipped beyond)"
+STORED = {
+    "classic": ROUNDED,
+    "enhanced": ROUNDED,
+    "rescaled": "values rounded to 12 bits: whole {unit}, or 2 to 20 {unit} where they are large",
+    "parametric": "values as 32-bit floats, not rounded",
+}
 ALSO_DEFAULTS = "at least what is not default"
 
 
-def analysis(report: Mapping[str, Any]) -> Iterator[Item]:
-    """Give the items of Table 5 (see checklist)."""
+def analysis(report: Mapping[str, Any], form: str) -> Iterator[Item]:
+    """Give the items of Table 5 (see checklist); `form` is that of the DICOM objects."""
     provenance = report.get("provenance", {})
     reference = report.get("quality", {}).get("reference", {})
 
@@ -33,7 +40,7 @@ def analysis(report: Mapping[str, Any]) -> Iterator[Item]:
     yield item("Toolbox and version", "mandatory", f"gadgetron-qsm {__version__}")
     for name, stages in STEPS:
         yield item(name, "mandatory", _step(stages, provenance), ALSO_DEFAULTS)
-    yield item("Processing for PACS and viewers", "mandatory", _for_viewers(), "if done")
+    yield item("Processing for PACS and viewers", "mandatory", _for_viewers(form), "if done")
     yield item("Unit of susceptibility", "mandatory", MAPS["chi"].unit)
     yield item("Reference region", "mandatory", reference.get("region"))
     yield item(
@@ -72,16 +79,14 @@ def _step(stages: tuple[str, ...], provenance: Mapping[str, Any]) -> str | None:
     return "; ".join(told) or None
 
 
-def _for_viewers() -> str:
+def _for_viewers(form: str) -> str:
     chi = MAPS["chi"]
     shown = ""
     if chi.window:
         centre, width = chi.window
         shown = f"; window from {centre - width / 2:g} to {centre + width / 2:g} {chi.unit}"
-    return (
-        f"values rounded to whole {chi.unit} of 16 bits ({LOWEST} to {HIGHEST}, clipped beyond)"
-        f"{shown}; neither interpolated nor turned; header written anew"
-    )
+    stored = STORED[form].format(unit=chi.unit)
+    return f"{stored}{shown}; neither interpolated nor turned; header written anew"
 
 
 def _spread(reference: Mapping[str, Any]) -> str | None:

@@ -22,12 +22,18 @@ SOURCE = "doi:10.1002/mrm.30006"
 
 
 def checklist(
-    header: Header, report: Mapping[str, Any], geometry: Geometry | None = None
+    header: Header,
+    report: Mapping[str, Any],
+    geometry: Geometry | None = None,
+    form: str = "classic",
 ) -> list[Item]:
-    """Fill the checklist from a scan's header, what was done to it (Map.report), and its place."""
+    """Fill the checklist from a scan's header, what was done to it (Map.report), and its place.
+
+    `form` is that of its DICOM objects, a key of dicom.forms.FORMS.
+    """
     return [
         *hardware(header),
         *sequence(header, geometry),
         *sampling(header, report),
-        *analysis(report),
+        *analysis(report, form),
     ]

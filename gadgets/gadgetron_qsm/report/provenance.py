@@ -47,7 +47,7 @@ def provenance(
     """
     geometry = maps[0].geometry if maps else None
     methods = report.get("provenance", {})
-    items = checklist(header, report, geometry)
+    items = checklist(header, report, geometry, settings.deliver.form)
     return {
         "schema": SCHEMA,
         "use": NOT_CLINICAL,

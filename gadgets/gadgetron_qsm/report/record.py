@@ -38,7 +38,7 @@ class Record:
     def delivered(self, volume: Map, files: Sequence[Path] = (), root: Path | None = None) -> None:
         """Note that a map was delivered; echoes of a map are one series.
 
-        `files` as write_series returns them, and the folder `root` that the report names theirs
+        `files` are those of its objects, and the folder `root` that the report names theirs
         from; without files it counts the images that the console was sent.
         """
         entry = series_entry(volume, self.header, files, root)

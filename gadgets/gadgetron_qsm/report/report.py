@@ -11,6 +11,7 @@ from typing import Any
 from gadgetron_qsm import __version__
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom.identity import series_description
+from gadgetron_qsm.mrd.anonymous import anonymous_scan
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.report.files import write_json
 
@@ -31,14 +32,17 @@ def write_report(
     `report` is that of the chi map: `provenance`, `quality`, `warnings`, and the time of each
     stage in `timing_s`; the argument `timing_s` adds `ingest` and `latency`. `series` are
     entries of `series_entry`; `accuracy` is the answer of accuracy.compare. `later` are the reports
-    of the repetitions behind that of `report`, by their number (from 1).
+    of the repetitions behind that of `report`, by their number (from 1). It holds no patient data.
     Raises QsmError when the file cannot be written, TypeError for a value without a form in JSON.
     """
+    methods = dict(report.get("provenance", {}))
+    if "scan" in methods:
+        methods["scan"] = anonymous_scan(methods["scan"])
     content = {
         "series": series,
         "timing_s": {**timing_s, **report.get("timing_s", {})},
         "peak_memory_bytes": peak_memory_bytes(),
-        "provenance": {"software": f"gadgetron-qsm {__version__}", **report.get("provenance", {})},
+        "provenance": {"software": f"gadgetron-qsm {__version__}", **methods},
         "quality": report.get("quality", {}),
         "warnings": report.get("warnings", []),
     }
@@ -57,7 +61,7 @@ def series_entry(
 ) -> dict[str, Any]:
     """One entry of the report's `series`: no identifier of patient, study or series in it.
 
-    `files` as write_series returns them; their folder is named relative to `root`. Without files,
+    `files` are those of its objects; their folder is named relative to `root`. Without files,
     or outside `root`, no folder is named.
     """
     return {

@@ -1,4 +1,4 @@
-"""A map as a DICOM series in a folder."""
+"""A map as a DICOM series in a folder, without a scan around it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,55 @@
+"""What a replay leaves of a scan whose patient is not to be known."""
+
+from __future__ import annotations
+
+import re
+
+import h5py
+import numpy as np
+import pytest
+
+from gadgetron_qsm.mrd.messages import ACQUISITION_HEADER
+from gadgetron_qsm.replay import replay
+from tests.report.conftest import PRIVATE, SECRETS, USER
+from tests.sphere_scan import header_text, scan
+
+QUICK = {"inversion.iterations": "2", "deliver.maps": "chi", "deliver.measurements": "true"}
+SECRET = {"identity.deidentify": "true", "identity.key": "a secret of this site alone"}
+TIME_STAMP = 40520005  # it is one of SECRETS
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    path = tmp_path_factory.mktemp("raw") / "scan.h5"
+    text = header_text().replace("<experimentalConditions>", f"{PRIVATE}<experimentalConditions>")
+    parts = h5py.vlen_dtype(np.float32)
+    row = np.dtype([("head", ACQUISITION_HEADER), ("traj", parts), ("data", parts)])
+    readouts = list(scan())
+    rows = np.empty(len(readouts), row)
+    for number, readout in enumerate(readouts):
+        readout.head["acquisition_time_stamp"] = TIME_STAMP
+        rows[number] = readout.head, np.empty(0, np.float32), readout.data.view(np.float32).ravel()
+    with h5py.File(path, "w") as file:
+        text = text.replace("</ismrmrdHeader>", f"{USER}</ismrmrdHeader>")
+        file["dataset/xml"] = np.array([text], dtype=h5py.string_dtype())
+        file["dataset/data"] = rows
+    return path
+
+
+def told(folder):
+    """Names of the files that tell a secret; UIDs made of hashes hold any four digits."""
+    found = set()
+    for path in (path for path in folder.rglob("*") if path.is_file()):
+        content = re.sub(rb"2\.25\.\d+", b"", path.read_bytes()) + str(path).encode()
+        if any(secret.encode() in content for secret in SECRETS):
+            found.add(path.name if path.suffix != ".dcm" else "dicom")
+    return found
+
+
+def test_no_file_of_a_deidentified_replay_tells_the_patient(raw, tmp_path, caplog):
+    caplog.set_level("DEBUG")
+    replay(raw, tmp_path / "plain", overrides=QUICK)
+    assert told(tmp_path / "plain") == {"dicom", "images.h5"}
+    replay(raw, tmp_path / "private", overrides=QUICK | SECRET)
+    assert told(tmp_path / "private") == set()
+    assert not [secret for secret in SECRETS if secret in caplog.text]
