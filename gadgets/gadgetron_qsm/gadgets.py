@@ -104,7 +104,7 @@ def _of_the_server(key: str) -> bool:
 
 def _serve_gadgetron(gadgetron_connection: Any, target: Target, *, rehearsed: bool = False) -> None:
     """Run a target; what it compiles and loads, if `rehearsed`, is made ready while the first
-    readouts wait in the connection's inbox. What waits for archives is sent once the peer is served.
+    readouts wait in the connection's inbox. At the end it sends what waits for archives.
     """
     connection = Connection.adopt(gadgetron_connection)
     settings: Settings | None = None
