@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import subprocess
 from dataclasses import replace
@@ -18,9 +17,9 @@ from gadgetron_qsm.dicom.files import encoded
 from gadgetron_qsm.dicom.forms import FORMS, objects
 from gadgetron_qsm.dicom.read import read_series
 from gadgetron_qsm.geometry import Geometry
+from tests.dicom.voxels import assert_same_places, places
 from tests.written import write_series
 
-TOLERANCE_MM = 0.01
 LPS_TO_RAS = np.diag([-1, -1, 1, 1])
 OBLIQUE = Rotation.from_euler("xyz", [20, -15, 35], degrees=True).as_matrix().T
 STACKS = {
@@ -44,19 +43,6 @@ def numbered(stack, make_map):
     """A map in which every voxel has a value of its own, some of them negative."""
     data = np.arange(np.prod(stack.matrix), dtype=np.float32).reshape(stack.matrix) - 20
     return make_map(geometry=stack, data=data)
-
-
-def places(values, affine):
-    """Patient coordinates of each value; `values` (z, y, x), `affine` from (x, y, z)."""
-    return {
-        round(float(values[z, y, x])): (affine @ [x, y, z, 1])[:3]
-        for z, y, x in itertools.product(*map(range, values.shape))
-    }
-
-
-def assert_same_places(found, expected):
-    assert found.keys() == expected.keys()
-    assert max(np.linalg.norm(found[v] - expected[v]) for v in expected) < TOLERANCE_MM
 
 
 @every_form

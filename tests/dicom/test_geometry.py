@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import subprocess
 
 import nibabel
@@ -13,9 +12,9 @@ from scipy.spatial.transform import Rotation
 
 from gadgetron_qsm.dicom.read import read_series
 from gadgetron_qsm.geometry import Geometry
+from tests.dicom.voxels import assert_same_places, places
 from tests.written import write_series
 
-TOLERANCE_MM = 0.01
 LPS_TO_RAS = np.diag([-1, -1, 1, 1])
 OBLIQUE = Rotation.from_euler("xyz", [20, -15, 35], degrees=True).as_matrix().T
 
@@ -40,20 +39,6 @@ def slab(request) -> Geometry:
 def numbered(slab, make_map):
     """A map in which every voxel has a value of its own, some of them negative."""
     return make_map(geometry=slab, data=np.arange(210, dtype=np.float32).reshape(5, 7, 6) - 50)
-
-
-def places(values, affine):
-    """Patient coordinates of each value; `values` (z, y, x), `affine` from (x, y, z)."""
-    return {
-        round(float(values[z, y, x])): (affine @ [x, y, z, 1])[:3]
-        for z, y, x in itertools.product(*map(range, values.shape))
-    }
-
-
-def assert_same_places(found, expected):
-    assert found.keys() == expected.keys()
-    distance = max(np.linalg.norm(found[value] - expected[value]) for value in expected)
-    assert distance < TOLERANCE_MM
 
 
 def test_every_voxel_stays_where_the_geometry_says(numbered, header, tmp_path):
