@@ -28,6 +28,11 @@ from gadgetron_qsm.settings import Settings
 
 log = logging.getLogger(__name__)
 
+STATES = {
+    "waiting": "wait for",
+    "sent": "are stored, but not yet promised to be kept, at",
+    "dead": "were refused by",
+}
 PENDING = 8  # maps that may wait to be written: the memory that a slow disk costs
 
 
@@ -73,7 +78,9 @@ def send_what_waits(settings: StoreSettings, timeout_s: float) -> str | None:
         left = delivery.flush(timeout_s) if delivery else []
     except QsmError as error:
         return str(error)
-    told = [f"{line.objects} objects wait for '{line.node}': {line.error}" for line in left]
+    told = [
+        f"{line.objects} objects {STATES[line.state]} '{line.node}': {line.error}" for line in left
+    ]
     return "; ".join(told) or None
 
 
@@ -129,6 +136,10 @@ class Outgoing:
         """
         self._room.acquire()  # the thread gives it back
         return self._worker.submit(self._kept, volume)
+
+    def abandon(self) -> None:
+        """Make no more objects than those of the map that is being written."""
+        self._worker.shutdown(wait=True, cancel_futures=True)
 
     def settle(self) -> None:
         """Wait until the objects of all maps are where they go, or could not."""

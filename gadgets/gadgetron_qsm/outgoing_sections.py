@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from gadgetron_qsm.delivery.nodes import Node, check_title
-from gadgetron_qsm.dicom.templates import HARMLESS, USER, fields
+from gadgetron_qsm.dicom.templates import HARMLESS, USER, fields, unfit
 from gadgetron_qsm.errors import UsageError
 from gadgetron_qsm.sections import Section, told
 
@@ -152,6 +152,8 @@ class IdentitySettings(Section):
             raise ValueError(f"{info.field_name} {error}") from error
         if info.field_name == "study_key" and template and not named:
             raise ValueError("study_key has no {field}: all patients would share one study")
+        if template and not named and (problem := unfit(str(info.field_name), template)):
+            raise ValueError(f"{info.field_name} does not fit: {problem}")
         return template
 
     @field_validator("patient_position", mode="before")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import shutil
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -45,6 +45,7 @@ Progress = Callable[[int, int], None]
 Address = tuple[str, int]
 
 SERVER_START_S = 10.0
+OURS = re.compile(r"\d{5,}_\w+/\d{4}\.dcm")  # numbers that no scanner gives
 LONGEST_S = 3600.0  # that archives may take
 
 
@@ -59,7 +60,7 @@ def replay(
 ) -> dict[str, Any] | None:
     """Send a raw file through the chain; write dicom/, images.h5 and the report (see report.run).
 
-    What an earlier replay left in `output` is replaced.
+    What an earlier replay left in `output` is replaced; a failure leaves it as it is.
 
     `config` is the name of a configuration or the path of one; `overrides` are settings by key;
     without `server` the chain runs here, behind a socket on loopback all the same.
@@ -82,23 +83,27 @@ def replay(
         asked = ConfigText(_as_xml({**_of_maps(properties), "deliver.maps": _wanted(settings)}))
     with _served(server) as address:
         came = _stream(raw, address, asked, progress)
-    shutil.rmtree(output / "dicom", ignore_errors=True)  # of an earlier replay
-    for dicom in came.files:
-        _save(dicom, output / "dicom")
-    if not came.images and came.files and not came.failure:
-        return None  # a server that is set to send DICOM alone
     maps = list(images_to_maps(came.images))
     chi = next((volume for volume in maps if volume.name == "chi"), None)
-    if chi is None:
+    if chi is None and (came.failure or not came.files):
         raise came.failure or QsmError("the server sent no susceptibility map; see its log")
+    _clear(output / "dicom")
+    for dicom in came.files:
+        _save(dicom, output / "dicom")
+    if chi is None:
+        return None  # a server that is set to send DICOM alone
     accuracy = _accuracy(raw, maps, chi)
     record = Record(header)
     folder = None if came.files else output / "dicom"
     scan = Outgoing(header, _here(settings), folder=folder, record=record)
-    for volume in maps:
-        scan.objects(scan.seen(volume))
-    _write_images(output / "images.h5", came.images, header, settings)
-    scan.settle()
+    try:
+        for volume in maps:
+            scan.objects(scan.seen(volume))
+        _write_images(output / "images.h5", came.images, header, settings)
+        scan.settle()
+    except KeyboardInterrupt:
+        scan.abandon()
+        raise
     write_run(
         output,
         record,
@@ -111,8 +116,19 @@ def replay(
         raise QsmError(f"{came.failure}; the maps before that are in {output}") from came.failure
     scan.finish()
     if waiting := send_what_waits(settings.store, LONGEST_S):
-        raise QsmError(f"the maps are in {output}, but {waiting}; see 'gadgetron-qsm outbox list'")
+        box = f" --outbox {settings.store.outbox}" if settings.store.outbox else ""
+        look = f"see 'gadgetron-qsm outbox list{box}'"
+        raise QsmError(f"the maps are in {output}, but {waiting}; {look}")
     return accuracy
+
+
+def _clear(folder: Path) -> None:
+    """Remove the series of an earlier replay, and nothing that others put beside them."""
+    for file in folder.glob("*/*.dcm"):
+        if OURS.fullmatch(f"{file.parent.name}/{file.name}"):
+            file.unlink()
+            with suppress(OSError):  # something else is in there
+                file.parent.rmdir()
 
 
 def _save(dicom: DicomFile, folder: Path) -> None:

@@ -179,4 +179,5 @@ def _first_problem(error: ValidationError) -> str:
     key = ".".join(str(part) for part in problem["loc"] if not isinstance(part, int))
     if problem["type"] == "too_short":
         return f"setting '{key}' is empty; name at least one"
-    return f"setting '{key}' = {problem['input']!r}: {problem['msg'].lower()}"
+    text = problem["msg"][:1].lower() + problem["msg"][1:]
+    return f"setting '{key}' = {problem['input']!r}: {text}"

@@ -153,9 +153,38 @@ def test_a_key_does_not_move_a_scan_out_of_its_own_study(header):
     assert completed(header, rules(study_key="{protocol}")) == header
 
 
-def test_a_study_uid_that_is_none_is_not_used():
-    result = completed(siemens(), rules(study_uid="study of {protocol}"))
-    assert completions(siemens(), result)["missing"] == "patient_id, study_uid"
+def test_a_key_moves_a_scan_out_of_its_own_study_where_settings_override_the_header(header):
+    result = completed(header, rules(study_key="{protocol}", override="true"))
+    assert written(result).StudyInstanceUID != written(header).StudyInstanceUID
+
+
+@pytest.mark.parametrize("keyed", [{}, {"study_key": "{exam}"}])
+def test_no_study_is_of_two_patients(keyed):
+    first, second = (written(completed(siemens(), rules(patient_id=p, **keyed))) for p in "AB")
+    assert first.StudyInstanceUID != second.StudyInstanceUID
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("accession_number", "1" * 17, "more than 16 characters"),
+        ("patient_id", "1" * 65, "more than 64 characters"),
+        ("patient_name", "a\\b", "backslash"),
+        ("study_uid", "1.2.3.abc", "no UID"),
+    ],
+)
+def test_a_text_that_dicom_would_cut_or_drop_is_refused(name, value, says):
+    with pytest.raises(UsageError, match=f"{name} does not fit: .*{says}"):
+        rules(**{name: value})
+    with pytest.raises(QsmError, match=says):
+        completed(siemens(user=USER), rules(**{name: value + "{user.Visit}"}))
+
+
+def test_a_text_whose_field_the_header_lacks_is_told_without_values(caplog):
+    completed(siemens(), rules(patient_id="QSM-{user.Subject}"))
+    assert [r.message for r in caplog.records if r.levelname == "WARNING"] == [
+        "identity.patient_id is not used: the header lacks one of {user.Subject}"
+    ]
 
 
 def test_made_identifiers_are_those_of_the_study_and_say_nothing():

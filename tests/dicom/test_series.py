@@ -185,3 +185,10 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(make_map, header, tmp
     (tmp_path / "taken").write_text("")
     with pytest.raises(QsmError, match=r"cannot write .*taken.*: Not a directory"):
         write_series(make_map(), header, tmp_path / "taken")
+
+
+def test_a_map_relative_to_csf_is_told_apart_by_its_name(make_map, header, tmp_path):
+    report = {"provenance": {"reference": {"region": "CSF of the ventricles"}}}
+    (file, *_) = write_series(make_map(report=report), header, tmp_path)
+    assert pydicom.dcmread(file).SeriesDescription == "QSM chi ref CSF [ppb] RESEARCH"
+    assert file.parent.name.endswith("_QSM_chi_ref_CSF")

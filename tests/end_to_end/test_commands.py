@@ -62,3 +62,16 @@ def test_a_scan_that_was_cut_short_ends_replay_soon_with_status_1_and_one_line(r
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert "84 of 1848 lines are missing, the first in echo 1, partition 21, line 0" in line
+
+
+def test_a_replay_removes_its_own_earlier_series_alone_and_none_when_it_fails(raw_file, tmp_path):
+    ours, theirs = tmp_path / "dicom/1001001_QSM_chi", tmp_path / "dicom/401_scanner"
+    for folder in (ours, theirs):
+        folder.mkdir(parents=True)
+        (folder / "0001.dcm").touch()
+    nobody = ["--server", "127.0.0.1:1"]
+    assert replay(raw_file, "-o", tmp_path, *nobody).returncode == 1
+    assert (ours / "0001.dcm").exists()
+    assert replay(raw_file, "-o", tmp_path, "--set", "deliver.maps=r2star,chi").returncode == 0
+    assert (theirs / "0001.dcm").exists()
+    assert all(file.stat().st_size for file in tmp_path.glob("dicom/*_QSM_chi/*.dcm"))

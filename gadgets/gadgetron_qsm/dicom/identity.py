@@ -92,7 +92,11 @@ def _whose(header: Header) -> list[str]:
 
 def series_description(volume: Map, header: Header) -> str:
     """Name of a map's series, with the number (from 1) of the repetition when there are several."""
-    description = kind_of(volume).description
+    kind = kind_of(volume)
+    description = kind.description
+    region = volume.report.get("provenance", {}).get("reference", {}).get("region", "")
+    if kind.referenced and region.startswith("CSF"):  # another zero than that of the default
+        description += " ref CSF"
     if volume.repetition or header.repetitions > 1:
         description += f" rep{volume.repetition + 1}"
     return description
@@ -154,8 +158,9 @@ def add_study(dataset: Dataset, header: Header) -> None:
     Without a StudyInstanceUID in the header the scan becomes a study of its own: nothing else
     in the header is safe enough to join it with other scans.
     """
-    study = header.document.studyInformation
-    dataset.StudyInstanceUID = _uid(study and study.studyInstanceUID, "study", header)
+    study, subject = header.document.studyInformation, header.document.subjectInformation
+    patient = str((subject and subject.patientID) or "")  # no study is of two
+    dataset.StudyInstanceUID = _uid(study and study.studyInstanceUID, "study", header, patient)
     dataset.StudyDate = date(study and study.studyDate)
     dataset.StudyTime = time(study and study.studyTime)
     dataset.StudyID = text(study and study.studyID, 16)
@@ -182,8 +187,8 @@ def add_series(dataset: Dataset, volume: Map, header: Header, form: str = "class
     dataset.PositionReferenceIndicator = ""
 
 
-def _uid(given: Any, role: str, header: Header) -> str:
+def _uid(given: Any, role: str, header: Header, *more: str) -> str:
     if is_uid(given):
         return str(given)
     log.info("the MRD header has no valid UID of the %s; made one from the header", role)
-    return stable_uid(role, header.text)
+    return stable_uid(role, header.text, *more)

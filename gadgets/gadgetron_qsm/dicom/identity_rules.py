@@ -16,7 +16,7 @@ import ismrmrd
 
 from gadgetron_qsm.dicom.header_fields import values_of
 from gadgetron_qsm.dicom.identity import digest, stable_uid
-from gadgetron_qsm.dicom.templates import fields, filled
+from gadgetron_qsm.dicom.templates import fields, filled, unfit
 from gadgetron_qsm.dicom.values import is_uid
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.header import ALONG_THE_BORE, Header
@@ -71,7 +71,8 @@ def completed(header: Header, rules: IdentitySettings) -> Header:
     if rules.missing == "made" and _present(document, "patient_id") is None:
         _set(document, "patient_id", _made_id(result))
     for name in PLACES:  # which may name the patient's ID, now that there is one
-        _complete(document, name, rules)
+        if name not in NEEDED:
+            _complete(document, name, rules)
     if rules.missing == "refuse":
         _refuse(document, rules)
     if changes := completions(header, result):
@@ -98,18 +99,25 @@ def _complete(document: Any, name: str, rules: IdentitySettings) -> None:
     if not template or (_present(document, name) is not None and not rules.override):
         return
     value = filled(template, values_of(document))
-    if value and not (PLACES[name].is_uid and not is_uid(value)):
+    if not value:
+        lacks = ", ".join(f"{{{n}}}" for n in fields(template))
+        log.warning("identity.%s is not used: the header lacks one of %s", name, lacks)
+    elif problem := unfit(name, value):
+        raise QsmError(f"identity.{name} is made a text that does not fit: {problem}")
+    else:
         _set(document, name, value)
 
 
 def _join_study(document: Any, rules: IdentitySettings) -> None:
     """Give scans that share a key one StudyInstanceUID, apart from those of other scanners."""
-    if not rules.study_key or _present(document, "study_uid") is not None:
+    there = _present(document, "study_uid") is not None
+    if not rules.study_key or (there and not rules.override):
         return
     values = values_of(document)
     if key := filled(rules.study_key, values):
         scanner = [values.get(n, "") for n in ("vendor", "institution", "station", "serial_number")]
-        _set(document, "study_uid", stable_uid("study key", *scanner, key))
+        patient = _present(document, "patient_id") or ""  # no study is of two
+        _set(document, "study_uid", stable_uid("study key", *scanner, key, patient))
 
 
 def _made_id(header: Header) -> str:

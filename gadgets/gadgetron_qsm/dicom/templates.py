@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from string import Formatter
 
+from gadgetron_qsm.dicom.values import is_uid
 from gadgetron_qsm.errors import UsageError
 from gadgetron_qsm.methods import instead
 
@@ -30,6 +32,11 @@ FIELDS: Mapping[str, str] = {
 USER = "user."  # and the name of a userParameterString, userParameterLong or userParameterDouble
 # Fields that say nothing of a person or a place; what a user parameter says, its site knows.
 HARMLESS = ("vendor", "model")
+# Characters that DICOM allows: a longer text cut short may be another patient's or order's.
+LONGEST = {
+    **dict.fromkeys(("patient_id", "patient_name", "study_description"), 64),
+    **dict.fromkeys(("study_id", "accession_number"), 16),
+}
 
 
 def fields(template: str) -> list[str]:
@@ -60,3 +67,13 @@ def filled(template: str, values: Mapping[str, str]) -> str | None:
         return None
     parts = Formatter().parse(template)
     return "".join(text + (values[name] if name else "") for text, name, _, _ in parts).strip()
+
+
+def unfit(name: str, value: str) -> str | None:
+    """Say why a text cannot be the value of a setting of identity; None when it can."""
+    if name.endswith("_uid"):
+        return None if is_uid(value) else "it is no UID"
+    if "\\" in value or not value.isprintable():
+        return "a backslash or control character separates values in DICOM"
+    longest = LONGEST.get(name, math.inf)
+    return f"it has more than {longest} characters" if len(value) > longest else None
