@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from gadgetron_qsm.delivery.attempt import Network
@@ -64,10 +65,13 @@ class Archive:
         self.asked.append((transaction_uid, uids))
         kept = [uid for uid in uids if uid not in self.not_kept]
         failed = {uid: why for uid, why in self.not_kept.items() if uid in uids}
-        if self.reports == "over the same association":
-            on_result(transaction_uid, kept, failed)
-        elif self.reports == "to our listener":
-            self.listening[-1].on_result(transaction_uid, kept, failed)
+        takers = {
+            "over the same association": lambda: on_result,
+            "to our listener": lambda: self.listening[-1].on_result,
+        }
+        if self.reports in takers:  # pynetdicom calls either in a thread of its own
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(takers[self.reports](), transaction_uid, kept, failed).result()
 
     def listener(self, host: str, port: int, title: str, on_result: Any) -> Listener:
         self.listening.append(Listener((host, port, title), on_result))

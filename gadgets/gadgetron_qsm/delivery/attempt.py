@@ -138,7 +138,7 @@ class Attempt:
             self.recipient.terms.caller,
             transaction_uid,
             references,
-            on_result=partial(commitments.reported, self.outbox),
+            on_result=commitments.reports_to(self.outbox.folder, self.outbox.clock),
         )
         commitments.asked(self.outbox, self.recipient, [uid for _, uid in references])
 

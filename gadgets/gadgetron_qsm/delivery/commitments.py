@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 
+from gadgetron_qsm.delivery.commitment import OnResult
 from gadgetron_qsm.delivery.outbox import DAY_S, Outbox
 from gadgetron_qsm.delivery.queue import ASK_AGAIN_S, Recipient, confirm, give_up, pause_s
 
@@ -61,6 +63,17 @@ def unnecessary(outbox: Outbox, name: str) -> None:
         query = "SELECT object FROM delivery WHERE node = ? AND state = 'sent'"
         keys = [key for (key,) in db.execute(query, (name,))]
         confirm(db, name, keys, outbox.clock())
+
+
+def reports_to(folder: Path, clock: Callable[[], float]) -> OnResult:
+    """Return what takes reports, in whatever thread they come, for the outbox of a folder."""
+
+    def take(transaction_uid: str, kept: Collection[str], failed: Mapping[str, str]) -> None:
+        with Outbox(folder, clock) as outbox:  # a connection is for the thread that made it
+            reported(outbox, transaction_uid, kept, failed)
+            outbox.tidy()
+
+    return take
 
 
 def reported(
