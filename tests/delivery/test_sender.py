@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -270,13 +271,10 @@ def test_to_stop_ends_after_the_object_in_flight(outbox, folder, archive):
     assert states(outbox) == [("archive", "waiting", 6)]
 
 
-def test_an_answer_that_a_full_disk_does_not_take_is_kept_before_anything_is_sent(
-    outbox, folder, archive, monkeypatch, caplog
-):
-    outbox.put(slices(7, 4), [ARCHIVE], TERMS)
-    monkeypatch.setattr(sender, "REST_S", 0.05)
-    full = threading.Event()
-    transaction = Outbox.transaction
+@pytest.fixture
+def full(monkeypatch):
+    """Return an event that makes the disk full while it is set."""
+    full, transaction = threading.Event(), Outbox.transaction
 
     @contextmanager
     def failing(self):
@@ -286,6 +284,14 @@ def test_an_answer_that_a_full_disk_does_not_take_is_kept_before_anything_is_sen
             yield db
 
     monkeypatch.setattr(Outbox, "transaction", failing)
+    monkeypatch.setattr(sender, "REST_S", 0.05)
+    return full
+
+
+def test_an_answer_that_a_full_disk_does_not_take_is_kept_before_anything_is_sent(
+    outbox, folder, archive, full, caplog
+):
+    outbox.put(slices(7, 4), [ARCHIVE], TERMS)
     archive.before = lambda uid: uid == instance_uid(7, 2) and full.set()
     with sending(folder, archive.network):
         until(lambda: caplog.text.count("disk is full") >= 3)
@@ -295,6 +301,21 @@ def test_an_answer_that_a_full_disk_does_not_take_is_kept_before_anything_is_sen
         until(lambda: states(outbox) == [])
     assert archive.order == uids(7, 4)
     assert "nothing is sent to node 'archive': the outbox" in caplog.text
+
+
+def test_an_answer_that_is_not_kept_confirms_nothing_in_another_outbox(
+    outbox, folder, archive, full, caplog
+):
+    outbox.put(slices(7, 4), [ARCHIVE], TERMS)
+    archive.before = lambda uid: uid == instance_uid(7, 2) and full.set()
+    with sending(folder, archive.network):
+        until(lambda: "disk is full" in caplog.text)
+        shutil.rmtree(folder)
+        full.clear()
+        with Outbox(folder) as another:
+            another.put(slices(8, 4), [ARCHIVE], TERMS)
+            until(lambda: states(another) == [])
+    assert archive.order[-4:] == uids(8, 4)
 
 
 def test_a_damaged_object_becomes_a_dead_letter_and_the_others_go_out(outbox, folder, archive):
@@ -344,3 +365,16 @@ def test_the_sender_goes_on_with_a_new_file_when_the_outbox_was_set_aside(outbox
             another.put(slices(8, 1), [ARCHIVE], TERMS)
         sender_.notify()
         until(lambda: archive.order == [*uids(7, 1), *uids(8, 1)])
+
+
+def test_one_sender_sends_when_the_folder_was_deleted_and_made_anew(outbox, folder, archive):
+    with sending(folder, archive.network) as sender_:
+        outbox.put(slices(7, 1), [ARCHIVE], TERMS)
+        until(lambda: archive.order == uids(7, 1))
+        shutil.rmtree(folder)
+        with Outbox(folder) as another:
+            another.put(slices(8, 1), [ARCHIVE], TERMS)
+        sender_.notify()
+        until(lambda: archive.order == [*uids(7, 1), *uids(8, 1)])
+        with sender._turn(folder) as free:
+            assert not free
