@@ -16,13 +16,15 @@ class Archive:
     """What a node of a name has, by SOP instance UID, and how it behaves.
 
     `down`: why it takes nothing; `refuses`: reasons by UID; `chokes`: UIDs on which the association
-    breaks off; `before`: called with a UID before it is answered for.
+    breaks off; `puts_off`: those it takes another time; `before`: called with a UID before it is
+    answered for.
     """
 
     def __init__(self) -> None:
         self.down = ""
         self.refuses: dict[str, str] = {}
         self.chokes: set[str] = set()
+        self.puts_off: set[str] = set()
         self.before: Callable[[str], None] = lambda _: None
         self.received: dict[str, bytes] = {}
         self.times: Counter[str] = Counter()
@@ -51,10 +53,14 @@ class Archive:
             if reason := self.refuses.get(entry.instance_uid):
                 yield Answer(entry.key, reason)
                 continue
+            if entry.instance_uid in self.puts_off:
+                continue
             self.received[entry.instance_uid] = data
             self.times[entry.instance_uid] += 1
             self.order.append(entry.instance_uid)
             yield Answer(entry.key)
+        if self.puts_off:
+            raise Later(f"{node.name}: {len(self.puts_off)} objects put off")
 
     def ask(
         self, node: Node, _caller: Any, transaction_uid: str, references: Any, *, on_result: Any

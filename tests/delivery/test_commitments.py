@@ -143,6 +143,19 @@ def test_an_archive_that_does_not_report_is_asked_again_after_an_hour(outbox, ar
     assert archive.order == uids(7, 3)
 
 
+def test_a_clock_that_was_ahead_does_not_keep_an_archive_from_being_asked(outbox, archive, clock):
+    archive.reports = "not yet"
+    background = Sender(outbox.folder, network=archive.network, clock=clock)
+    background.start()
+    try:
+        until(lambda: len(archive.asked) == 1)
+        clock.pass_s(-1e6)
+        background.notify()
+        until(lambda: len(archive.asked) == 2)
+    finally:
+        assert background.stop(10)
+
+
 def test_an_archive_that_never_reports_leaves_dead_letters(outbox, archive, clock):
     archive.reports = "not yet"
     background = Sender(outbox.folder, network=archive.network, clock=clock)

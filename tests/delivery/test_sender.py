@@ -116,6 +116,17 @@ def test_an_object_on_which_a_node_breaks_off_does_not_keep_the_others(outbox, f
     assert archive.order == uids(7, 4)[1:]
 
 
+def test_many_objects_that_a_node_puts_off_do_not_keep_the_others(
+    outbox, folder, archive, monkeypatch
+):
+    monkeypatch.setattr(queue, "MOST_A_BATCH", 3)
+    outbox.put(slices(7, 5), [ARCHIVE], TERMS)
+    archive.puts_off = set(uids(7, 3))
+    flush(folder, archive)
+    flush(folder, archive)
+    assert archive.order == uids(7, 5)[3:]
+
+
 def test_a_refused_object_is_a_dead_letter_and_the_others_arrive(outbox, folder, archive, caplog):
     outbox.put(slices(7, 4), [ARCHIVE], TERMS)
     archive.refuses = dict.fromkeys((instance_uid(7, 2), instance_uid(7, 4)), "no such class here")

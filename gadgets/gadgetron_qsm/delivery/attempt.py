@@ -47,7 +47,7 @@ class Attempt:
     network: Network
     stopped: Callable[[], bool]
     unrecorded: list[Answer] = field(default_factory=list)
-    _in_flight: queue.Entry | None = None
+    _unanswered: dict[str, None] = field(default_factory=dict)  # keys of what was read, in order
     _refused: list[str] = field(default_factory=list)  # why, in order
 
     def run(self) -> None:
@@ -86,7 +86,7 @@ class Attempt:
             with closing(cast("Generator[Answer]", answers)):  # which ends the association
                 for answer in answers:
                     answered += 1
-                    self._in_flight = None
+                    self._unanswered.pop(answer.key, None)
                     self.unrecorded.append(answer)
                     self._record()
                     if self.stopped():
@@ -99,7 +99,7 @@ class Attempt:
             raise Later("it answered for none of the objects; see its log")
 
     def _read(self, entry: queue.Entry) -> bytes:
-        self._in_flight = entry
+        self._unanswered[entry.key] = None
         return queue.read(self.outbox, entry.key)
 
     def _record(self) -> None:
@@ -113,9 +113,7 @@ class Attempt:
 
     def _set_aside(self, reason: str) -> None:
         """Take what cannot be read out of the others' way."""
-        if self._in_flight is not None:
-            self._refuse(self._in_flight.key, reason)
-            self._in_flight = None
+        self._refuse(self._unanswered.popitem()[0], reason)
 
     def _refuse(self, key: str, reason: str) -> None:
         queue.refused(self.outbox, self.recipient, key, reason)
@@ -144,8 +142,7 @@ class Attempt:
 
     def _postpone(self, reason: str) -> None:
         name = self.recipient.name
-        stumbled = self._in_flight.key if self._in_flight else None
-        found = queue.postponed(self.outbox, self.recipient, reason, stumbled)
+        found = queue.postponed(self.outbox, self.recipient, reason, self._unanswered)
         if found.waiting:
             log.warning(
                 "%d objects wait for node '%s': %s; next attempt in %.0f s",

@@ -20,12 +20,14 @@ NOBODY_ANSWERS = "it takes objects but does not report that it keeps them"
 
 def unasked(outbox: Outbox, name: str) -> list[tuple[str, str]]:
     """Return class and instance UIDs of what a node has taken and shall now promise to keep."""
+    now = outbox.clock()
     found = outbox.rows(
         """SELECT class_uid, instance_uid FROM delivery JOIN object ON id = object
-        WHERE node = :name AND state = 'sent' AND coalesce(asked_at, 0) <= :again
+        WHERE node = :name AND state = 'sent' AND coalesce(asked_at, 0) NOT BETWEEN :again AND :now
         ORDER BY id LIMIT :most""",
         name=name,
-        again=outbox.clock() - ASK_AGAIN_S,
+        again=now - ASK_AGAIN_S,
+        now=now,
         most=MOST_A_REQUEST,
     )
     return [(class_uid, instance_uid) for class_uid, instance_uid in found]
