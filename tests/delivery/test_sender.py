@@ -221,6 +221,31 @@ def test_a_bug_in_storing_is_told_and_everything_waits(outbox, folder, archive, 
     assert "Traceback" in caplog.text
 
 
+def test_a_bug_elsewhere_does_not_end_the_sending(outbox, folder, archive, monkeypatch, caplog):
+    monkeypatch.setattr(sender, "POLL_S", 0.05)
+    with monkeypatch.context() as broken, sending(folder, archive.network):
+        broken.setattr(queue, "due", lambda _: 1 / 0)
+        outbox.put(slices(7, 1), [ARCHIVE], TERMS)
+        until(lambda: "ZeroDivisionError" in caplog.text)
+        broken.undo()
+        until(lambda: archive.order == uids(7, 1))
+    assert caplog.text.count("Traceback") == 1
+
+
+def test_a_flush_that_is_interrupted_leaves_nothing_that_sends(
+    outbox, folder, archive, monkeypatch
+):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    outbox.put(slices(7, 1), [ARCHIVE], TERMS)
+    flushing = Sender(folder, network=archive.network)
+    monkeypatch.setattr(flushing, "_untried", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        flushing.flush(20)
+    assert "outbox" not in {thread.name for thread in threading.enumerate()}
+
+
 def test_one_of_several_senders_sends_and_another_takes_over(outbox, folder):
     first, second = Archive(), Archive()
     with sending(folder, second.network):

@@ -80,11 +80,13 @@ class Sender:
             self._resting.clear()
             self.start()
             self.notify()
-            while time.monotonic() < end and self._untried(outbox, before, node):
-                time.sleep(0.02)
-            self._wait_for_reports(outbox, min(end, time.monotonic() + REPORT_S), node)
-            if not running:
-                self.stop(max(0.0, end - time.monotonic()))
+            try:
+                while time.monotonic() < end and self._untried(outbox, before, node):
+                    time.sleep(0.02)
+                self._wait_for_reports(outbox, min(end, time.monotonic() + REPORT_S), node)
+            finally:  # also when a person has had enough
+                if not running:
+                    self.stop(max(0.0, end - time.monotonic()))
             return [line for line in letters.lines(outbox) if node in (None, line.node)]
 
     def _untried(self, outbox: Outbox, before: dict[str, int], node: str | None) -> bool:
@@ -174,9 +176,9 @@ class Sender:
         try:
             yield
             self._told = ""
-        except QsmError as error:
+        except Exception as error:  # a fault of ours must not end the sending for good either
             if str(error) != self._told:
-                log.error("%s", error)
+                log.error("%s", error, exc_info=not isinstance(error, QsmError))
             self._told = str(error)
 
     def _pause(self) -> None:
