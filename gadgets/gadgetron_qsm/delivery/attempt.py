@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from pydicom.uid import generate_uid
 
-from gadgetron_qsm.delivery import commitment, commitments, queue
+from gadgetron_qsm.delivery import commitment, promises, queue
 from gadgetron_qsm.delivery import store as storing
 from gadgetron_qsm.delivery.nodes import Caller, Later, Node
 from gadgetron_qsm.delivery.outbox import Outbox
@@ -70,12 +70,12 @@ class Attempt:
         while not self.stopped() and (entries := queue.waiting(self.outbox, self.recipient.name)):
             self._store(entries)
         if not self.recipient.terms.commitment:
-            commitments.unnecessary(self.outbox, self.recipient.name)
+            promises.unnecessary(self.outbox, self.recipient.name)
         while not self.stopped() and (references := self._unasked()):
             self._ask(references)
 
     def _unasked(self) -> list[tuple[str, str]]:
-        return commitments.unasked(self.outbox, self.recipient.name)
+        return promises.unasked(self.outbox, self.recipient.name)
 
     def _store(self, entries: list[queue.Entry]) -> None:
         """Store a batch over one association; raises Later."""
@@ -130,15 +130,15 @@ class Attempt:
 
     def _ask(self, references: list[tuple[str, str]]) -> None:
         transaction_uid = str(generate_uid(prefix=None))
-        commitments.asking(self.outbox, self.recipient, transaction_uid)
+        promises.asking(self.outbox, self.recipient, transaction_uid)
         self.network.ask(
             self.recipient.node,
             self.recipient.terms.caller,
             transaction_uid,
             references,
-            on_result=commitments.reports_to(self.outbox.folder, self.outbox.clock),
+            on_result=promises.reports_to(self.outbox.folder, self.outbox.clock),
         )
-        commitments.asked(self.outbox, self.recipient, [uid for _, uid in references])
+        promises.asked(self.outbox, self.recipient, [uid for _, uid in references])
 
     def _postpone(self, reason: str) -> None:
         name = self.recipient.name

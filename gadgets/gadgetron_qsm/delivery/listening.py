@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from gadgetron_qsm.delivery import commitments
+from gadgetron_qsm.delivery import promises
 from gadgetron_qsm.delivery.outbox import Outbox
 from gadgetron_qsm.delivery.terms import Terms
 from gadgetron_qsm.errors import QsmError
@@ -28,7 +28,7 @@ class Listening:
         self, folder: Path, listener: Callable[..., Any], clock: Callable[[], float]
     ) -> None:
         self._listener = listener
-        self._report = commitments.reports_to(folder, clock)
+        self._report = promises.reports_to(folder, clock)
         self._place: Place | None = None
         self._not_before = 0.0
         self._open = ExitStack()
