@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -40,7 +40,7 @@ class Archive:
     def network(self) -> Network:
         return Network(self.store, self.ask, self.listener)
 
-    def store(self, node: Node, _caller: Any, objects: Any) -> Iterator[Answer]:
+    def store(self, node: Node, _caller: Any, objects: Any) -> Generator[Answer, None, None]:
         self.nodes.append(node)
         self.associations += 1
         if self.down:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from pydicom.uid import generate_uid
 
@@ -21,7 +21,7 @@ from gadgetron_qsm.errors import QsmError
 
 log = logging.getLogger(__name__)
 
-Store = Callable[[Node, Caller, Iterable[Entry]], Iterator[Answer]]
+Store = Callable[[Node, Caller, Iterable[Entry]], Generator[Answer, None, None]]
 Ask = Callable[..., None]  # see commitment.ask
 
 
@@ -83,7 +83,7 @@ class Attempt:
         caller, answered = self.recipient.terms.caller, 0
         try:
             answers = self.network.store(self.recipient.node, caller, watched)
-            with closing(cast("Generator[Answer]", answers)):  # which ends the association
+            with closing(answers):  # which ends the association
                 for answer in answers:
                     answered += 1
                     self._unanswered.pop(answer.key, None)
