@@ -170,15 +170,14 @@ def test_the_listener_is_nobody_else(listener):
 
 
 def test_strangers_who_say_nothing_do_not_keep_an_archive_out(monkeypatch):
-    monkeypatch.setattr(commitment, "SILENT_S", 1)
-    before = threading.active_count()
+    monkeypatch.setattr(commitment, "SILENT_S", 2)
     with Listener(HOST, 0, CALLER.title, lambda *_: None) as listening:
         with ExitStack() as silent:
             for _ in range(12):
                 silent.enter_context(socket.create_connection((HOST, listening.port)))
-            until(lambda: threading.active_count() > before + 2 * 12)
+            until(lambda: len(listening._entity.active_associations) == 12)
             assert report_to(listening.port) == 0
-        until(lambda: threading.active_count() <= before + 1)  # the listener's own
+        until(lambda: not listening._entity.active_associations)
 
 
 def test_a_port_in_use_is_told(listener):
