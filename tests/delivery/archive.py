@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from gadgetron_qsm.delivery.attempt import Network
@@ -15,13 +16,15 @@ class Archive:
     """What a node of a name has, by SOP instance UID, and how it behaves.
 
     `down`: why it takes nothing; `refuses`: reasons by UID; `chokes`: UIDs on which the association
-    breaks off; `before`: called with a UID before it is answered for.
+    breaks off; `puts_off`: those it takes another time; `before`: called with a UID before it is
+    answered for.
     """
 
     def __init__(self) -> None:
         self.down = ""
         self.refuses: dict[str, str] = {}
         self.chokes: set[str] = set()
+        self.puts_off: set[str] = set()
         self.before: Callable[[str], None] = lambda _: None
         self.received: dict[str, bytes] = {}
         self.times: Counter[str] = Counter()
@@ -37,7 +40,7 @@ class Archive:
     def network(self) -> Network:
         return Network(self.store, self.ask, self.listener)
 
-    def store(self, node: Node, _caller: Any, objects: Any) -> Iterator[Answer]:
+    def store(self, node: Node, _caller: Any, objects: Any) -> Generator[Answer, None, None]:
         self.nodes.append(node)
         self.associations += 1
         if self.down:
@@ -50,10 +53,14 @@ class Archive:
             if reason := self.refuses.get(entry.instance_uid):
                 yield Answer(entry.key, reason)
                 continue
+            if entry.instance_uid in self.puts_off:
+                continue
             self.received[entry.instance_uid] = data
             self.times[entry.instance_uid] += 1
             self.order.append(entry.instance_uid)
             yield Answer(entry.key)
+        if self.puts_off:
+            raise Later(f"{node.name}: {len(self.puts_off)} objects put off")
 
     def ask(
         self, node: Node, _caller: Any, transaction_uid: str, references: Any, *, on_result: Any
@@ -64,10 +71,13 @@ class Archive:
         self.asked.append((transaction_uid, uids))
         kept = [uid for uid in uids if uid not in self.not_kept]
         failed = {uid: why for uid, why in self.not_kept.items() if uid in uids}
-        if self.reports == "over the same association":
-            on_result(transaction_uid, kept, failed)
-        elif self.reports == "to our listener":
-            self.listening[-1].on_result(transaction_uid, kept, failed)
+        takers = {
+            "over the same association": lambda: on_result,
+            "to our listener": lambda: self.listening[-1].on_result,
+        }
+        if self.reports in takers:  # pynetdicom calls either in a thread of its own
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(takers[self.reports](), transaction_uid, kept, failed).result()
 
     def listener(self, host: str, port: int, title: str, on_result: Any) -> Listener:
         self.listening.append(Listener((host, port, title), on_result))

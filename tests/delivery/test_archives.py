@@ -6,6 +6,7 @@ import datetime
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,10 +23,12 @@ from gadgetron_qsm.delivery.terms import Terms
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.outgoing_sections import StoreSettings
 from tests.delivery.clock import until
+from tests.delivery.peers import scripted
 from tests.delivery.series import check, slices, uids
 from tests.delivery.servers import Orthanc, StoreScp, free_port
 
-SLICES = 600
+ROOT = Path(__file__).parents[2]
+SLICES = 300  # 600 arrive in test_store
 CALLER = Caller(timeout_s=5)
 
 
@@ -109,7 +112,7 @@ def test_two_processes_that_put_and_send_deliver_each_object_once(serve, folder)
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", PUT_AND_SEND, str(folder), str(storescp.node), *some],
-            cwd=Path(__file__).parents[2],
+            cwd=ROOT,
         )
         for some in (series[::2], series[1::2])
     ]
@@ -199,6 +202,37 @@ def test_the_settings_lead_from_data_sets_to_an_archive(serve, tmp_path):
     assert delivery.flush(10) == []
     assert delivery.put(slices(7, 3)) == 0
     delivery.stop(10)
+
+
+ENDING = """
+import sys, time
+from pathlib import Path
+from gadgetron_qsm.delivery.deliver import opened
+from gadgetron_qsm.outgoing_sections import StoreSettings
+from tests.delivery.series import slices
+opened(StoreSettings(nodes=(sys.argv[1],), outbox=Path(sys.argv[2]))).put(slices(7, 300))
+sys.stdin.readline()
+"""
+
+
+def test_a_process_ends_when_the_object_in_flight_is_answered_for(folder):
+    from pynetdicom import evt
+
+    arrived = threading.Event()
+
+    def take(_):
+        arrived.set()
+        time.sleep(0.1)
+        return 0
+
+    with scripted([(evt.EVT_C_STORE, take)]) as node:
+        command = [sys.executable, "-c", ENDING, str(node), str(folder)]
+        with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE) as process:
+            assert arrived.wait(20)
+            process.communicate(b"\n", timeout=15)  # all of it would take 30 s
+    assert process.returncode == 0
+    (line,) = left(folder)
+    assert (line.state, line.error) == ("waiting", "")
 
 
 def test_without_nodes_nothing_is_opened(tmp_path):

@@ -63,7 +63,7 @@ def folder(tmp_path, monkeypatch):
         for entry in queue.waiting(outbox, "archive"):
             queue.refused(outbox, Recipient(ARCHIVE, Terms()), entry.key, "no such class")
         outbox.put(slices(8, 3), [ARCHIVE], Terms())
-        queue.postponed(outbox, Recipient(ARCHIVE, Terms()), "nobody listens", None)
+        queue.postponed(outbox, Recipient(ARCHIVE, Terms()), "nobody listens", [])
     return folder
 
 

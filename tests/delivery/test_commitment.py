@@ -6,14 +6,17 @@ import logging
 import queue
 import socket
 import threading
+from contextlib import ExitStack
 
 import pytest
 from pydicom import Dataset
 
+from gadgetron_qsm.delivery import commitment
 from gadgetron_qsm.delivery.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, Listener, ask
 from gadgetron_qsm.delivery.nodes import Caller, Later
 from gadgetron_qsm.delivery.store import VERIFICATION, store
 from gadgetron_qsm.errors import QsmError
+from tests.delivery.clock import until
 from tests.delivery.objects import objects
 from tests.delivery.peers import scripted
 from tests.delivery.servers import HOST, Orthanc, StoreScp
@@ -164,6 +167,17 @@ def test_a_report_without_a_transaction_is_not_taken(listener, reports):
 def test_the_listener_is_nobody_else(listener):
     assert report_to(listener.port, title="SOMEBODY") is None
     assert report_to(listener.port) == 0
+
+
+def test_strangers_who_say_nothing_do_not_keep_an_archive_out(monkeypatch):
+    monkeypatch.setattr(commitment, "SILENT_S", 2)
+    with Listener(HOST, 0, CALLER.title, lambda *_: None) as listening:
+        with ExitStack() as silent:
+            for _ in range(12):
+                silent.enter_context(socket.create_connection((HOST, listening.port)))
+            until(lambda: len(listening._entity.active_associations) == 12)
+            assert report_to(listening.port) == 0
+        until(lambda: not listening._entity.active_associations)
 
 
 def test_a_port_in_use_is_told(listener):

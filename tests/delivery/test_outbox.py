@@ -168,7 +168,7 @@ def test_addresses_and_terms_of_the_latest_settings_reach_what_waits(outbox):
 
 def test_a_corrected_address_ends_the_pause_and_the_same_one_does_not(outbox):
     outbox.put(slices(7, 1), [ARCHIVE], TERMS)
-    queue.postponed(outbox, TO_ARCHIVE, "nobody listens", None)
+    queue.postponed(outbox, TO_ARCHIVE, "nobody listens", [])
     outbox.configure([ARCHIVE], TERMS)
     assert queue.due(outbox) == []
     outbox.configure([Node.parse("archive=PACS@10.0.0.7:11112")], TERMS)
@@ -181,7 +181,7 @@ def test_pauses_of_a_node_double_from_5_s_to_15_minutes(folder):
         outbox.put(slices(7, 1), [ARCHIVE, CONSOLE], TERMS)
         pauses = []
         for _ in range(12):
-            pauses.append(queue.postponed(outbox, TO_ARCHIVE, "down", None).pause_s)
+            pauses.append(queue.postponed(outbox, TO_ARCHIVE, "down", []).pause_s)
             assert [r.name for r in queue.due(outbox)] == ["console"]
             clock.pass_s(pauses[-1])
             assert {r.name for r in queue.due(outbox)} == {"archive", "console"}
@@ -193,9 +193,9 @@ def test_pauses_of_a_node_double_from_5_s_to_15_minutes(folder):
 def test_pauses_start_anew_when_a_node_has_taken_an_object(outbox):
     outbox.put(slices(7, 2), [ARCHIVE], TERMS)
     for _ in range(5):
-        queue.postponed(outbox, TO_ARCHIVE, "down", None)
+        queue.postponed(outbox, TO_ARCHIVE, "down", [])
     queue.stored(outbox, TO_ARCHIVE, queue.waiting(outbox, "archive")[0].key)
-    assert queue.postponed(outbox, TO_ARCHIVE, "down", None).pause_s <= 6
+    assert queue.postponed(outbox, TO_ARCHIVE, "down", []).pause_s <= 6
 
 
 def test_a_clock_that_was_ahead_does_not_make_objects_wait_for_it(folder):
@@ -203,7 +203,7 @@ def test_a_clock_that_was_ahead_does_not_make_objects_wait_for_it(folder):
     with Outbox(folder, clock) as outbox:
         outbox.put(slices(7, 1), [ARCHIVE], TERMS)
         clock.pass_s(10 * 86400)
-        queue.postponed(outbox, TO_ARCHIVE, "down", None)
+        queue.postponed(outbox, TO_ARCHIVE, "down", [])
         clock.pass_s(-10 * 86400)
         assert len(queue.due(outbox)) == 1
 

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.uid import MRImageStorage
 
-from gadgetron_qsm.delivery.nodes import Caller, Node
-from gadgetron_qsm.delivery.store import VERIFICATION, Later, echo, store
+from gadgetron_qsm.delivery.nodes import Caller, Later, Node
+from gadgetron_qsm.delivery.store import VERIFICATION, echo, store
 from tests.delivery.objects import objects
 from tests.delivery.peers import accepting, peer, response, scripted
 from tests.delivery.servers import HOST, Orthanc, StoreScp, free_port

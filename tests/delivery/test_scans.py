@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -72,18 +71,12 @@ def test_a_scan_waits_for_an_archive_that_is_down_and_is_sent_by_retry(
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("gadgetron-qsm: the maps are in ")
     assert f"{SLICES} objects wait for 'archive'" in done.stderr
-    outbox = ["--outbox", tmp_path / "outbox"]
-    (line,) = json.loads(command("outbox", "list", "--json", *outbox).stdout)["deliveries"]
-    assert (line["node"], line["objects"]) == ("archive", SLICES)
-    assert command("outbox", "retry", *outbox).returncode == 1
     storescp.start()
-    assert command("outbox", "retry", *outbox).returncode == 0
+    assert command("outbox", "retry", "--outbox", tmp_path / "outbox").returncode == 0
     assert len(storescp.instances()) == SLICES
 
 
-def test_a_server_delivers_by_its_own_settings_what_its_clients_may_not_set(
-    serve, site, authority, raw_file, tmp_path
-):
+def test_a_server_delivers_by_its_own_settings(serve, site, authority, raw_file, tmp_path):
     orthanc = serve(Orthanc, certificate=authority.issue("archive"))
     own = site(orthanc.node, maps="chi,magnitude", **{"store.ca_file": authority.file})
     configuration = as_file(own, tmp_path / "site.xml")
@@ -94,10 +87,6 @@ def test_a_server_delivers_by_its_own_settings_what_its_clients_may_not_set(
             "replay", raw_file, "-o", tmp_path / "out", *there, "--set", "deliver.maps=chi"
         )
         assert (done.returncode, done.stderr) == (0, "")
-        refused = command(
-            "replay", raw_file, "-o", tmp_path / "no", *there, "--config", configuration
-        )
-        assert "clients may not set store." in refused.stderr
         asked = 4 + 3  # chi, fields and mask for its report, and the magnitude of three echoes
         until(lambda: orthanc.count() == SLICES * asked, 20)
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -115,6 +116,17 @@ def test_an_object_on_which_a_node_breaks_off_does_not_keep_the_others(outbox, f
     assert archive.order == uids(7, 4)[1:]
 
 
+def test_many_objects_that_a_node_puts_off_do_not_keep_the_others(
+    outbox, folder, archive, monkeypatch
+):
+    monkeypatch.setattr(queue, "MOST_A_BATCH", 3)
+    outbox.put(slices(7, 5), [ARCHIVE], TERMS)
+    archive.puts_off = set(uids(7, 3))
+    flush(folder, archive)
+    flush(folder, archive)
+    assert archive.order == uids(7, 5)[3:]
+
+
 def test_a_refused_object_is_a_dead_letter_and_the_others_arrive(outbox, folder, archive, caplog):
     outbox.put(slices(7, 4), [ARCHIVE], TERMS)
     archive.refuses = dict.fromkeys((instance_uid(7, 2), instance_uid(7, 4)), "no such class here")
@@ -209,6 +221,31 @@ def test_a_bug_in_storing_is_told_and_everything_waits(outbox, folder, archive, 
     assert "Traceback" in caplog.text
 
 
+def test_a_bug_elsewhere_does_not_end_the_sending(outbox, folder, archive, monkeypatch, caplog):
+    monkeypatch.setattr(sender, "POLL_S", 0.05)
+    with monkeypatch.context() as broken, sending(folder, archive.network):
+        broken.setattr(queue, "due", lambda _: 1 / 0)
+        outbox.put(slices(7, 1), [ARCHIVE], TERMS)
+        until(lambda: "ZeroDivisionError" in caplog.text)
+        broken.undo()
+        until(lambda: archive.order == uids(7, 1))
+    assert caplog.text.count("Traceback") == 1
+
+
+def test_a_flush_that_is_interrupted_leaves_nothing_that_sends(
+    outbox, folder, archive, monkeypatch
+):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    outbox.put(slices(7, 1), [ARCHIVE], TERMS)
+    flushing = Sender(folder, network=archive.network)
+    monkeypatch.setattr(flushing, "_untried", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        flushing.flush(20)
+    assert "outbox" not in {thread.name for thread in threading.enumerate()}
+
+
 def test_one_of_several_senders_sends_and_another_takes_over(outbox, folder):
     first, second = Archive(), Archive()
     with sending(folder, second.network):
@@ -270,13 +307,10 @@ def test_to_stop_ends_after_the_object_in_flight(outbox, folder, archive):
     assert states(outbox) == [("archive", "waiting", 6)]
 
 
-def test_an_answer_that_a_full_disk_does_not_take_is_kept_before_anything_is_sent(
-    outbox, folder, archive, monkeypatch, caplog
-):
-    outbox.put(slices(7, 4), [ARCHIVE], TERMS)
-    monkeypatch.setattr(sender, "REST_S", 0.05)
-    full = threading.Event()
-    transaction = Outbox.transaction
+@pytest.fixture
+def full(monkeypatch):
+    """Return an event that makes the disk full while it is set."""
+    full, transaction = threading.Event(), Outbox.transaction
 
     @contextmanager
     def failing(self):
@@ -286,6 +320,14 @@ def test_an_answer_that_a_full_disk_does_not_take_is_kept_before_anything_is_sen
             yield db
 
     monkeypatch.setattr(Outbox, "transaction", failing)
+    monkeypatch.setattr(sender, "REST_S", 0.05)
+    return full
+
+
+def test_an_answer_that_a_full_disk_does_not_take_is_kept_before_anything_is_sent(
+    outbox, folder, archive, full, caplog
+):
+    outbox.put(slices(7, 4), [ARCHIVE], TERMS)
     archive.before = lambda uid: uid == instance_uid(7, 2) and full.set()
     with sending(folder, archive.network):
         until(lambda: caplog.text.count("disk is full") >= 3)
@@ -295,6 +337,21 @@ def test_an_answer_that_a_full_disk_does_not_take_is_kept_before_anything_is_sen
         until(lambda: states(outbox) == [])
     assert archive.order == uids(7, 4)
     assert "nothing is sent to node 'archive': the outbox" in caplog.text
+
+
+def test_an_answer_that_is_not_kept_confirms_nothing_in_another_outbox(
+    outbox, folder, archive, full, caplog
+):
+    outbox.put(slices(7, 4), [ARCHIVE], TERMS)
+    archive.before = lambda uid: uid == instance_uid(7, 2) and full.set()
+    with sending(folder, archive.network):
+        until(lambda: "disk is full" in caplog.text)
+        shutil.rmtree(folder)
+        full.clear()
+        with Outbox(folder) as another:
+            another.put(slices(8, 4), [ARCHIVE], TERMS)
+            until(lambda: states(another) == [])
+    assert archive.order[-4:] == uids(8, 4)
 
 
 def test_a_damaged_object_becomes_a_dead_letter_and_the_others_go_out(outbox, folder, archive):
@@ -344,3 +401,16 @@ def test_the_sender_goes_on_with_a_new_file_when_the_outbox_was_set_aside(outbox
             another.put(slices(8, 1), [ARCHIVE], TERMS)
         sender_.notify()
         until(lambda: archive.order == [*uids(7, 1), *uids(8, 1)])
+
+
+def test_one_sender_sends_when_the_folder_was_deleted_and_made_anew(outbox, folder, archive):
+    with sending(folder, archive.network) as sender_:
+        outbox.put(slices(7, 1), [ARCHIVE], TERMS)
+        until(lambda: archive.order == uids(7, 1))
+        shutil.rmtree(folder)
+        with Outbox(folder) as another:
+            another.put(slices(8, 1), [ARCHIVE], TERMS)
+        sender_.notify()
+        until(lambda: archive.order == [*uids(7, 1), *uids(8, 1)])
+        with sender._turn(folder) as free:
+            assert not free

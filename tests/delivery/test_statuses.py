@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gadgetron_qsm.delivery.nodes import Caller
+from gadgetron_qsm.delivery.nodes import Caller, Later
 from gadgetron_qsm.delivery.statuses import meaning_of, verdict
-from gadgetron_qsm.delivery.store import Answer, Later, store
+from gadgetron_qsm.delivery.store import Answer, store
 from tests.delivery.objects import objects
 from tests.delivery.peers import scripted
 

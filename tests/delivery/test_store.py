@@ -18,8 +18,8 @@ from pydicom.uid import (
     ParametricMapStorage,
 )
 
-from gadgetron_qsm.delivery.nodes import Caller
-from gadgetron_qsm.delivery.store import Answer, Later, echo, store
+from gadgetron_qsm.delivery.nodes import Caller, Later
+from gadgetron_qsm.delivery.store import Answer, echo, store
 from tests.delivery.objects import objects
 from tests.delivery.queries import found
 from tests.delivery.servers import Orthanc, StoreScp

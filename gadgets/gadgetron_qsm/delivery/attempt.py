@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from pydicom.uid import generate_uid
 
-from gadgetron_qsm.delivery import commitment, commitments, queue
+from gadgetron_qsm.delivery import commitment, promises, queue
 from gadgetron_qsm.delivery import store as storing
 from gadgetron_qsm.delivery.nodes import Caller, Later, Node
 from gadgetron_qsm.delivery.outbox import Outbox
@@ -21,7 +21,7 @@ from gadgetron_qsm.errors import QsmError
 
 log = logging.getLogger(__name__)
 
-Store = Callable[[Node, Caller, Iterable[Entry]], Iterator[Answer]]
+Store = Callable[[Node, Caller, Iterable[Entry]], Generator[Answer, None, None]]
 Ask = Callable[..., None]  # see commitment.ask
 
 
@@ -47,7 +47,7 @@ class Attempt:
     network: Network
     stopped: Callable[[], bool]
     unrecorded: list[Answer] = field(default_factory=list)
-    _in_flight: queue.Entry | None = None
+    _unanswered: dict[str, None] = field(default_factory=dict)  # keys of what was read, in order
     _refused: list[str] = field(default_factory=list)  # why, in order
 
     def run(self) -> None:
@@ -70,12 +70,12 @@ class Attempt:
         while not self.stopped() and (entries := queue.waiting(self.outbox, self.recipient.name)):
             self._store(entries)
         if not self.recipient.terms.commitment:
-            commitments.unnecessary(self.outbox, self.recipient.name)
+            promises.unnecessary(self.outbox, self.recipient.name)
         while not self.stopped() and (references := self._unasked()):
             self._ask(references)
 
     def _unasked(self) -> list[tuple[str, str]]:
-        return commitments.unasked(self.outbox, self.recipient.name)
+        return promises.unasked(self.outbox, self.recipient.name)
 
     def _store(self, entries: list[queue.Entry]) -> None:
         """Store a batch over one association; raises Later."""
@@ -83,10 +83,10 @@ class Attempt:
         caller, answered = self.recipient.terms.caller, 0
         try:
             answers = self.network.store(self.recipient.node, caller, watched)
-            with closing(cast("Generator[Answer]", answers)):  # which ends the association
+            with closing(answers):  # which ends the association
                 for answer in answers:
                     answered += 1
-                    self._in_flight = None
+                    self._unanswered.pop(answer.key, None)
                     self.unrecorded.append(answer)
                     self._record()
                     if self.stopped():
@@ -99,7 +99,7 @@ class Attempt:
             raise Later("it answered for none of the objects; see its log")
 
     def _read(self, entry: queue.Entry) -> bytes:
-        self._in_flight = entry
+        self._unanswered[entry.key] = None
         return queue.read(self.outbox, entry.key)
 
     def _record(self) -> None:
@@ -113,9 +113,7 @@ class Attempt:
 
     def _set_aside(self, reason: str) -> None:
         """Take what cannot be read out of the others' way."""
-        if self._in_flight is not None:
-            self._refuse(self._in_flight.key, reason)
-            self._in_flight = None
+        self._refuse(self._unanswered.popitem()[0], reason)
 
     def _refuse(self, key: str, reason: str) -> None:
         queue.refused(self.outbox, self.recipient, key, reason)
@@ -132,20 +130,19 @@ class Attempt:
 
     def _ask(self, references: list[tuple[str, str]]) -> None:
         transaction_uid = str(generate_uid(prefix=None))
-        commitments.asking(self.outbox, self.recipient, transaction_uid)
+        promises.asking(self.outbox, self.recipient, transaction_uid)
         self.network.ask(
             self.recipient.node,
             self.recipient.terms.caller,
             transaction_uid,
             references,
-            on_result=partial(commitments.reported, self.outbox),
+            on_result=promises.reports_to(self.outbox.folder, self.outbox.clock),
         )
-        commitments.asked(self.outbox, self.recipient, [uid for _, uid in references])
+        promises.asked(self.outbox, self.recipient, [uid for _, uid in references])
 
     def _postpone(self, reason: str) -> None:
         name = self.recipient.name
-        stumbled = self._in_flight.key if self._in_flight else None
-        found = queue.postponed(self.outbox, self.recipient, reason, stumbled)
+        found = queue.postponed(self.outbox, self.recipient, reason, self._unanswered)
         if found.waiting:
             log.warning(
                 "%d objects wait for node '%s': %s; next attempt in %.0f s",

@@ -26,6 +26,7 @@ PUSH_MODEL = "1.2.840.10008.1.20.1"
 PUSH_MODEL_INSTANCE = "1.2.840.10008.1.20.1.1"
 OFFERED = (PUSH_MODEL, ImplicitVRLittleEndian)
 REQUEST = 1  # action type
+SILENT_S, MOST = 5, 100  # strangers, as those who look for open ports, must not keep archives out
 PROCESSING_FAILURE = 0x0110
 REASONS = {0x0112: "no such object instance (0112)", 0x0131: "duplicate transaction UID (0131)"}
 
@@ -105,6 +106,7 @@ class Listener:
         quiet()
         self._entity = AE(self.title)
         self._entity.require_called_aet = True
+        self._entity.acse_timeout, self._entity.maximum_associations = SILENT_S, MOST
         self._entity.add_supported_context(PUSH_MODEL, scu_role=True, scp_role=True)
         handlers = [(evt.EVT_N_EVENT_REPORT, self._handle)]
         try:

@@ -150,8 +150,9 @@ def _sound(path: Path) -> bool:
 
 def _opened(folder: Path) -> sqlite3.Connection:
     path = folder / NAME
-    if not path.exists():
-        private(path).close()
+    with suppress(FileExistsError):
+        # only if it is new: to close it would end the locks of this process's other connections
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         for each in (folder, *folder.parents):  # some of which are new as well
             with suppress(PermissionError):
                 sync_folder(each)

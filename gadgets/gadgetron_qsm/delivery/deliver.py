@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import threading
 from collections.abc import Iterable
@@ -54,8 +53,9 @@ class Delivery:
 def opened(settings: StoreSettings) -> Delivery | None:
     """Return the delivery of the settings, which sends in the background; None without nodes.
 
-    A process has one sender for each outbox; it ends with the process. What waits for the nodes
-    gets the addresses and terms of these settings. Raises QsmError when there is no room.
+    A process has one sender for each outbox; it ends with the process, which waits for the answer
+    to the object in flight. What waits for the nodes gets the addresses and terms of these
+    settings. Raises QsmError when there is no room.
     """
     if not settings.nodes:
         return None
@@ -65,9 +65,20 @@ def opened(settings: StoreSettings) -> Delivery | None:
     with _opening:
         if folder not in _senders:
             _senders[folder] = Sender(folder)
-            atexit.register(_senders[folder].stop, LAST_OBJECT_S)
+            end = threading.Thread(target=_end, args=(_senders[folder],), name="outbox-end")
+            end.start()
         _senders[folder].start()
     return Delivery(settings, _senders[folder])
+
+
+def _end(sender: Sender) -> None:
+    """Stop sending when the main thread has ended.
+
+    What atexit knows of is too late: it comes when all threads have ended, and that of a
+    pynetdicom association, which is no daemon, lasts as long as there is something to send.
+    """
+    threading.main_thread().join()
+    sender.stop(LAST_OBJECT_S)
 
 
 def folder_of(outbox: Path | None) -> Path:

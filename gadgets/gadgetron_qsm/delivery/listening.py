@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from gadgetron_qsm.delivery import commitments
+from gadgetron_qsm.delivery import promises
 from gadgetron_qsm.delivery.outbox import Outbox
 from gadgetron_qsm.delivery.terms import Terms
 from gadgetron_qsm.errors import QsmError
@@ -27,7 +27,8 @@ class Listening:
     def __init__(
         self, folder: Path, listener: Callable[..., Any], clock: Callable[[], float]
     ) -> None:
-        self._folder, self._listener, self._clock = folder, listener, clock
+        self._listener = listener
+        self._report = promises.reports_to(folder, clock)
         self._place: Place | None = None
         self._not_before = 0.0
         self._open = ExitStack()
@@ -53,19 +54,12 @@ class Listening:
         if place is None:
             return
         try:
-            self._open.enter_context(self._listener(*place, self._reported))
+            self._open.enter_context(self._listener(*place, self._report))
         except (QsmError, OSError) as error:
             self._not_before = time.monotonic() + RETRY_S
             log.error("storage commitment cannot be reported to us: %s", error)
             return
         self._place = place
-
-    def _reported(
-        self, transaction_uid: str, kept: Sequence[str], failed: Mapping[str, str]
-    ) -> None:
-        with Outbox(self._folder, self._clock) as outbox:
-            commitments.reported(outbox, transaction_uid, kept, failed)
-            outbox.tidy()
 
 
 def _place(outbox: Outbox) -> Place | None:

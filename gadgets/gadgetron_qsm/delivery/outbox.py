@@ -38,7 +38,7 @@ class Outbox:
         self.folder = folder
         self.clock = clock
         self._db = database.connect(folder)
-        self._inode = (folder / database.NAME).stat().st_ino
+        self.inode = (folder / database.NAME).stat().st_ino
 
     def __enter__(self) -> Outbox:
         return self
@@ -60,7 +60,7 @@ class Outbox:
     def current(self) -> bool:
         """Whether the file is still the one in its place, and not set aside by another process."""
         with suppress(OSError):
-            return (self.folder / database.NAME).stat().st_ino == self._inode
+            return (self.folder / database.NAME).stat().st_ino == self.inode
         return False
 
     def put(self, objects: Iterable[Dataset | bytes], nodes: Sequence[Node], terms: Terms) -> int:

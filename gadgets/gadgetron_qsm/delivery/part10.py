@@ -9,6 +9,7 @@ import pydicom
 from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
 
+from gadgetron_qsm.dicom.files import encoded
 from gadgetron_qsm.errors import QsmError
 
 TAGS = ["SOPClassUID", "SOPInstanceUID", "SeriesNumber", "SeriesDescription"]
@@ -31,7 +32,7 @@ def part10(source: Dataset | bytes) -> Part10:
 
     Raises QsmError for bytes that are no DICOM file or an object without its UIDs.
     """
-    data = source if isinstance(source, bytes) else _encoded(source)
+    data = source if isinstance(source, bytes) else encoded(source)
     try:
         read = pydicom.dcmread(BytesIO(data), stop_before_pixels=True, specific_tags=[*TAGS])
         if not read.SOPInstanceUID.is_valid:  # it becomes the name of a file
@@ -49,9 +50,3 @@ def part10(source: Dataset | bytes) -> Part10:
             "what shall be delivered is no DICOM object with SOP class and instance UID; give "
             "data sets or the bytes of Part 10 files"
         ) from error
-
-
-def _encoded(dataset: Dataset) -> bytes:
-    buffer = BytesIO()
-    dataset.save_as(buffer, enforce_file_format=True)
-    return buffer.getvalue()

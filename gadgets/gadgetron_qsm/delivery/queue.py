@@ -57,7 +57,8 @@ def pause_s(failures: int) -> float:
 def due(outbox: Outbox) -> list[Recipient]:
     """Return the nodes that there is something to do for, and whose pause is over.
 
-    A pause that is longer than the longest is one of a clock that has been set back.
+    A pause that is longer than the longest, and what was asked in the future, are of a clock that
+    has been set back.
     """
     now = outbox.clock()
     found = outbox.rows(
@@ -65,7 +66,7 @@ def due(outbox: Outbox) -> list[Recipient]:
         WHERE (node.next_at <= :now OR node.next_at > :never) AND EXISTS (
             SELECT 1 FROM delivery WHERE delivery.node = name AND (
                 state = 'waiting' AND (delivery.next_at <= :now OR delivery.next_at > :never)
-                OR state = 'sent' AND coalesce(asked_at, 0) <= :again))
+                OR state = 'sent' AND coalesce(asked_at, 0) NOT BETWEEN :again AND :now))
         ORDER BY node.next_at""",
         now=now,
         never=now + 2 * LONGEST_PAUSE_S,
@@ -151,10 +152,12 @@ class Postponed:
     pause_s: float
 
 
-def postponed(outbox: Outbox, recipient: Recipient, reason: str, stumbled: str | None) -> Postponed:
+def postponed(
+    outbox: Outbox, recipient: Recipient, reason: str, stumbled: Iterable[str]
+) -> Postponed:
     """Note that a node takes nothing now, so that it rests, longer each time.
 
-    `stumbled` is the object in flight when it broke off; from now on the others go before it.
+    `stumbled` are objects that it put off, or broke off at; from now on the others go before them.
     """
     name, now = recipient.name, outbox.clock()
     with outbox.transaction() as db:
@@ -165,11 +168,10 @@ def postponed(outbox: Outbox, recipient: Recipient, reason: str, stumbled: str |
             "UPDATE node SET failures = ?, next_at = ?, error = ? WHERE name = ?",
             (failures, now + pause, reason, name),
         )
-        if stumbled is not None:
-            db.execute(
-                "UPDATE delivery SET attempts = attempts + 1 WHERE node = ? AND object = ?",
-                (name, int(stumbled)),
-            )
+        db.executemany(
+            "UPDATE delivery SET attempts = attempts + 1 WHERE node = ? AND object = ?",
+            [(name, int(key)) for key in stumbled],
+        )
         db.execute(
             """UPDATE delivery SET failed_since = coalesce(failed_since, ?)
             WHERE node = ? AND state <> 'dead'""",

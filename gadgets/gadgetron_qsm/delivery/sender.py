@@ -45,7 +45,7 @@ class Sender:
         self._wake, self._stop = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._workers: dict[str, threading.Thread] = {}
-        self._unrecorded: dict[str, list[Answer]] = {}
+        self._unrecorded: dict[tuple[str, int], list[Answer]] = {}  # by node and file
         self._resting: dict[str, float] = {}
         self._told = ""
 
@@ -80,11 +80,13 @@ class Sender:
             self._resting.clear()
             self.start()
             self.notify()
-            while time.monotonic() < end and self._untried(outbox, before, node):
-                time.sleep(0.02)
-            self._wait_for_reports(outbox, min(end, time.monotonic() + REPORT_S), node)
-            if not running:
-                self.stop(max(0.0, end - time.monotonic()))
+            try:
+                while time.monotonic() < end and self._untried(outbox, before, node):
+                    time.sleep(0.02)
+                self._wait_for_reports(outbox, min(end, time.monotonic() + REPORT_S), node)
+            finally:  # also when a person has had enough
+                if not running:
+                    self.stop(max(0.0, end - time.monotonic()))
             return [line for line in letters.lines(outbox) if node in (None, line.node)]
 
     def _untried(self, outbox: Outbox, before: dict[str, int], node: str | None) -> bool:
@@ -116,27 +118,25 @@ class Sender:
             self._pause()
 
     def _send(self) -> None:
+        """Let a worker try each node that is due, until the outbox's file is another.
+
+        The turn ends with it, since the lock's file may have gone as well, with their folder.
+        """
         with Outbox(self.folder, self._clock) as outbox:
             outbox.forget()
             outbox.tidy()
-        try:
-            with Listening(self.folder, self._network.listener, self._clock) as listening:
-                while not self._stop.is_set():
-                    with self._telling():
-                        self._look(listening)
-                    self._pause()
-        finally:
-            for worker in self._workers.values():
-                worker.join()
-
-    def _look(self, listening: Listening) -> None:
-        """Let a worker try each node that is due, until the outbox's file is another."""
-        with Outbox(self.folder, self._clock) as outbox:
-            while outbox.current and not self._stop.is_set():
-                listening.update(outbox)
-                for recipient in queue.due(outbox):
-                    self._work_for(recipient)
-                self._pause()
+            try:
+                with Listening(self.folder, self._network.listener, self._clock) as listening:
+                    while outbox.current and not self._stop.is_set():
+                        listening.update(outbox)
+                        for recipient in queue.due(outbox):
+                            self._work_for(recipient)
+                        self._pause()
+            finally:
+                for worker in self._workers.values():
+                    worker.join()
+                if not outbox.current:
+                    self._unrecorded.clear()  # they name objects of a file that is gone
 
     def _work_for(self, recipient: Recipient) -> None:
         name = recipient.name
@@ -150,10 +150,13 @@ class Sender:
         self._workers[name].start()
 
     def _work(self, recipient: Recipient) -> None:
-        unrecorded = self._unrecorded.setdefault(recipient.name, [])
         try:
             with Outbox(self.folder, self._clock) as outbox:
-                stopped = self._stop.is_set
+                unrecorded = self._unrecorded.setdefault((recipient.name, outbox.inode), [])
+
+                def stopped() -> bool:
+                    return self._stop.is_set() or not outbox.current
+
                 Attempt(outbox, recipient, self._network, stopped, unrecorded).run()
         except QsmError as error:
             self._rest(recipient.name)
@@ -173,9 +176,9 @@ class Sender:
         try:
             yield
             self._told = ""
-        except QsmError as error:
+        except Exception as error:  # a fault of ours must not end the sending for good either
             if str(error) != self._told:
-                log.error("%s", error)
+                log.error("%s", error, exc_info=not isinstance(error, QsmError))
             self._told = str(error)
 
     def _pause(self) -> None:

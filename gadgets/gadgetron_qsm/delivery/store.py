@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Protocol
@@ -20,13 +20,11 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 
-from gadgetron_qsm.delivery.nodes import Caller, Later, Node
+from gadgetron_qsm.delivery.nodes import Caller, Node
 from gadgetron_qsm.delivery.statuses import meaning_of, verdict
 
 if TYPE_CHECKING:
     from gadgetron_qsm.delivery.association import Association
-
-__all__ = ["Answer", "Entry", "Later", "echo", "store"]
 
 CLASSES = (
     MRImageStorage,
@@ -71,7 +69,7 @@ class Answer:
     refused: str | None = None
 
 
-def store(node: Node, caller: Caller, objects: Iterable[Entry]) -> Iterator[Answer]:
+def store(node: Node, caller: Caller, objects: Iterable[Entry]) -> Generator[Answer, None, None]:
     """Store objects over one association, in order; give each answer as soon as it comes.
 
     An object is sent as it is encoded where the node takes that, and otherwise encoded anew in

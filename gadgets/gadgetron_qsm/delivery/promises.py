@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 
+from gadgetron_qsm.delivery.commitment import OnResult
 from gadgetron_qsm.delivery.outbox import DAY_S, Outbox
 from gadgetron_qsm.delivery.queue import ASK_AGAIN_S, Recipient, confirm, give_up, pause_s
 
@@ -18,12 +20,14 @@ NOBODY_ANSWERS = "it takes objects but does not report that it keeps them"
 
 def unasked(outbox: Outbox, name: str) -> list[tuple[str, str]]:
     """Return class and instance UIDs of what a node has taken and shall now promise to keep."""
+    now = outbox.clock()
     found = outbox.rows(
         """SELECT class_uid, instance_uid FROM delivery JOIN object ON id = object
-        WHERE node = :name AND state = 'sent' AND coalesce(asked_at, 0) <= :again
+        WHERE node = :name AND state = 'sent' AND coalesce(asked_at, 0) NOT BETWEEN :again AND :now
         ORDER BY id LIMIT :most""",
         name=name,
-        again=outbox.clock() - ASK_AGAIN_S,
+        again=now - ASK_AGAIN_S,
+        now=now,
         most=MOST_A_REQUEST,
     )
     return [(class_uid, instance_uid) for class_uid, instance_uid in found]
@@ -61,6 +65,17 @@ def unnecessary(outbox: Outbox, name: str) -> None:
         query = "SELECT object FROM delivery WHERE node = ? AND state = 'sent'"
         keys = [key for (key,) in db.execute(query, (name,))]
         confirm(db, name, keys, outbox.clock())
+
+
+def reports_to(folder: Path, clock: Callable[[], float]) -> OnResult:
+    """Return what takes reports, in whatever thread they come, for the outbox of a folder."""
+
+    def take(transaction_uid: str, kept: Collection[str], failed: Mapping[str, str]) -> None:
+        with Outbox(folder, clock) as outbox:  # a connection is for the thread that made it
+            reported(outbox, transaction_uid, kept, failed)
+            outbox.tidy()
+
+    return take
 
 
 def reported(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gadgetron_qsm.delivery import commitments, letters, sender
+from gadgetron_qsm.delivery import letters, promises, sender
 from gadgetron_qsm.delivery.nodes import Caller, Node
 from gadgetron_qsm.delivery.outbox import Outbox
 from gadgetron_qsm.delivery.sender import Sender
@@ -85,7 +85,7 @@ def test_a_promise_may_come_late_and_in_another_process(outbox, archive, flush):
     flush()
     (transaction_uid, asked) = archive.asked[0]
     flush()  # which asks again, by another transaction
-    commitments.reported(outbox, transaction_uid, asked, {})
+    promises.reported(outbox, transaction_uid, asked, {})
     assert letters.lines(outbox) == []
 
 
@@ -94,7 +94,7 @@ def test_a_promise_may_come_after_it_was_given_up(outbox, archive, flush):
     flush()
     with outbox.transaction() as db:
         db.execute("UPDATE delivery SET state = 'dead'")
-    commitments.reported(outbox, *archive.asked[0], {})
+    promises.reported(outbox, *archive.asked[0], {})
     assert letters.lines(outbox) == []
 
 
@@ -103,7 +103,7 @@ def test_a_report_of_loss_leaves_alone_what_is_sent_again_already(outbox, archiv
     flush()
     transaction_uid, asked = archive.asked[0]
     for _ in range(2):
-        commitments.reported(outbox, transaction_uid, [], dict.fromkeys(asked, "no room"))
+        promises.reported(outbox, transaction_uid, [], dict.fromkeys(asked, "no room"))
     (line,) = letters.lines(outbox)
     assert (line.state, line.objects, line.attempts) == ("waiting", 3, 1)
 
@@ -119,9 +119,9 @@ def test_what_is_not_kept_waits_again(archive, flush):
 
 def test_what_is_never_kept_becomes_a_dead_letter(outbox, archive, flush):
     archive.not_kept = {instance_uid(7, 2): "no room"}
-    for _ in range(commitments.MOST_ATTEMPTS):
+    for _ in range(promises.MOST_ATTEMPTS):
         flush()
-    assert archive.times[instance_uid(7, 2)] == commitments.MOST_ATTEMPTS
+    assert archive.times[instance_uid(7, 2)] == promises.MOST_ATTEMPTS
     (letter,) = letters.dead(outbox)
     assert letter.error == "the node does not keep it: no room"
 
@@ -141,6 +141,19 @@ def test_an_archive_that_does_not_report_is_asked_again_after_an_hour(outbox, ar
         assert background.stop(10)
     assert archive.asked[0][0] != archive.asked[1][0]
     assert archive.order == uids(7, 3)
+
+
+def test_a_clock_that_was_ahead_does_not_keep_an_archive_from_being_asked(outbox, archive, clock):
+    archive.reports = "not yet"
+    background = Sender(outbox.folder, network=archive.network, clock=clock)
+    background.start()
+    try:
+        until(lambda: len(archive.asked) == 1)
+        clock.pass_s(-1e6)
+        background.notify()
+        until(lambda: len(archive.asked) == 2)
+    finally:
+        assert background.stop(10)
 
 
 def test_an_archive_that_never_reports_leaves_dead_letters(outbox, archive, clock):
@@ -172,7 +185,7 @@ def test_an_archive_that_cannot_be_asked_is_asked_later(archive, flush):
 def test_a_report_that_nobody_asked_for_changes_nothing(outbox, archive, flush, caplog):
     archive.reports = "not yet"
     flush()
-    commitments.reported(outbox, "1.2.3", uids(7, 3), {})
+    promises.reported(outbox, "1.2.3", uids(7, 3), {})
     assert [line.objects for line in letters.lines(outbox)] == [3]
     assert "not ours" in caplog.text
 
