@@ -48,12 +48,12 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function of numpy arrays with numba; as a decorator.
 
     The machine code is kept on disk, or, where no folder for it can be written, as in a read-only
-    container, in this process alone.
+    container, in this process alone. While it runs, other threads read from the scanner and send.
     """
     try:
-        return numba.njit(cache=True)(function)
+        return numba.njit(cache=True, nogil=True)(function)
     except RuntimeError:
-        return numba.njit(function)
+        return numba.njit(nogil=True)(function)
 
 
 def to_numpy(x: Array) -> np.ndarray:
