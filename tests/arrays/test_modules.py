@@ -134,11 +134,13 @@ def test_transforms_keep_single_precision():
 
 
 def test_compiling_does_without_a_folder_for_machine_code(monkeypatch):
-    def njit(function=None, *, cache=False):
-        def refuse(_):
-            raise RuntimeError("cannot cache function: no locator available")
+    def njit(*, cache=False, **_):
+        def compile_it(function):
+            if cache:
+                raise RuntimeError("cannot cache function: no locator available")
+            return function
 
-        return refuse if cache else function
+        return compile_it
 
     monkeypatch.setattr("numba.njit", njit)
     assert compiled(abs) is abs

@@ -113,7 +113,7 @@ def test_the_report_belongs_to_the_patient_and_the_study(scene, objects_of):
     for keyword in ["PatientName", "PatientID", "StudyInstanceUID", "StudyID", "AccessionNumber"]:
         assert report[keyword].value == images[0][keyword].value, keyword
     assert (report.SeriesNumber, report.Modality) == (1005017, "SR")
-    assert report.SeriesDescription == "QSM chi measurements RESEARCH"
+    assert report.SeriesDescription == "QSM chi ref CSF measurements RESEARCH"
     assert report.ContentQualification == "RESEARCH"
 
 

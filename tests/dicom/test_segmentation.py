@@ -128,7 +128,7 @@ def test_patient_study_and_frame_of_reference_are_those_of_the_images(scene, hea
         assert dataset[keyword].value == images[0][keyword].value, keyword
     assert dataset.SeriesInstanceUID != images[0].SeriesInstanceUID
     assert dataset.SeriesNumber == 1005016
-    assert dataset.SeriesDescription == "QSM chi regions RESEARCH"
+    assert dataset.SeriesDescription == "QSM chi ref CSF regions RESEARCH"
     assert dataset.ContentQualification == "RESEARCH"
 
 
