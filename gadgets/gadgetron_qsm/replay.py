@@ -93,6 +93,25 @@ def replay(
     if chi is None:
         return None  # a server that is set to send DICOM alone
     accuracy = _accuracy(raw, maps, chi)
+    _write(output, came, maps, header, settings, accuracy)
+    if came.failure:
+        raise QsmError(f"{came.failure}; the maps before that are in {output}") from came.failure
+    if waiting := send_what_waits(settings.store, LONGEST_S):
+        box = f" --outbox {settings.store.outbox}" if settings.store.outbox else ""
+        look = f"see 'gadgetron-qsm outbox list{box}'"
+        raise QsmError(f"the maps are in {output}, but {waiting}; {look}")
+    return accuracy
+
+
+def _write(
+    output: Path,
+    came: _Came,
+    maps: list[Map],
+    header: Header,
+    settings: Settings,
+    accuracy: Mapping[str, Any] | None,
+) -> None:
+    """Write all that a replay leaves; raise QsmError at the end for what could not be kept."""
     record = Record(header)
     folder = None if came.files else output / "dicom"
     scan = Outgoing(header, _here(settings), folder=folder, record=record)
@@ -112,14 +131,7 @@ def replay(
         accuracy=accuracy,
         failure=came.failure,
     )
-    if came.failure:
-        raise QsmError(f"{came.failure}; the maps before that are in {output}") from came.failure
-    scan.finish()
-    if waiting := send_what_waits(settings.store, LONGEST_S):
-        box = f" --outbox {settings.store.outbox}" if settings.store.outbox else ""
-        look = f"see 'gadgetron-qsm outbox list{box}'"
-        raise QsmError(f"the maps are in {output}, but {waiting}; {look}")
-    return accuracy
+    scan.finish(came.failure)
 
 
 def _clear(folder: Path) -> None:

@@ -73,6 +73,7 @@ class _Cleaner:
             self._kept |= profile.OF_DATES
 
     def cleaned_object(self, dataset: Dataset, header: Header) -> Dataset:
+        """Return a whole object, with the head of its file, and with what was done to it."""
         result = self._cleaned(dataset)
         result.file_meta = self._cleaned_meta(dataset)
         self._add_patient(result, dataset, header)
