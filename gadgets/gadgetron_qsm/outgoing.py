@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from threading import BoundedSemaphore
 
@@ -14,7 +15,7 @@ from pydicom import Dataset
 
 from gadgetron_qsm.arrays import to_numpy
 from gadgetron_qsm.data import Map
-from gadgetron_qsm.delivery.deliver import opened
+from gadgetron_qsm.delivery.deliver import Delivery, opened
 from gadgetron_qsm.dicom.files import save
 from gadgetron_qsm.dicom.identity import scan_name
 from gadgetron_qsm.dicom.identity_rules import completions
@@ -202,8 +203,13 @@ class Outgoing:
 
     def _put(self, made: Sequence[Dataset]) -> None:
         """Keep objects for the archives, in the outbox that settings name."""
-        if made and (delivery := opened(self._settings.store)):
-            delivery.put(made)
+        if made and self._delivery:
+            self._delivery.put(made)
+
+    @cached_property
+    def _delivery(self) -> Delivery | None:
+        """The outbox, opened when it is first needed: without it the other places go on."""
+        return opened(self._settings.store)
 
     def _report(self, folder: Path, record: Record, failure: Exception | None) -> None:
         from gadgetron_qsm.report.run import write_run  # matplotlib takes a while

@@ -34,7 +34,7 @@ def part10(source: Dataset | bytes) -> Part10:
     """
     data = source if isinstance(source, bytes) else encoded(source)
     try:
-        read = pydicom.dcmread(BytesIO(data), stop_before_pixels=True, specific_tags=[*TAGS])
+        read = _read(data) if isinstance(source, bytes) else source
         if not read.SOPInstanceUID.is_valid:  # it becomes the name of a file
             raise AttributeError("the instance UID is none")
         return Part10(
@@ -50,3 +50,7 @@ def part10(source: Dataset | bytes) -> Part10:
             "what shall be delivered is no DICOM object with SOP class and instance UID; give "
             "data sets or the bytes of Part 10 files"
         ) from error
+
+
+def _read(file: bytes) -> Dataset:
+    return pydicom.dcmread(BytesIO(file), stop_before_pixels=True, specific_tags=[*TAGS])

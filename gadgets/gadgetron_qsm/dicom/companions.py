@@ -9,14 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
+from typing import Any
 
 from pydicom import Dataset
 
-from gadgetron_qsm.dicom.provenance import ACQUISITION
+from gadgetron_qsm import __version__
+from gadgetron_qsm.dicom.identity import stable_uid
+from gadgetron_qsm.dicom.provenance import ACQUISITION, SOFTWARE
 from gadgetron_qsm.dicom.values import text
 
 DATES = ("ContentDate", "ContentTime", "SeriesDate", "SeriesTime")
 OF_WRITING = ("InstanceCreationDate", "InstanceCreationTime")
+
+
+def made_here(series: str) -> dict[str, Any]:
+    """Return highdicom's arguments for the only object of a series that this software makes."""
+    return {
+        "series_instance_uid": series,
+        "sop_instance_uid": stable_uid(series, "1"),
+        "instance_number": 1,
+        "manufacturer": SOFTWARE,
+        "manufacturer_model_name": SOFTWARE,
+        "software_versions": __version__,
+    }
 
 
 def nameless(sources: Sequence[Dataset]) -> list[Dataset]:

@@ -9,9 +9,9 @@ from pydicom.uid import EnhancedMRImageStorage
 
 from gadgetron_qsm.arrays import to_numpy
 from gadgetron_qsm.data import Map
-from gadgetron_qsm.dicom import multiframe
-from gadgetron_qsm.dicom.common import add_pixel_format, add_pixels, described, log_losses, number
+from gadgetron_qsm.dicom.common import add_pixel_format, add_pixels
 from gadgetron_qsm.dicom.kinds import kind_of
+from gadgetron_qsm.dicom.multiframe import frames_of
 from gadgetron_qsm.dicom.pixels import quantise
 from gadgetron_qsm.dicom.protocol import add_echo
 from gadgetron_qsm.mrd.header import Header
@@ -23,15 +23,8 @@ CONTRASTS = {"t2star": "T2_STAR_MAP", "swi_mip": "MINIMUM"}  # others there is n
 def enhanced(volume: Map, header: Header) -> Iterator[Dataset]:
     """Signed 16-bit counts as in the classic form; each echo is an object of one series."""
     stored = quantise(to_numpy(volume.data), kind_of(volume).step)
-    log_losses(volume, stored)
-    dataset = described(volume, header, stored, "enhanced")
-    number(dataset, EnhancedMRImageStorage, 1 + (volume.echo or 0))
+    dataset = frames_of(volume, header, stored, EnhancedMRImageStorage, "enhanced")
     _add_image(dataset, volume)
-    multiframe.add_equipment(dataset)
-    multiframe.add_content_time(dataset)
-    multiframe.move_derivation(dataset)
-    multiframe.add_frames(dataset, volume, header)
-    multiframe.add_values(dataset, volume, stored)
     shared = dataset.SharedFunctionalGroupsSequence[0]
     shared.MRImageFrameTypeSequence = [_frame_type(volume)]
     add_echo(dataset, shared, volume, header)

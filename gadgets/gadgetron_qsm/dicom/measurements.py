@@ -74,13 +74,8 @@ def measurement_report(
     dataset: Dataset = Comprehensive3DSR(
         evidence=[*companions.nameless(sources), segmentation],
         content=_content(chi, regions, segmentation, sources)[0],
-        series_instance_uid=series,
         series_number=identity.series_number(chi, header, identity.REPORT),
-        sop_instance_uid=identity.stable_uid(series, "1"),
-        instance_number=1,
-        manufacturer=SOFTWARE,
-        manufacturer_model_name=SOFTWARE,
-        software_versions=__version__,
+        **companions.made_here(series),
         is_complete=True,
     )
     companions.complete(

@@ -6,11 +6,12 @@ from datetime import datetime
 
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
+from pydicom.uid import UID
 
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom import planes
 from gadgetron_qsm.dicom.codes import coded, real_world_values
-from gadgetron_qsm.dicom.common import window
+from gadgetron_qsm.dicom.common import described, log_losses, number, window
 from gadgetron_qsm.dicom.identity import stable_uid
 from gadgetron_qsm.dicom.pixels import Counts
 from gadgetron_qsm.dicom.provenance import LONGEST_LT
@@ -23,7 +24,23 @@ STACK = "1"
 OF_SINGLE_IMAGES = ("DerivationDescription", "DerivationCodeSequence", "SourceImageSequence")
 
 
-def add_equipment(dataset: Dataset) -> None:
+def frames_of(volume: Map, header: Header, stored: Counts, sop_class: UID, form: str) -> Dataset:
+    """Return a map as one object of a class, less what the class has of its own, and the pixels.
+
+    Each echo is an object of one series.
+    """
+    log_losses(volume, stored)
+    dataset = described(volume, header, stored, form)
+    number(dataset, sop_class, 1 + (volume.echo or 0))
+    _add_equipment(dataset)
+    _add_content_time(dataset)
+    move_derivation(dataset)
+    _add_frames(dataset, volume, header)
+    _add_values(dataset, volume, stored)
+    return dataset
+
+
+def _add_equipment(dataset: Dataset) -> None:
     """Fill what the Enhanced General Equipment module wants and the header does not have."""
     for keyword in ("Manufacturer", "ManufacturerModelName", "DeviceSerialNumber"):
         if not dataset.get(keyword):
@@ -31,7 +48,7 @@ def add_equipment(dataset: Dataset) -> None:
     dataset.SoftwareVersions = UNKNOWN  # the scanner's, which MRD has no field for
 
 
-def add_content_time(dataset: Dataset) -> None:
+def _add_content_time(dataset: Dataset) -> None:
     """Date the content, which is a must here: now, where the header has no time of the series."""
     if not (dataset.get("ContentDate") and dataset.get("ContentTime")):
         now = datetime.now()
@@ -51,7 +68,7 @@ def move_derivation(dataset: Dataset) -> None:
             delattr(dataset, keyword)
 
 
-def add_frames(dataset: Dataset, volume: Map, header: Header) -> None:
+def _add_frames(dataset: Dataset, volume: Map, header: Header) -> None:
     """Set a frame a slice, along row x column, and what places them (dimension: in the stack)."""
     geometry = volume.geometry
     order = geometry.slice_order
@@ -72,7 +89,7 @@ def add_frames(dataset: Dataset, volume: Map, header: Header) -> None:
     ]
 
 
-def add_values(dataset: Dataset, volume: Map, stored: Counts) -> None:
+def _add_values(dataset: Dataset, volume: Map, stored: Counts) -> None:
     """Set the functional groups of values: scale, window and unit, the same for all frames."""
     scale, shown = Dataset(), Dataset()
     scale.RescaleIntercept = decimal(stored.intercept)

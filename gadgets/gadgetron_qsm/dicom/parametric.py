@@ -12,9 +12,8 @@ from pydicom.uid import ParametricMapStorage
 
 from gadgetron_qsm.arrays import to_numpy
 from gadgetron_qsm.data import Map
-from gadgetron_qsm.dicom import multiframe
-from gadgetron_qsm.dicom.common import described, log_losses, number
 from gadgetron_qsm.dicom.kinds import kind_of
+from gadgetron_qsm.dicom.multiframe import frames_of
 from gadgetron_qsm.dicom.pixels import unrounded
 from gadgetron_qsm.dicom.values import text
 from gadgetron_qsm.mrd.header import Header
@@ -25,14 +24,7 @@ QUANTITATIVE = ["DERIVED", "PRIMARY", "VOLUME", "QUANTITY"]
 def parametric(volume: Map, header: Header) -> Iterator[Dataset]:
     """Float32 values in the map's unit; each echo is an object of one series."""
     stored = unrounded(to_numpy(volume.data))
-    log_losses(volume, stored)
-    dataset = described(volume, header, stored, "parametric")
-    number(dataset, ParametricMapStorage, 1 + (volume.echo or 0))
-    multiframe.add_equipment(dataset)
-    multiframe.add_content_time(dataset)
-    multiframe.move_derivation(dataset)
-    multiframe.add_frames(dataset, volume, header)
-    multiframe.add_values(dataset, volume, stored)
+    dataset = frames_of(volume, header, stored, ParametricMapStorage, "parametric")
     _add_map(dataset, volume)
     order = list(volume.geometry.slice_order)
     dataset.FloatPixelData = stored.counts[order].astype("<f4").tobytes()

@@ -46,13 +46,8 @@ def segmentation(
         segment_descriptions=[
             _description(region, number, series) for number, region in enumerate(regions, start=1)
         ],
-        series_instance_uid=series,
         series_number=identity.series_number(chi, header, identity.SEGMENTATION),
-        sop_instance_uid=identity.stable_uid(series, "1"),
-        instance_number=1,
-        manufacturer=SOFTWARE,
-        manufacturer_model_name=SOFTWARE,
-        software_versions=__version__,
+        **companions.made_here(series),
         device_serial_number=__version__,  # type 1, and software has no other
         content_label="QSM_REGIONS",
         content_description="Regions of the susceptibility map",

@@ -98,8 +98,6 @@ def _scanner(header: Header) -> dict[str, Any]:
 
 def _scan(header: Header, source: Mapping[str, Any], geometry: Geometry | None) -> dict[str, Any]:
     parameters = header.document.sequenceParameters
-    measurement = header.document.measurementInformation
-    position = measurement and measurement.patientPosition
     return {
         "came_as": source.get("method"),
         "measurement_uid": source.get("measurement_uid"),
@@ -109,7 +107,7 @@ def _scan(header: Header, source: Mapping[str, Any], geometry: Geometry | None) 
         "flip_angles_deg": parameters.flipAngle_deg,
         "repetitions": header.repetitions,
         "averages": header.averages,
-        "patient_position": position.value if position else None,
+        "patient_position": header.patient_position or None,
         "geometry_zyx": _placed(geometry) if geometry else None,
     }
 
