@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -19,6 +18,7 @@ from rich.text import Text
 from gadgetron_qsm import __version__
 from gadgetron_qsm.delivery.commands import app as outbox
 from gadgetron_qsm.errors import QsmError, UsageError
+from gadgetron_qsm.terminal import Set, overrides, print_line, screen
 
 app = typer.Typer(
     help="Quantitative susceptibility mapping, from raw k-space to a series in ppb.",
@@ -27,12 +27,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(outbox, name="outbox")
-screen = Console()
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="folder for the results")]
-Set = Annotated[
-    list[str], typer.Option("--set", metavar="STAGE.KEY=VALUE", help="change a setting; repeatable")
-]
 Host = Annotated[str, typer.Option(help="address to listen on; MRD has no passwords")]
 Rehearsed = Annotated[
     str, typer.Option(help="configuration of the scans to come, made ready: name or file")
@@ -134,12 +130,12 @@ def replay(
     server: Annotated[str | None, typer.Option(metavar="HOST:PORT")] = None,
 ) -> None:
     """Send raw files through the chain; several files get a folder each."""
-    overrides = _overrides(settings)
+    changed = overrides(settings)
     if len({path.stem for path in raw}) < len(raw):
         raise typer.BadParameter("files of one name would get one folder; replay them one by one")
     for path in raw:
         folder = output if len(raw) == 1 else output / path.stem
-        _replay(path, folder, config=config, overrides=overrides, server=_address(server))
+        _replay(path, folder, config=config, overrides=changed, server=_address(server))
 
 
 @app.command()
@@ -191,7 +187,7 @@ def stage(
     from gadgetron_qsm.stage import run_stage
 
     for line in run_stage(name, source, output, method):
-        _print_line(line)
+        print_line(line)
 
 
 @app.command()
@@ -220,7 +216,7 @@ def _simulate(path: Path, scan: Any, labels: Path | None, values: Path | None) -
 
     with _bar(f"simulating {path.name}") as update:
         truth = simulate_scan(path, scan, labels, values, lambda part, _text: update(part))
-    _print_line(f"written: {path}, {truth}")
+    print_line(f"written: {path}, {truth}")
 
 
 def _replay(path: Path, output: Path, **options: Any) -> None:
@@ -233,12 +229,7 @@ def _replay(path: Path, output: Path, **options: Any) -> None:
         )
     if accuracy:
         screen.print(accuracy_table(accuracy))
-    _print_line(f"written to {output}/: dicom, images.h5, report.html, report.json")
-
-
-def _print_line(text: str) -> None:
-    """Print as it is, and in one line, which a program may read."""
-    screen.print(text, markup=False, soft_wrap=True)
+    print_line(f"written to {output}/: dicom, images.h5, report.html, report.json")
 
 
 def _print_pairs(pairs: Iterable[tuple[str, str]]) -> None:
@@ -275,13 +266,6 @@ def _rehearse(config: str) -> dict[str, str]:
     return properties
 
 
-def _overrides(settings: list[str]) -> dict[str, str]:
-    pairs = [setting.partition("=") for setting in settings]
-    if any(not equals for _, equals, _ in pairs):
-        raise typer.BadParameter("--set takes STAGE.KEY=VALUE")
-    return {key.strip(): value for key, _, value in pairs}
-
-
 def _address(server: str | None) -> tuple[str, int] | None:
     if server is None:
         return None
@@ -292,4 +276,4 @@ def _address(server: str | None) -> tuple[str, int] | None:
 
 
 def _tell(host: str) -> Callable[[int], None]:
-    return lambda port: _print_line(f"gadgetron-qsm {__version__} listens on {host}:{port}")
+    return lambda port: print_line(f"gadgetron-qsm {__version__} listens on {host}:{port}")

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from gadgetron_qsm.errors import QsmError, UsageError
+from gadgetron_qsm.terminal import Set, overrides, print_line, screen
 
 if TYPE_CHECKING:
     from gadgetron_qsm.delivery.letters import Letter, Line
@@ -27,7 +27,6 @@ app = typer.Typer(
     help="DICOM objects that wait for an archive: list, send, try again, take out.",
     no_args_is_help=True,
 )
-screen = Console()
 
 Folder = Annotated[
     Path | None,
@@ -36,9 +35,6 @@ Folder = Annotated[
 NodeName = Annotated[str | None, typer.Option("--node", metavar="NAME", help="only for this node")]
 Config = Annotated[
     str | None, typer.Option(help="configuration whose store.nodes shall replace those kept")
-]
-Set = Annotated[
-    list[str], typer.Option("--set", metavar="STAGE.KEY=VALUE", help="change a setting; repeatable")
 ]
 
 
@@ -57,7 +53,7 @@ def list_(
         _print_json([], [], {})
         return
     if not folder.is_dir():
-        _print_line(f"nothing waits: there is no outbox {folder}")
+        print_line(f"nothing waits: there is no outbox {folder}")
         return
     with Outbox(folder) as opened:
         lines, dead = letters.lines(opened), letters.dead(opened)
@@ -69,9 +65,9 @@ def list_(
         screen.print(_table(lines))
     for letter in dead:
         series = f"series {letter.series_number or '?'} '{letter.series_description}'"
-        _print_line(f"dead: {letter.node}: {letter.instance_uid}, {series}: {letter.error}")
+        print_line(f"dead: {letter.node}: {letter.instance_uid}, {series}: {letter.error}")
     counts = ", ".join(f"{name} {count}" for name, count in confirmed.items())
-    _print_line(f"{'' if lines else 'nothing waits; '}confirmed: {counts or 'none'}")
+    print_line(f"{'' if lines else 'nothing waits; '}confirmed: {counts or 'none'}")
 
 
 @app.command()
@@ -98,7 +94,7 @@ def retry(
     left = Sender(folder).flush(node=node)
     for line in left:
         why = line.error or "the node has not reported yet that it keeps them"
-        _print_line(f"{line.node}: {line.objects} objects {line.state}: {why}")
+        print_line(f"{line.node}: {line.objects} objects {line.state}: {why}")
     if left:
         raise typer.Exit(1)
 
@@ -122,7 +118,7 @@ def export(
         written = [key for _, key in letters.export(opened, target, node, only_dead=dead)]
         if remove:
             letters.remove(opened, written, node, only_dead=dead)
-    _print_line(f"{len(written)} objects written to {target}{', and removed' if remove else ''}")
+    print_line(f"{len(written)} objects written to {target}{', and removed' if remove else ''}")
 
 
 @app.command()
@@ -145,7 +141,7 @@ def send(
         signal.signal(number, lambda *_: ended.set())
     sender = Sender(folder)
     sender.start()
-    _print_line(f"sending what waits in {folder}")
+    print_line(f"sending what waits in {folder}")
     ended.wait()
     sender.stop()
 
@@ -158,13 +154,8 @@ def _store(config: str | None, settings: list[str]) -> StoreSettings | None:
 
     if config is None and not settings:
         return None
-    properties = read_properties(configs.read(config)) if config else {}
-    for pair in settings:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise typer.BadParameter("--set takes STAGE.KEY=VALUE")
-        properties[key.strip()] = value
-    store = Settings.from_properties(properties).store
+    below = read_properties(configs.read(config)) if config else {}
+    store = Settings.from_properties({**below, **overrides(settings)}).store
     if not store.nodes:
         raise UsageError("these settings name no node; set store.nodes to NAME=TITLE@HOST:PORT")
     return store
@@ -217,9 +208,4 @@ def _print_json(lines: list[Line], dead: list[Letter], confirmed: dict[str, int]
         "dead": [asdict(letter) for letter in dead],
         "confirmed": confirmed,
     }
-    _print_line(json.dumps(document, indent=2))
-
-
-def _print_line(text: str) -> None:
-    """Print as it is, and in one line, which a program may read."""
-    screen.print(text, markup=False, highlight=False, soft_wrap=True)
+    print_line(json.dumps(document, indent=2))

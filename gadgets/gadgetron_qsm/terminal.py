@@ -1,0 +1,28 @@
+"""What the commands share: the screen, and settings given as --set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+screen = Console()
+
+Set = Annotated[
+    list[str], typer.Option("--set", metavar="STAGE.KEY=VALUE", help="change a setting; repeatable")
+]
+
+
+def overrides(settings: Iterable[str]) -> dict[str, str]:
+    """Return texts by key; raises BadParameter for one without '='."""
+    pairs = [setting.partition("=") for setting in settings]
+    if any(not equals for _, equals, _ in pairs):
+        raise typer.BadParameter("--set takes STAGE.KEY=VALUE")
+    return {key.strip(): value for key, _, value in pairs}
+
+
+def print_line(text: str) -> None:
+    """Print as it is, and in one line, which a program may read."""
+    screen.print(text, markup=False, highlight=False, soft_wrap=True)
