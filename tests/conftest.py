@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,15 @@ def raw_file(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     with gzip.open(shared_data / "wire" / "full.h5.gz") as packed, path.open("wb") as unpacked:
         shutil.copyfileobj(packed, unpacked)
     return path
+
+
+@pytest.fixture(autouse=True)
+def no_sender_stays() -> Iterator[None]:
+    """Stop what a test had this process send in the background: the next is not to meet it."""
+    yield
+    if delivery := sys.modules.get("gadgetron_qsm.delivery.deliver"):
+        for sender in delivery._senders.values():
+            sender.stop()
 
 
 @pytest.fixture(params=["stand-in", pytest.param("gpu", marks=pytest.mark.gpu)])

@@ -7,12 +7,17 @@ when Python finds it, for instance in a folder of PYTHONPATH.
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
+import urllib.request
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+from _pytest.outcomes import Skipped
 from rich.console import Console
 from rich.table import Table
 
@@ -20,7 +25,7 @@ from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom.forms import FORMS
 from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.mrd.header import Header
-from tests.benchmarks.archive import of_orthanc, orthanc
+from tests.delivery.servers import HOST, Orthanc
 from tests.dicom.readers import READERS, AbsentError, Reader, places_of
 from tests.sphere_scan import header_text
 from tests.written import write_series
@@ -78,18 +83,29 @@ def table(form: str, readers: Mapping[str, Reader], header: Header) -> Table:
     return result
 
 
+def of_orthanc(orthanc: Orthanc, rescale: str, files: list[Path], _: np.ndarray) -> np.ndarray:
+    """What Orthanc's export for numpy shows, with or without the modality LUT."""
+    url, shown = f"http://{HOST}:{orthanc.http}/instances", []
+    for file in files:
+        with urllib.request.urlopen(url, file.read_bytes()) as answer:
+            number = json.load(answer)["ID"]
+        with urllib.request.urlopen(f"{url}/{number}/numpy?rescale={rescale}") as answer:
+            shown.append(np.load(BytesIO(answer.read()))[..., 0])
+    return np.concatenate(shown)
+
+
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
     header, readers = Header.parse(header_text()), dict(READERS)
     with ExitStack() as stack:
         try:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            url = stack.enter_context(orthanc(folder))
-        except AbsentError:
+            orthanc = stack.enter_context(Orthanc(folder))
+        except Skipped:  # it is not installed
             pass
         else:
-            readers["Orthanc: numpy"] = of_orthanc(url, rescale=False)
-            readers["Orthanc: numpy, rescaled"] = of_orthanc(url, rescale=True)
+            readers["Orthanc: numpy"] = partial(of_orthanc, orthanc, "false")
+            readers["Orthanc: numpy, rescaled"] = partial(of_orthanc, orthanc, "true")
         for form in FORMS:
             Console(width=120).print(table(form, readers, header))
 

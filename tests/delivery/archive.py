@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from gadgetron_qsm.delivery.attempt import Network
 from gadgetron_qsm.delivery.nodes import Later, Node
+from gadgetron_qsm.delivery.sender import Sender
 from gadgetron_qsm.delivery.store import Answer
 
 
@@ -95,3 +98,14 @@ class Listener:
 
     def __exit__(self, *_: object) -> None:
         self.open = False
+
+
+@contextmanager
+def sending(folder: Path, network: Network, **options: Any) -> Iterator[Sender]:
+    """A sender that runs in the background as long as the block."""
+    started = Sender(folder, network=network, **options)
+    started.start()
+    try:
+        yield started
+    finally:
+        assert started.stop(10)

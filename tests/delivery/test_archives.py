@@ -121,20 +121,24 @@ def test_two_processes_that_put_and_send_deliver_each_object_once(serve, folder)
     assert sorted(arrived) == sorted(uid for number in series for uid in uids(int(number), 20))
 
 
-def test_orthanc_promises_to_keep_what_it_was_sent(serve, folder):
+@pytest.fixture
+def promising(serve):
+    """An Orthanc that promises to keep what it has, and the terms that ask it to."""
     port = free_port()
-    orthanc = serve(Orthanc, reports_to=port)
     terms = Terms(CALLER, commitment=True, commitment_port=port)
+    return serve(Orthanc, reports_to=port), terms
+
+
+def test_orthanc_promises_to_keep_what_it_was_sent(promising, folder):
+    orthanc, terms = promising
     with Outbox(folder) as outbox:
         outbox.put(slices(7, 20), [orthanc.node], terms)
         assert Sender(folder).flush(20) == []
         assert outbox.rows("SELECT count(*) FROM confirmed") == [(20,)]
 
 
-def test_an_object_that_the_archive_lost_before_it_promised_is_sent_again(serve, folder):
-    port = free_port()
-    orthanc = serve(Orthanc, reports_to=port)
-    terms = Terms(CALLER, commitment=True, commitment_port=port)
+def test_an_object_that_the_archive_lost_before_it_promised_is_sent_again(promising, folder):
+    orthanc, terms = promising
     with Outbox(folder) as outbox:
         outbox.put(slices(7, 3), [orthanc.node], terms)
         for entry in queue.waiting(outbox, orthanc.node.name)[:1]:  # as if it had been stored

@@ -10,7 +10,7 @@ from gadgetron_qsm.delivery.outbox import Outbox
 from gadgetron_qsm.delivery.sender import Sender
 from gadgetron_qsm.delivery.terms import Terms
 from gadgetron_qsm.errors import QsmError
-from tests.delivery.archive import Archive
+from tests.delivery.archive import Archive, sending
 from tests.delivery.clock import Clock, until
 from tests.delivery.series import instance_uid, slices, uids
 
@@ -64,13 +64,9 @@ def test_we_listen_where_the_terms_say_and_only_while_something_is_to_be_reporte
 
 
 def test_nobody_listens_when_nothing_is_waited_for(outbox, archive, clock):
-    background = Sender(outbox.folder, network=archive.network, clock=clock)
-    background.start()
-    try:
+    with sending(outbox.folder, archive.network, clock=clock):
         until(lambda: letters.lines(outbox) == [])
         until(lambda: not archive.listening[0].open)
-    finally:
-        assert background.stop(10)
 
 
 def test_what_is_not_promised_yet_is_kept_and_not_sent_again(archive, flush):
@@ -128,46 +124,34 @@ def test_what_is_never_kept_becomes_a_dead_letter(outbox, archive, flush):
 
 def test_an_archive_that_does_not_report_is_asked_again_after_an_hour(outbox, archive, clock):
     archive.reports = "not yet"
-    background = Sender(outbox.folder, network=archive.network, clock=clock)
-    background.start()
-    try:
+    with sending(outbox.folder, archive.network, clock=clock) as background:
         until(lambda: len(archive.asked) == 1)
         clock.pass_s(3500)
         background.notify()
         clock.pass_s(200)
         background.notify()
         until(lambda: len(archive.asked) == 2)
-    finally:
-        assert background.stop(10)
     assert archive.asked[0][0] != archive.asked[1][0]
     assert archive.order == uids(7, 3)
 
 
 def test_a_clock_that_was_ahead_does_not_keep_an_archive_from_being_asked(outbox, archive, clock):
     archive.reports = "not yet"
-    background = Sender(outbox.folder, network=archive.network, clock=clock)
-    background.start()
-    try:
+    with sending(outbox.folder, archive.network, clock=clock) as background:
         until(lambda: len(archive.asked) == 1)
         clock.pass_s(-1e6)
         background.notify()
         until(lambda: len(archive.asked) == 2)
-    finally:
-        assert background.stop(10)
 
 
 def test_an_archive_that_never_reports_leaves_dead_letters(outbox, archive, clock):
     archive.reports = "not yet"
-    background = Sender(outbox.folder, network=archive.network, clock=clock)
-    background.start()
-    try:
+    with sending(outbox.folder, archive.network, clock=clock) as background:
         for asked in (1, 2, 3):
             until(lambda asked=asked: len(archive.asked) == asked)
             clock.pass_s(4 * 86400)
             background.notify()
         until(lambda: len(letters.dead(outbox)) == 3)
-    finally:
-        assert background.stop(10)
     assert "does not report" in letters.dead(outbox)[0].error
 
 

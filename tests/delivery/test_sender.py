@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -16,7 +15,7 @@ from gadgetron_qsm.delivery.nodes import Node
 from gadgetron_qsm.delivery.outbox import Outbox
 from gadgetron_qsm.delivery.sender import Sender
 from gadgetron_qsm.delivery.terms import Terms
-from tests.delivery.archive import Archive
+from tests.delivery.archive import Archive, sending
 from tests.delivery.clock import Clock, until
 from tests.delivery.series import check, instance_uid, slices, uids
 
@@ -44,16 +43,6 @@ def archive():
 @pytest.fixture(autouse=True)
 def _looking_often(monkeypatch):
     monkeypatch.setattr(sender, "POLL_S", 0.05)
-
-
-@contextmanager
-def sending(folder, network, **options) -> Iterator[Sender]:
-    started = Sender(folder, network=network, **options)
-    started.start()
-    try:
-        yield started
-    finally:
-        assert started.stop(10)
 
 
 @contextmanager

@@ -50,6 +50,14 @@ def regions_in(geometry: Geometry) -> list[Region]:
     return [*regions_of(brain, csf), coded_region("putamen", putamen, "left")]
 
 
+def scene_of(
+    header: Header, folder: Path, directions: tuple = DIRECTIONS["axial"]
+) -> tuple[Map, list[Region], list[Dataset]]:
+    """A map, its regions and its images."""
+    chi = chi_of(slab(directions))
+    return chi, regions_in(chi.geometry), images_of(chi, header, folder)
+
+
 def images_of(chi: Map, header: Header, folder: Path) -> list[Dataset]:
     """Images of the map as they are kept: in full but for the pixels."""
     files = write_series(chi, header, folder)

@@ -11,7 +11,7 @@ import pytest
 from gadgetron_qsm.dicom.region_objects import region_objects
 from gadgetron_qsm.dicom.regions import coded_region, statistics
 from gadgetron_qsm.errors import QsmError
-from tests.dicom.region_scene import chi_of, images_of, regions_in, slab
+from tests.dicom.region_scene import chi_of, images_of, regions_in, scene_of, slab
 
 NAMES = {
     "Mean": "mean",
@@ -24,9 +24,7 @@ NAMES = {
 
 @pytest.fixture
 def scene(header, tmp_path):
-    """A map, its regions and its images."""
-    chi = chi_of(slab())
-    return chi, regions_in(chi.geometry), images_of(chi, header, tmp_path / "chi")
+    return scene_of(header, tmp_path / "chi")
 
 
 @pytest.fixture

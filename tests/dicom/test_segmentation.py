@@ -13,16 +13,14 @@ from pydicom.uid import EnhancedMRImageStorage
 
 from gadgetron_qsm.dicom.regions import coded_region, regions_of
 from gadgetron_qsm.dicom.segmentation import segmentation
-from tests.dicom.region_scene import DIRECTIONS, chi_of, images_of, regions_in, slab
+from tests.dicom.region_scene import DIRECTIONS, chi_of, images_of, regions_in, scene_of, slab
 
 TOLERANCE_MM = 0.01
 
 
 @pytest.fixture
 def scene(header, tmp_path):
-    """A map, its regions and its images."""
-    chi = chi_of(slab())
-    return chi, regions_in(chi.geometry), images_of(chi, header, tmp_path / "chi")
+    return scene_of(header, tmp_path / "chi")
 
 
 @pytest.fixture
@@ -62,9 +60,7 @@ def in_order(points):
 def test_every_voxel_of_every_region_stays_where_the_geometry_says(
     directions, header, tmp_path, saved
 ):
-    chi = chi_of(slab(directions))
-    regions = regions_in(chi.geometry)
-    images = images_of(chi, header, tmp_path / "chi")
+    chi, regions, images = scene_of(header, tmp_path / "chi", directions)
     dataset = pydicom.dcmread(saved(segmentation(chi, regions, images, header)))
     for number, region in enumerate(regions, start=1):
         z, y, x = np.nonzero(region.mask)
@@ -78,9 +74,7 @@ def test_every_voxel_of_every_region_stays_where_the_geometry_says(
 def test_highdicom_reads_the_masks_back_on_the_images_they_lie_on(
     directions, header, tmp_path, saved
 ):
-    chi = chi_of(slab(directions))
-    regions = regions_in(chi.geometry)
-    images = images_of(chi, header, tmp_path / "chi")
+    chi, regions, images = scene_of(header, tmp_path / "chi", directions)
     read = highdicom.seg.segread(saved(segmentation(chi, regions, images, header)))
     uids = [image.SOPInstanceUID for image in images]
     masks = read.get_pixels_by_source_instance(
