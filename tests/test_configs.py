@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from gadgetron_qsm import cli, configs, gadgets
-from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.errors import QsmError, UsageError
 from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.settings import Settings
 
@@ -20,7 +20,8 @@ NODES = {
     "configuration/writers": {"writer"},
     "configuration/readers/reader": {"dll", "classname"},
     "configuration/writers/writer": {"dll", "classname"},
-    "configuration/stream": {"external"},
+    "configuration/stream": {"gadget", "external"},
+    "configuration/stream/gadget": {"dll", "classname", "property"},
     "configuration/stream/external": {"execute", "connect", "configuration"},
     "configuration/stream/external/configuration": {"property"},
 }
@@ -32,6 +33,8 @@ WRITERS = {("gadgetron_core_writers", "ImageWriter")}
 TARGETS = {
     "qsm": [["qsm"]],
     "qsm_split": [["combine"], ["susceptibility"], ["deliver"]],
+    "qsm_buffer": [["qsm"]],
+    "qsm_grappa": [["qsm"]],
     "qsm_connect": [[]],
     **{name: [["qsm"]] for name in ("fast", "standard", "research")},
 }
@@ -93,6 +96,22 @@ def test_the_resident_process_is_where_its_command_listens():
     assert connect.attrib == {"address": "localhost", "port": str(port)}
 
 
+FILTERS = ("KSpaceFilter", "PartialFourierHandling", "ImageArrayScaling")
+
+
+@pytest.mark.parametrize("name", ["qsm_buffer", "qsm_grappa"])
+def test_in_front_of_python_echoes_stay_apart_and_nothing_changes_phase(name):
+    gadgets_of = {node.findtext("classname"): node for node in parse(name).iter("gadget")}
+    buffer = gadgets_of["BucketToBufferGadget"].findall("property")
+    assert {"name": "N_dimension", "value": "contrast"} in [node.attrib for node in buffer]
+    assert not [c for c in gadgets_of if any(word in c for word in FILTERS)]
+
+
+def test_one_coil_map_serves_all_echoes():
+    nodes = [n.attrib for n in parse("qsm_grappa").iter("property") if "ref_N" in n.get("name")]
+    assert [node["value"] for node in nodes] == ["true", "true"]
+
+
 @by_name
 def test_the_first_comment_says_who_uses_it(name):
     text = configs.load(name)
@@ -105,5 +124,43 @@ def test_a_name_may_have_its_ending():
 
 @pytest.mark.parametrize("name", ["nix", "../configs/qsm", "", "qsm.xml.xml"])
 def test_a_name_that_is_not_there_is_refused_with_those_that_are(name):
-    with pytest.raises(QsmError, match="there are fast, qsm, qsm_connect, qsm_split, research"):
+    with pytest.raises(QsmError, match="there are fast, qsm, qsm_buffer, qsm_connect, qsm_"):
         configs.load(name)
+
+
+@pytest.fixture
+def home(tmp_path):
+    (tmp_path / "share" / "gadgetron" / "config").mkdir(parents=True)
+    return tmp_path
+
+
+def test_all_are_installed_where_a_gadgetron_looks_for_them(home):
+    placed, kept = configs.install(home)
+    assert (len(placed), kept) == (len(configs.names()), [])
+    assert {path.parent for path in placed} == {home / "share" / "gadgetron" / "config"}
+    assert all(path.read_text() == configs.load(path.stem) for path in placed)
+    assert configs.install(home) == (placed, [])
+
+
+def test_what_a_site_has_changed_is_kept_unless_asked_for(home):
+    changed = home / "share" / "gadgetron" / "config" / "qsm.xml"
+    changed.write_text("<!-- ours, of the site -->")
+    placed, kept = configs.install(home)
+    assert (kept, changed in placed) == ([changed], False)
+    assert changed.read_text() == "<!-- ours, of the site -->"
+    configs.install(home, replace=True)
+    assert changed.read_text() == configs.load("qsm")
+
+
+def test_a_folder_that_is_no_gadgetrons_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="GADGETRON_HOME"):
+        configs.install(tmp_path)
+
+
+def test_the_command_says_what_is_where(home, capsys):
+    (home / "share" / "gadgetron" / "config" / "fast.xml").write_text("other")
+    cli.install_config(home)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["installed"] * 7 + [
+        "kept, it differs from ours"
+    ]

@@ -202,6 +202,26 @@ def check(
     _print_pairs(check_subject(subject))
 
 
+@app.command()
+def install_config(
+    prefix: Annotated[
+        Path,
+        typer.Option(envvar="GADGETRON_HOME", help="where the Gadgetron server is installed"),
+    ],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="also files that differ from ours")
+    ] = False,
+) -> None:
+    """Put the configurations where a Gadgetron server finds them by name."""
+    from gadgetron_qsm import configs
+
+    placed, kept = configs.install(prefix, replace=replace)
+    for path in placed:
+        print_line(f"installed: {path}")
+    for path in kept:
+        print_line(f"kept, it differs from ours: {path}; --replace takes ours")
+
+
 def main() -> None:
     """Run a command: 0 done, 1 the data or the chain failed (one line says why), 2 wrong use."""
     try:

@@ -1,10 +1,11 @@
-"""The configurations that come with the package, by name."""
+"""The configurations that come with the package, by name, and their place in a Gadgetron."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from gadgetron_qsm.errors import UsageError
+from gadgetron_qsm.report.files import replacing
 
 _HERE = Path(__file__).resolve().parent
 _INSTALLED, _CHECKED_OUT = _HERE / "configs", _HERE.parents[1] / "configs"
@@ -38,3 +39,28 @@ def read(config: str) -> str:
         return Path(config).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise UsageError(f"{config} is neither a configuration nor a raw file") from error
+
+
+def install(prefix: Path, *, replace: bool = False) -> tuple[list[Path], list[Path]]:
+    """Copy the configurations to where the Gadgetron whose home is `prefix` looks for them.
+
+    Returns the files that are in place now, and those that differ from ours and were kept, because
+    a site may have changed them; `replace` leaves none of these. Raises UsageError for a folder
+    that is no Gadgetron's, QsmError for one that cannot be written.
+    """
+    folder = prefix / "share" / "gadgetron" / "config"
+    if not folder.is_dir():
+        raise UsageError(
+            f"{prefix} is no home of a Gadgetron: it has no share/gadgetron/config; give "
+            "the prefix that the server was installed with (its GADGETRON_HOME)"
+        )
+    placed, kept = [], []
+    for name in names():
+        target, text = folder / f"{name}.xml", load(name)
+        if target.exists() and not replace and target.read_bytes() != text.encode():
+            kept.append(target)
+            continue
+        with replacing(target) as part:
+            part.write_text(text, encoding="utf-8")
+        placed.append(target)
+    return placed, kept
