@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from types import SimpleNamespace
@@ -112,8 +113,11 @@ def served(monkeypatch):
     given = []
     monkeypatch.setattr(chain, "qsm", lambda _, __, settings: given.append(settings) or [])
 
-    def run(config, properties):
-        gadgets.serve_scan(SimpleNamespace(config=config, properties=properties, header_text=SCAN))
+    def run(config, properties, first=None, site=()):
+        connection = SimpleNamespace(
+            config=config, properties=properties, header_text=SCAN, peek=lambda: first
+        )
+        gadgets.serve_scan(connection, dict(site))
         return given.pop()
 
     return run
@@ -138,3 +142,24 @@ def test_a_configuration_as_text_is_read_for_its_settings(served):
 
 def test_a_client_without_a_configuration_gets_the_defaults(served):
     assert served(None, {}) == type(served(None, {}))()
+
+
+def asked(**parameters):
+    return Text(json.dumps({"version": "1.1.0", "parameters": parameters}))
+
+
+def test_parameters_of_the_operator_change_what_the_configuration_says(served):
+    settings = served(ConfigText("..."), {"coils.smoothing_mm": "3"}, asked(reference="csf"))
+    assert (settings.coils.smoothing_mm, settings.reference.region) == (3, "csf")
+
+
+def test_a_configuration_of_the_operator_takes_the_clients_place_but_not_the_sites(served):
+    site = {"identity.patient_id": "{user.Subject}", "mask.two_pass": "true"}
+    settings = served(ConfigFile("qsm"), {}, asked(config="fast", swi="True"), site)
+    assert (settings.preset, settings.inversion.parameters["iterations"]) == ("fast", 12)
+    assert settings.identity.patient_id == "{user.Subject}"
+    assert settings.deliver.maps == ("chi", "r2star", "magnitude", "swi", "swi_mip")
+
+
+def test_a_text_that_is_no_json_is_passed_over(served):
+    assert served(None, {}, Text("INFO the scan begins")) == served(None, {})

@@ -19,11 +19,12 @@ from gadgetron_qsm.errors import QsmError, UsageError
 from gadgetron_qsm.mrd.connection import Connection
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.images import map_to_image
-from gadgetron_qsm.mrd.messages import ConfigFile, Image, Message
+from gadgetron_qsm.mrd.messages import ConfigFile, Image, Message, Text
 from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.mrd.slices import images_to_maps
 from gadgetron_qsm.mrd.wire import PeerGone
 from gadgetron_qsm.outgoing import keeps, send_what_waits
+from gadgetron_qsm.parameters import read_parameters, to_properties
 from gadgetron_qsm.processors import processors
 from gadgetron_qsm.rehearsal import rehearse
 from gadgetron_qsm.settings import Settings
@@ -85,17 +86,27 @@ def serve_scan(connection: Connection, site: Mapping[str, str] = MappingProxyTyp
     `site` are properties of the server's own configuration. Of these, where maps are kept, whose
     they are and where they are sent hold for a client's XML, too, which may not set them: raises
     QsmError for settings that would let a client write to the server's disk, connect it to others,
-    or have patients named in images.
+    or have patients named in images. Parameters that an operator sets (see parameters) come on top;
+    a configuration that they name takes the place of the client's.
     """
     properties = connection.properties
+    kept = {key: value for key, value in site.items() if _of_the_server(key)}
     if isinstance(connection.config, ConfigFile):
         properties = read_properties(configs.load(connection.config.name))
     elif own := [key for key in properties if _of_the_server(key)]:
         raise QsmError(f"clients may not set {own[0]}; name it in a configuration here")
     else:
-        kept = {key: value for key, value in site.items() if _of_the_server(key)}
         properties = {**kept, **properties}
+    if (given := _parameters(connection)) is not None:
+        configured = given.keys() & {"config", "customconfig"}
+        properties = {**(kept if configured else properties), **to_properties(given)}
     run(connection, chain.qsm, Settings.from_properties(properties))
+
+
+def _parameters(connection: Connection) -> dict[str, str | bool] | None:
+    """Return the parameters that the operator set, if the client sends them in front of data."""
+    first = connection.peek()
+    return read_parameters(first.text) if isinstance(first, Text) else None
 
 
 def _of_the_server(key: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 import pytest
 
@@ -19,6 +21,33 @@ def test_what_real_clients_send_gives_the_series_of_the_scan(server, recorded, t
     np.testing.assert_allclose(chi.geometry.b0_direction, truth["b0dir"], atol=1e-6)
     nuclei = np.isin(truth["labels"], range(1, 8)) & (chi.data != 0)
     assert np.corrcoef(chi.data[nuclei], truth["chi"][nuclei])[0, 1] > 0.5
+
+
+CONFIG_NAME_BYTES, LENGTH = 2 + 1024, struct.Struct("<HI")
+
+
+def with_parameters(stream: bytes, text: str) -> bytes:
+    """Put a TEXT, NUL-terminated as Python's client sends it, behind the header of a stream."""
+    _, size = LENGTH.unpack_from(stream, CONFIG_NAME_BYTES)
+    at = CONFIG_NAME_BYTES + LENGTH.size + size
+    encoded = text.encode() + b"\0"
+    return stream[:at] + LENGTH.pack(5, len(encoded)) + encoded + stream[at:]
+
+
+@pytest.mark.parametrize(
+    ("text", "maps", "refusals"),
+    [
+        ('{"version": "1.1.0", "parameters": {"magnitude": "False"}}', ["chi", "r2star"], []),
+        ('{"parameters": {"magnitud": true}}', [], ["did you mean 'magnitude'"]),
+    ],
+)
+def test_parameters_behind_the_header_are_taken_or_refused(server, recorded, text, maps, refusals):
+    with server.client() as peer:
+        peer.send(with_parameters(recorded("client_python_ismrmrd_server"), text))
+        answer = peer.answer()
+    assert [volume.name for volume in answer.maps] == maps
+    assert len(answer.refusals) == len(refusals)
+    assert all(words in text for words, text in zip(refusals, answer.refusals, strict=True))
 
 
 def test_a_resident_process_gives_a_chain_what_a_started_one_gives(resident, through, recorded):

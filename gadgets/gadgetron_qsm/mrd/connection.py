@@ -115,12 +115,15 @@ class Connection:
         return read_properties(self.config.text) if isinstance(self.config, ConfigText) else {}
 
     def __iter__(self) -> Iterator[Data]:
-        while True:
-            if not self._taken:
-                self._taken = self._inbox.take()
-            if not self._taken:
-                return
-            yield _data(self._taken.popleft())
+        while (message := self.peek()) is not None:
+            self._taken.popleft()
+            yield message
+
+    def peek(self) -> Data | None:
+        """Return the first message that is to come, which stays the first; None at the end."""
+        if not self._taken:
+            self._taken = self._inbox.take()
+        return _data(self._taken[0]) if self._taken else None
 
     def __enter__(self) -> Connection:
         return self

@@ -1,0 +1,74 @@
+"""Parameters of the console: typed, checked, and such as a label may name."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from gadgetron_qsm.errors import UsageError
+from gadgetron_qsm.parameters import PARAMETERS, read_parameters, to_properties
+from gadgetron_qsm.settings import Settings
+
+
+def document(**parameters):
+    return json.dumps({"version": "1.1.0", "parameters": parameters})
+
+
+def test_they_are_such_as_the_schema_allows():
+    ids = [parameter.id for parameter in PARAMETERS]
+    assert len(set(ids)) == len(ids) <= 14
+    assert all(re.fullmatch("[A-Za-z0-9]+", name) for name in ids)
+    assert ids[0] == "config"
+
+
+def test_defaults_are_those_of_the_settings():
+    given = read_parameters(document(**{p.id: p.default for p in PARAMETERS}))
+    assert Settings.from_properties(to_properties(given)) == Settings()
+
+
+@pytest.mark.parametrize("value", [True, "True", "true", "1"])
+def test_values_may_be_texts(value):
+    properties = to_properties(read_parameters(document(twopass=value)))
+    assert Settings.from_properties(properties).mask.two_pass
+
+
+def test_every_choice_is_one_of_its_setting():
+    for parameter in PARAMETERS:
+        for choice in parameter.choices or ():
+            Settings.from_properties(to_properties({parameter.id: choice}))
+
+
+def test_maps_are_those_left_on_and_chi():
+    properties = to_properties(read_parameters(document(r2star="False", fields=True)))
+    maps = Settings.from_properties(properties).deliver.maps
+    assert maps == ("chi", "magnitude", "total_field", "local_field")
+
+
+def test_maps_stay_those_of_the_configuration_when_none_is_named():
+    assert "deliver.maps" not in to_properties(read_parameters(document(reference="csf")))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (document(refrence="csf"), "unknown parameter 'refrence'; did you mean 'reference'"),
+        (document(nothing=1), "unknown parameter 'nothing'; there are config, customconfig"),
+        (document(reference="liver"), "'reference' is one of brain, csf"),
+        (document(twopass="perhaps"), "'twopass' is true or false"),
+        (document(customconfig=3), "'customconfig' is a text"),
+        ("{", "no valid JSON"),
+        ('{"a":' * 100_000, "no valid JSON"),
+        ('{"parameters": 3}', '"parameters": {...}'),
+        ("{}", '"parameters": {...}'),
+    ],
+)
+def test_what_is_wrong_is_named(text, says):
+    with pytest.raises(UsageError, match=re.escape(says)):
+        read_parameters(text)
+
+
+def test_a_custom_configuration_cannot_be_reached_by_a_path():
+    with pytest.raises(UsageError, match="no configuration is named"):
+        to_properties({"customconfig": "../../etc/passwd"})
