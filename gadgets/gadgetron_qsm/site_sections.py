@@ -28,7 +28,9 @@ class SpoolSettings(Section):
     """Raw data on disk as they come."""
 
     folder: Path | None = Field(None, description="folder of raw data as they come; none: no spool")
-    limit_gb: float = Field(100.0, gt=0, description="most disk; the oldest is removed first")
+    limit_gb: float = Field(
+        100.0, gt=0, le=1e6, description="most disk; the oldest is removed first"
+    )
     keep: Literal["failed", "all"] = Field(
         "failed", description="raw data that stay: of scans that failed, or of all"
     )
