@@ -35,6 +35,7 @@ Sent = chain.Sent
 Target = Callable[[Iterable[Message], Header, Settings], Iterator[Sent]]
 
 FOLDERS = ("deliver.dicom_folder", "deliver.report_folder")
+OF_THE_SERVER = ("store.", "identity.", "server.", "spool.", "health.")
 LINGER_S = 20.0  # that a process of one scan goes on sending
 
 
@@ -110,7 +111,7 @@ def _parameters(connection: Connection) -> dict[str, str | bool] | None:
 
 
 def _of_the_server(key: str) -> bool:
-    return key in FOLDERS or key.startswith(("store.", "identity."))
+    return key in FOLDERS or key.startswith(OF_THE_SERVER)
 
 
 def _serve_gadgetron(gadgetron_connection: Any, target: Target, *, rehearsed: bool = False) -> None:

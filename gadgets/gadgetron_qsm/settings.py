@@ -32,6 +32,7 @@ from gadgetron_qsm.sections import (
     SeparationSettings,
     SwiSettings,
 )
+from gadgetron_qsm.site_sections import HealthSettings, ServerSettings, SpoolSettings
 
 __all__ = ["MapName", "Settings", "keys"]
 
@@ -57,6 +58,9 @@ class Settings(BaseModel):
     deliver: DeliverSettings = DeliverSettings()
     identity: IdentitySettings = IdentitySettings()
     store: StoreSettings = StoreSettings()
+    server: ServerSettings = ServerSettings()
+    spool: SpoolSettings = SpoolSettings()
+    health: HealthSettings = HealthSettings()
 
     @classmethod
     def from_properties(cls, properties: Mapping[str, str]) -> Settings:
