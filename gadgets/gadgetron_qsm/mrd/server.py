@@ -6,12 +6,14 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.connection import HEADER_TIMEOUT_S, Connection, NoScan
 
 Handler = Callable[[Connection], None]
 Fail = Callable[[Connection, str], None]
+Outcome = Literal["done", "failed", "fault", "none"]
 
 log = logging.getLogger(__name__)
 
@@ -75,9 +77,11 @@ def serve_one(
     header_timeout_s: float = HEADER_TIMEOUT_S,
     silence_s: float | None = None,
     after_last_s: float | None = None,
-) -> bool:
-    """Serve one client, to its end; return False after a fault, of which a QsmError is none.
+) -> Outcome:
+    """Serve one client, to its end; say what became of its scan.
 
+    That is 'none' of a client without a header, and 'fault' when something else than a QsmError was
+    raised, which nobody foresaw.
     `handler` has the connection for as long as it runs; what it raises, the client is told by
     `fail`, which differs where the client is a Gadgetron. How long we wait: see Connection.open.
     """
@@ -90,10 +94,10 @@ def serve_one(
         )
     except NoScan as error:
         log.info("%s", error)
-        return True
+        return "none"
     except QsmError as error:
         log.error("%s", error)
-        return True
+        return "failed"
     with connection:
         return _handled(connection, handler, fail)
 
@@ -108,14 +112,15 @@ def _clients(listener: socket.socket, stop: threading.Event) -> Iterator[socket.
         yield sock
 
 
-def _handled(connection: Connection, handler: Handler, fail: Fail) -> bool:
+def _handled(connection: Connection, handler: Handler, fail: Fail) -> Outcome:
     try:
         handler(connection)
     except QsmError as error:
         log.error("%s", error)
         fail(connection, str(error))
+        return "failed"
     except Exception as error:  # a fault in the chain must not end the server
         log.exception("the reconstruction failed")
         fail(connection, " ".join(f"{type(error).__name__}: {error}".split()))
-        return False
-    return True
+        return "fault"
+    return "done"
