@@ -7,6 +7,7 @@ from typing import BinaryIO
 import numpy as np
 
 from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.mrd.limits import Limits
 from gadgetron_qsm.mrd.messages import (
     ACQUISITION_HEADER,
     IMAGE_HEADER,
@@ -20,7 +21,6 @@ from gadgetron_qsm.mrd.messages import (
     Waveform,
 )
 from gadgetron_qsm.mrd.primitives import (
-    LARGEST_ARRAY,
     array,
     bounded,
     exactly,
@@ -53,34 +53,38 @@ _BUCKET = np.dtype(
 _MOST_ITEMS = 1 << 24
 
 
-def read_bucket(stream: BinaryIO) -> Bucket:
+def read_bucket(stream: BinaryIO, limits: Limits) -> Bucket:
     """Read an AcquisitionBucket without its statistics, which the readouts themselves tell."""
-    sizes = record(stream, _BUCKET, "a bucket")
-    data = _readouts(stream, sizes["data"])
-    _skip(stream, int(sizes["data_statistics"]))
-    reference = _readouts(stream, sizes["reference"])
-    _skip(stream, int(sizes["reference_statistics"]))
-    return Bucket(data, reference, _waveforms(stream, sizes["waveforms"]))
+    sizes, limit = record(stream, _BUCKET, "a bucket"), limits.array
+    data = _readouts(stream, sizes["data"], limit)
+    _skip(stream, sizes, "data_statistics", limit)
+    reference = _readouts(stream, sizes["reference"], limit)
+    _skip(stream, sizes, "reference_statistics", limit)
+    return Bucket(data, reference, _waveforms(stream, sizes["waveforms"], limit))
 
 
-def read_recon_data(stream: BinaryIO) -> ReconData:
+def read_recon_data(stream: BinaryIO, limits: Limits) -> ReconData:
     """Read an IsmrmrdReconData without trajectories and densities: no cartesian scan has them."""
+
+    def buffer(stream: BinaryIO) -> ReconBuffer:
+        return _recon_buffer(stream, limits.array)
+
     return ReconData(
         [
-            (_recon_buffer(stream), optional(stream, _recon_buffer, "a reconstruction buffer"))
+            (buffer(stream), optional(stream, buffer, "a reconstruction buffer"))
             for _ in range(_count(stream, "reconstruction buffers"))
         ]
     )
 
 
-def read_image_array(stream: BinaryIO) -> ImageArray:
+def read_image_array(stream: BinaryIO, limits: Limits) -> ImageArray:
     """Read an IsmrmrdImageArray without the waveforms and readout headers behind it."""
-    what = "an image array"
-    data = array(stream, np.complex64, what)
-    headers = array(stream, IMAGE_HEADER, what)
+    what, limit = "an image array", limits.array
+    data = array(stream, np.complex64, what, limit)
+    headers = array(stream, IMAGE_HEADER, what, limit)
     meta = [text(stream, "<u8", what) for _ in range(_count(stream, what))]
-    optional(stream, _loose_waveforms, what)
-    optional(stream, lambda s: array(s, ACQUISITION_HEADER, what), what)
+    optional(stream, lambda s: _loose_waveforms(s, limits.readout), what)
+    optional(stream, lambda s: array(s, ACQUISITION_HEADER, what, limit), what)
     return ImageArray(data, headers, meta)
 
 
@@ -88,27 +92,29 @@ def _count(stream: BinaryIO, what: str) -> int:
     return bounded(number(stream, "<u8", what), _MOST_ITEMS, f"the number of {what}")
 
 
-def _skip(stream: BinaryIO, size: int) -> None:
-    exactly(stream, bounded(size, LARGEST_ARRAY, "a bucket"), "a bucket")
+def _skip(stream: BinaryIO, sizes: Record, part: str, limit: int) -> None:
+    _bytes(stream, sizes, part, limit)
 
 
-def _recon_buffer(stream: BinaryIO) -> ReconBuffer:
+def _recon_buffer(stream: BinaryIO, limit: int) -> ReconBuffer:
     what = "a reconstruction buffer"
-    data = array(stream, np.complex64, what)
+    data = array(stream, np.complex64, what, limit)
     for _ in ("trajectory", "density"):
-        optional(stream, lambda s: array(s, np.float32, what), what)
-    headers = array(stream, ACQUISITION_HEADER, what)
+        optional(stream, lambda s: array(s, np.float32, what, limit), what)
+    headers = array(stream, ACQUISITION_HEADER, what, limit)
     return ReconBuffer(data, headers, record(stream, SAMPLING, what))
 
 
-def _loose_waveforms(stream: BinaryIO) -> None:
+def _loose_waveforms(stream: BinaryIO, limit: int) -> None:
+    what = "a waveform"
     for _ in range(_count(stream, "waveforms")):
-        head = record(stream, WAVEFORM_HEADER, "a waveform")
-        exactly(stream, 4 * int(head["channels"]) * int(head["number_of_samples"]), "a waveform")
+        head = record(stream, WAVEFORM_HEADER, what)
+        size = 4 * int(head["channels"]) * int(head["number_of_samples"])
+        exactly(stream, bounded(size, limit, what), what)
 
 
-def _bytes(stream: BinaryIO, sizes: Record, part: str) -> bytes:
-    return exactly(stream, bounded(int(sizes[part]), LARGEST_ARRAY, "a bucket"), "a bucket")
+def _bytes(stream: BinaryIO, sizes: Record, part: str, limit: int) -> bytes:
+    return exactly(stream, bounded(int(sizes[part]), limit, "a bucket"), "a bucket")
 
 
 def _cuts(lengths: np.ndarray, whole: np.ndarray, what: str) -> list[np.ndarray]:
@@ -119,16 +125,16 @@ def _cuts(lengths: np.ndarray, whole: np.ndarray, what: str) -> list[np.ndarray]
     return np.split(whole, ends[:-1]) if len(ends) else []
 
 
-def _heads(stream: BinaryIO, sizes: Record, dtype: np.dtype) -> np.ndarray:
+def _heads(stream: BinaryIO, sizes: Record, dtype: np.dtype, limit: int) -> np.ndarray:
     if int(sizes["header"]) != int(sizes["count"]) * dtype.itemsize:
         raise QsmError("the headers of a bucket are not of ISMRMRD version 1")
-    return np.frombuffer(_bytes(stream, sizes, "header"), dtype)
+    return np.frombuffer(_bytes(stream, sizes, "header", limit), dtype)
 
 
-def _readouts(stream: BinaryIO, sizes: Record) -> list[Acquisition]:
-    heads = _heads(stream, sizes, ACQUISITION_HEADER)
-    trajectory = np.frombuffer(_bytes(stream, sizes, "trajectory"), np.float32)
-    data = np.frombuffer(_bytes(stream, sizes, "data"), np.complex64)
+def _readouts(stream: BinaryIO, sizes: Record, limit: int) -> list[Acquisition]:
+    heads = _heads(stream, sizes, ACQUISITION_HEADER, limit)
+    trajectory = np.frombuffer(_bytes(stream, sizes, "trajectory", limit), np.float32)
+    data = np.frombuffer(_bytes(stream, sizes, "data", limit), np.complex64)
     samples = heads["number_of_samples"].astype(np.int64)
     channels = heads["active_channels"].astype(np.int64)
     lengths = samples * heads["trajectory_dimensions"]
@@ -144,9 +150,9 @@ def _readouts(stream: BinaryIO, sizes: Record) -> list[Acquisition]:
     ]  # fmt: skip
 
 
-def _waveforms(stream: BinaryIO, sizes: Record) -> list[Waveform]:
-    heads = _heads(stream, sizes, WAVEFORM_HEADER)
-    data = np.frombuffer(_bytes(stream, sizes, "data"), np.uint32)
+def _waveforms(stream: BinaryIO, sizes: Record, limit: int) -> list[Waveform]:
+    heads = _heads(stream, sizes, WAVEFORM_HEADER, limit)
+    data = np.frombuffer(_bytes(stream, sizes, "data", limit), np.uint32)
     lengths = heads["channels"].astype(np.int64) * heads["number_of_samples"]
     return [
         Waveform(head, part.reshape(int(head["channels"]), -1))

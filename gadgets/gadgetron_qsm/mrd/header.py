@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.geometry import Geometry
+from gadgetron_qsm.mrd.limits import require_sane
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class Header:
     def parse(cls, text: str) -> Header:
         """Read an MRD header; raise QsmError for one that no susceptibility map can come from."""
         text = text.rstrip("\0\r\n ")
+        require_sane(text)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # they quote values, of patients too
