@@ -208,6 +208,26 @@ def check(
 
 
 @app.command()
+def health(
+    host: Annotated[str, typer.Option(help="where it listens")] = "127.0.0.1",
+    port: int = 9002,
+    config: Annotated[
+        str | None, typer.Option(help="its configuration, to look at disks and outbox too")
+    ] = None,
+    timeout: Annotated[float, typer.Option(help="s")] = 10.0,
+    strict: Annotated[bool, typer.Option("--strict", help="warnings count as well")] = False,
+) -> None:
+    """Tell whether a `serve` or `gadget` that runs is well: status 0, or else 1; for monitors."""
+    from gadgetron_qsm.site.health import health as look
+
+    found = look(host, port, timeout, config)
+    for finding in found:
+        print_line(f"{finding.level}: {finding}")
+    if {finding.level for finding in found} & {"error", *(["warning"] if strict else [])}:
+        raise typer.Exit(1)
+
+
+@app.command()
 def install_config(
     prefix: Annotated[
         Path,
