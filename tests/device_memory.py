@@ -89,6 +89,12 @@ class Device:
     def use(self) -> None:
         self.used.append(self.number)
 
+    def __enter__(self) -> Device:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
 
 def _set(array: DeviceArray, host: np.ndarray, **_stream: Stream | None) -> None:
     if not host.flags.c_contiguous or host.dtype != array.dtype or host.shape != array.shape:
@@ -108,8 +114,11 @@ def equip(cupy: Any, cupyx: ModuleType) -> None:
         runtime=SimpleNamespace(
             getDeviceCount=lambda: 1,
             getDeviceProperties=lambda _number: {"name": NAME.encode()},
+            runtimeGetVersion=lambda: 12040,
+            driverGetVersion=lambda: 13000,
         ),
     )
+    cupy.__version__ = "13.6.0"
     cupy.get_default_memory_pool = lambda: pool
     cupy.fft = SimpleNamespace(config=SimpleNamespace(get_plan_cache=lambda: plans))
     cupyx.empty_pinned = lambda shape, dtype: np.empty(shape, dtype)  # type: ignore[attr-defined]

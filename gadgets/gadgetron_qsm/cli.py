@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -17,6 +17,7 @@ from rich.text import Text
 from gadgetron_qsm import __version__
 from gadgetron_qsm.delivery.commands import app as outbox
 from gadgetron_qsm.errors import QsmError, UsageError
+from gadgetron_qsm.site import logs
 from gadgetron_qsm.terminal import Set, overrides, print_line, screen
 
 app = typer.Typer(
@@ -52,12 +53,16 @@ def _list_methods(wanted: bool) -> None:
 
 @app.callback()
 def _main(
+    context: typer.Context,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="log what happens")] = False,
+    log_format: Annotated[
+        Literal["text", "json"] | None, typer.Option(help="of a line; default health.log_format")
+    ] = None,
 ) -> None:
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(message)s",
-    )
+    stays = context.invoked_subcommand in ("serve", "gadget")
+    level = logging.INFO if stays or verbose else logging.WARNING
+    level = logging.DEBUG if stays and verbose else level
+    logs.set_up(logs.Options(level, log_format or "text", fixed=log_format is not None))
 
 
 @app.command()
@@ -205,6 +210,26 @@ def check(
     from gadgetron_qsm.check import check as check_subject
 
     _print_pairs(check_subject(subject))
+
+
+@app.command()
+def health(
+    host: Annotated[str, typer.Option(help="where it listens")] = "127.0.0.1",
+    port: int = 9002,
+    config: Annotated[
+        str | None, typer.Option(help="its configuration, to look at disks and outbox too")
+    ] = None,
+    timeout: Annotated[float, typer.Option(help="s")] = 10.0,
+    strict: Annotated[bool, typer.Option("--strict", help="warnings count as well")] = False,
+) -> None:
+    """Tell whether a `serve` or `gadget` that runs is well: status 0, or else 1; for monitors."""
+    from gadgetron_qsm.site.health import health as look
+
+    found = look(host, port, timeout, config)
+    for finding in found:
+        print_line(f"{finding.level}: {finding}")
+    if {finding.level for finding in found} & {"error", *(["warning"] if strict else [])}:
+        raise typer.Exit(1)
 
 
 @app.command()

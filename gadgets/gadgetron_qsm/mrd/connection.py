@@ -31,11 +31,15 @@ from gadgetron_qsm.mrd.messages import (
     Image,
     ImageArray,
     Message,
+    Query,
     ReconData,
+    Response,
     Text,
     Waveform,
 )
 from gadgetron_qsm.mrd.properties import read_properties
+from gadgetron_qsm.mrd.queries import answer
+from gadgetron_qsm.mrd.traffic import Traffic
 from gadgetron_qsm.mrd.wire import PeerGone, read_message, write_message
 
 Data = Acquisition | Waveform | Image | DicomFile | Bucket | ReconData | ImageArray | Text
@@ -51,12 +55,17 @@ class NoScan(QsmError):  # noqa: N818 - it names what happened
     """The peer ended before it sent an MRD header: nothing to do, and nobody to tell."""
 
 
+class OnlyAsked(NoScan):
+    """The peer sent queries, which were answered, and CLOSE."""
+
+
 class Connection:
     """A connected peer; a thread reads ahead, one other thread iterates and closes. Any may send.
 
     `config` is what the peer configured us with and `header_text` its MRD header, both as sent.
     Iterating yields what follows, until CLOSE. A peer that ends without CLOSE raises PeerGone, of
     which NoClose is one that ends, or falls silent, behind a whole message.
+    `traffic` counts what came and went.
     """
 
     def __init__(
@@ -76,6 +85,7 @@ class Connection:
         self._silence_s, self._after_last_s = raw.silence_s, after_last_s
         self._limits = Limits.of_header(header_text)
         self._sending = threading.Lock()
+        self.traffic = Traffic()
         self._inbox = Inbox()
         self._taken: deque[Message] = deque()
         self._reader = threading.Thread(target=self._receive, name="mrd-reader", daemon=True)
@@ -100,7 +110,7 @@ class Connection:
         raw = Incoming(sock)
         incoming, raw.end = buffered(raw), time.monotonic() + header_timeout_s
         try:
-            config, header_text = _handshake(incoming)
+            config, header_text = _handshake(incoming, sock)
         except QsmError as error:
             connection = cls(sock, raw, incoming, None, "")
             if not isinstance(error, NoScan):
@@ -168,6 +178,7 @@ class Connection:
         except OSError as error:
             name = type(message).__name__
             raise PeerGone(f"the peer was gone when {name} was sent: {error}") from error
+        self.traffic.sent(message)
 
     def end(self, reason: str) -> None:
         """Let no more of the scan come, from another thread; who waits for it gets QsmError."""
@@ -220,6 +231,7 @@ class Connection:
         error: Exception | None = None
         try:
             while not isinstance(message := read_message(self._incoming, self._limits), Close):
+                self.traffic.came(message)
                 if not self._inbox.put(message):
                     return
                 self._wait_less(message)
@@ -244,10 +256,17 @@ class Connection:
                 pass
 
 
-def _handshake(incoming: BinaryIO) -> tuple[ConfigFile | ConfigText | None, str]:
+def _handshake(
+    incoming: BinaryIO, sock: socket.socket
+) -> tuple[ConfigFile | ConfigText | None, str]:
     config = None
     try:
         message = read_message(incoming)
+        while isinstance(message, Query):
+            _respond(sock, message)
+            message = read_message(incoming)
+            if isinstance(message, Close):
+                raise OnlyAsked("the client only asked")
         if isinstance(message, ConfigFile | ConfigText):
             config, message = message, read_message(incoming)
     except (PeerGone, OSError) as error:
@@ -259,9 +278,15 @@ def _handshake(incoming: BinaryIO) -> tuple[ConfigFile | ConfigText | None, str]
     return config, message.text
 
 
+def _respond(sock: socket.socket, query: Query) -> None:
+    encoded = BytesIO()
+    write_message(encoded, Response(query.number, answer(query.key)))
+    sock.sendall(encoded.getbuffer())
+
+
 def _data(message: Message) -> Data:
     if isinstance(message, Error):
         raise QsmError(f"the peer reports an error: {message.text}")
-    if isinstance(message, ConfigFile | ConfigText | HeaderText | Close):
+    if isinstance(message, ConfigFile | ConfigText | HeaderText | Close | Query | Response):
         raise QsmError(f"the peer sent {type(message).__name__} in the middle of the scan")
     return message

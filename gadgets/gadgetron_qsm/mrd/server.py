@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.mrd.connection import HEADER_TIMEOUT_S, Connection, NoScan
+from gadgetron_qsm.mrd.connection import HEADER_TIMEOUT_S, Connection, NoScan, OnlyAsked
+from gadgetron_qsm.site.privacy import line_of
+from gadgetron_qsm.site.scans import Scan, scanning
 
 Handler = Callable[[Connection], None]
 Fail = Callable[[Connection, str], None]
@@ -93,13 +95,13 @@ def serve_one(
             after_last_s=after_last_s,
         )
     except NoScan as error:
-        log.info("%s", error)
+        log.log(logging.DEBUG if isinstance(error, OnlyAsked) else logging.INFO, "%s", error)
         return "none"
     except QsmError as error:
         log.error("%s", error)
         return "failed"
-    with connection:
-        return _handled(connection, handler, fail)
+    with connection, scanning(connection) as scan:
+        return _handled(connection, handler, fail, scan)
 
 
 def _clients(listener: socket.socket, stop: threading.Event) -> Iterator[socket.socket]:
@@ -112,15 +114,17 @@ def _clients(listener: socket.socket, stop: threading.Event) -> Iterator[socket.
         yield sock
 
 
-def _handled(connection: Connection, handler: Handler, fail: Fail) -> Outcome:
+def _handled(connection: Connection, handler: Handler, fail: Fail, scan: Scan) -> Outcome:
     try:
         handler(connection)
     except QsmError as error:
+        scan.failed(error)
         log.error("%s", error)
         fail(connection, str(error))
         return "failed"
     except Exception as error:  # a fault in the chain must not end the server
+        scan.failed(error)
         log.exception("the reconstruction failed")
-        fail(connection, " ".join(f"{type(error).__name__}: {error}".split()))
+        fail(connection, line_of(error))
         return "fault"
     return "done"
