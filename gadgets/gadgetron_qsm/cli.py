@@ -199,7 +199,10 @@ def check(
     """Tell whether a configuration, a raw file, a series or the installation is usable."""
     from gadgetron_qsm.check import check as check_subject
 
-    _print_pairs(check_subject(subject))
+    found = list(check_subject(subject))
+    _print_pairs((f.what if f.level == "ok" else f.level, str(f)) for f in found)
+    if errors := sum(f.level == "error" for f in found):
+        raise QsmError(f"{subject or 'this installation'} is not usable, errors: {errors}")
 
 
 @app.command()
@@ -255,6 +258,7 @@ def _replay(path: Path, output: Path, **options: Any) -> None:
 def _print_pairs(pairs: Iterable[tuple[str, str]]) -> None:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
     for what, text in pairs:
         table.add_row(Text(what), Text(text))
     screen.print(table)
