@@ -108,8 +108,11 @@ def equip(cupy: Any, cupyx: ModuleType) -> None:
         runtime=SimpleNamespace(
             getDeviceCount=lambda: 1,
             getDeviceProperties=lambda _number: {"name": NAME.encode()},
+            runtimeGetVersion=lambda: 12040,
+            driverGetVersion=lambda: 13000,
         ),
     )
+    cupy.__version__ = "13.6.0"
     cupy.get_default_memory_pool = lambda: pool
     cupy.fft = SimpleNamespace(config=SimpleNamespace(get_plan_cache=lambda: plans))
     cupyx.empty_pinned = lambda shape, dtype: np.empty(shape, dtype)  # type: ignore[attr-defined]

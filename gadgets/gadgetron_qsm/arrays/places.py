@@ -96,6 +96,14 @@ class Gpu:
             raise ValueError(f"CuPy cannot compute: {error}") from error
         self.name = cupy.cuda.runtime.getDeviceProperties(number)["name"].decode()
 
+    @property
+    def software(self) -> str:
+        """Versions of what computes on it, for people."""
+        cupy = sys.modules["cupy"]
+        cuda = cupy.cuda.runtime
+        ours, drivers = _version(cuda.runtimeGetVersion()), _version(cuda.driverGetVersion())
+        return f"CuPy {cupy.__version__}, CUDA {ours}, a driver for CUDA {drivers}"
+
     def enter(self) -> None:
         """Make it the device of this thread, with its limits."""
         cupy = sys.modules["cupy"]
@@ -144,6 +152,11 @@ class Gpu:
         """Give back what the pool holds for nobody, and this thread's FFT plans."""
         sys.modules["cupy"].fft.config.get_plan_cache().clear()
         self._pool.free_all_blocks()
+
+
+def _version(number: int) -> str:
+    """Write CUDA's 12040 as 12.4."""
+    return f"{number // 1000}.{number % 1000 // 10}"
 
 
 def _cupy(number: int) -> Any:
