@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -19,6 +19,9 @@ from gadgetron_qsm import __version__
 from gadgetron_qsm.delivery.commands import app as outbox
 from gadgetron_qsm.errors import QsmError, UsageError
 from gadgetron_qsm.terminal import Set, overrides, print_line, screen
+
+if TYPE_CHECKING:
+    from gadgetron_qsm.site.findings import Finding
 
 app = typer.Typer(
     help="Quantitative susceptibility mapping, from raw k-space to a series in ppb.",
@@ -200,7 +203,7 @@ def check(
     from gadgetron_qsm.check import check as check_subject
 
     found = list(check_subject(subject))
-    _print_pairs((f.what if f.level == "ok" else f.level, str(f)) for f in found)
+    _print_pairs(_shown(finding) for finding in found)
     if errors := sum(f.level == "error" for f in found):
         raise QsmError(f"{subject or 'this installation'} is not usable, errors: {errors}")
 
@@ -253,6 +256,14 @@ def _replay(path: Path, output: Path, **options: Any) -> None:
     if accuracy:
         screen.print(accuracy_table(accuracy))
     print_line(f"written to {output}/: dicom, images.h5, report.html, report.json")
+
+
+def _shown(finding: Finding) -> tuple[str, str]:
+    """Return what stands in front, and the text; of what is wrong, how bad it is."""
+    if finding.level == "ok":
+        return finding.what, finding.text
+    place = f"line {finding.line}" if finding.line else finding.what
+    return finding.level, f"{place}: {finding.text}"
 
 
 def _print_pairs(pairs: Iterable[tuple[str, str]]) -> None:

@@ -19,15 +19,17 @@ from tests.check.written import (
     whole,
 )
 
+MACHINE = ("versions", "computes on", "clock")
+
 
 @pytest.fixture
 def found(tmp_path):
-    """A function that checks a configuration of those nodes."""
+    """A function that checks a configuration of those nodes, less the machine it runs on."""
 
     def run(*nodes, **parts):
         path = tmp_path / "site.xml"
         path.write_text(whole(*nodes, **parts))
-        return list(check(path))
+        return [each for each in check(path) if each.what not in MACHINE]
 
     return run
 
@@ -38,7 +40,9 @@ def wrong(found):
 
     def run(*nodes, **parts):
         every = found(*nodes, **parts)
-        return [f"{each.level} {each}" for each in every if each.level != "ok"]
+        assert {each.what for each in every if each.line} <= {"configuration"}
+        wrong = [each for each in every if each.level != "ok"]
+        return [f"{each.level} line {each.line}: {each.text}" for each in wrong]
 
     return run
 
@@ -309,8 +313,20 @@ def test_what_stands_beside_properties_is_told(wrong):
     only(wrong(external(CONNECT, "<prop/>")), "warning", "<prop> is no <property>")
 
 
-def test_an_archive_that_does_not_answer_is_an_error(found):
-    nobody = external(CONNECT, prop("store.nodes", "pacs=ARCHIVE@127.0.0.1:1"))
-    (archive,) = [each for each in found(nobody) if each.what == "archive"]
+def test_an_archive_that_does_not_answer_is_an_error(found, tmp_path):
+    asked = prop("store.nodes", "pacs=ARCHIVE@127.0.0.1:1"), prop("store.outbox", str(tmp_path))
+    (archive,) = [each for each in found(external(CONNECT, *asked)) if each.what == "archive"]
     assert archive.level == "error"
     assert archive.text.startswith("pacs: nobody listens at 127.0.0.1:1; ")
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(found, tmp_path):
+    (tmp_path / "file").touch()
+    asked = prop("deliver.report_folder", str(tmp_path / "file"))
+    (folder,) = [each for each in found(external(CONNECT, asked)) if each.level != "ok"]
+    assert (folder.level, folder.what) == ("error", "deliver.report_folder")
+
+
+def test_the_machine_is_not_tried_for_settings_that_are_wrong(found):
+    asked = prop("store.nodes", "pacs=ARCHIVE@127.0.0.1:1"), prop("preset", "slow")
+    assert "archive" not in {each.what for each in found(external(CONNECT, *asked))}

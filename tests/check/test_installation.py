@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 
 from gadgetron_qsm import __version__
@@ -22,10 +20,11 @@ def test_packages_configurations_and_settings_are_told():
     assert told["inversion.iterations"].startswith("of tv ")
 
 
-def test_it_says_where_it_computes(device):  # noqa: ARG001 - it puts one in place
-    assert described()["computes on"].endswith(" GB are free")
-
-
-def test_it_says_why_it_computes_on_the_cpu(monkeypatch):
-    monkeypatch.setitem(sys.modules, "cupy", None)
-    assert described()["computes on"].startswith("the CPU; CuPy is not there: ")
+def test_where_it_computes_and_what_waits_in_the_outbox_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert "outbox" not in described()
+    (tmp_path / "gadgetron-qsm" / "outbox").mkdir(parents=True)
+    (tmp_path / "gadgetron-qsm" / "outbox" / "outbox.sqlite").touch()
+    told = described()
+    assert told["outbox"] == "nothing waits"
+    assert "processors" in told["computes on"] or "memory" in told["computes on"]

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 from gadgetron_qsm.check.document import Document
-from gadgetron_qsm.check.finding import Finding, Findings
 from gadgetron_qsm.check.messages import messages
 from gadgetron_qsm.check.nodes import Node, calls, ours
 from gadgetron_qsm.check.properties import contradictions, problems, properties_of
 from gadgetron_qsm.check.schema import structure
 from gadgetron_qsm.check.stream import surroundings
-from gadgetron_qsm.delivery.deliver import nodes_of, terms_of
-from gadgetron_qsm.delivery.nodes import Later
-from gadgetron_qsm.delivery.nodes import Node as Archive
-from gadgetron_qsm.delivery.store import echo
-from gadgetron_qsm.outgoing_sections import StoreSettings
 from gadgetron_qsm.settings import Settings
+from gadgetron_qsm.site.findings import Finding
+from gadgetron_qsm.site.selftest import selftest
 
 
-def configuration(text: str) -> Findings:
+def configuration(text: str) -> Iterator[Finding]:
     """Find everything that is wrong with a configuration, and tell what it asks for.
 
     What is right comes first, then what is wrong in the order of lines, then what it reaches.
@@ -36,19 +35,14 @@ def configuration(text: str) -> Findings:
     yield from _site(nodes)
 
 
-def _site(nodes: list[Node]) -> Findings:
-    """Ask each archive that the nodes name whether it answers."""
+def _site(nodes: list[Node]) -> Iterator[Finding]:
+    """Try what scans with these settings need: folders, disks, archives, the device.
+
+    An archive that is down ends no scan, but whoever checks wants to know whether it works.
+    """
     properties = {key: value for node in nodes for key, value in node.properties.items()}
-    if any(problems(properties)):
+    if not nodes or any(problems(properties)):
         return
-    store = Settings.from_properties(properties).store
-    for node in nodes_of(store):
-        yield _answer(node, store)
-
-
-def _answer(node: Archive, store: StoreSettings) -> Finding:
-    try:
-        echo(node, terms_of(store).caller)
-    except Later as error:
-        return Finding("error", "archive", str(error))
-    return Finding("ok", "archive", f"{node.name}: it answers")
+    for finding in selftest(Settings.from_properties(properties)):
+        down = finding.what == "archive" and finding.level == "warning"
+        yield replace(finding, level="error") if down else finding

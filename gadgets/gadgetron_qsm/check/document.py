@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from gadgetron_qsm.check.finding import Finding, Level
 from gadgetron_qsm.mrd.safe_xml import parse_xml
+from gadgetron_qsm.site.findings import Finding, Level
 
 OF_A_NODE = ("gadget", "external", "branch", "merge", "distributor")
 

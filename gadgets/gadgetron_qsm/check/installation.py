@@ -8,8 +8,10 @@ import shutil
 from collections.abc import Iterator
 
 from gadgetron_qsm import __version__, configs
-from gadgetron_qsm.arrays.places import Gpu
 from gadgetron_qsm.settings import Settings
+from gadgetron_qsm.site import archives
+from gadgetron_qsm.site.findings import Finding, told
+from gadgetron_qsm.site.selftest import computes
 
 PACKAGES = (
     "numpy",
@@ -24,22 +26,25 @@ PACKAGES = (
 )
 
 
-def installation() -> Iterator[tuple[str, str]]:
-    """Describe the installation."""
+def installation() -> Iterator[Finding]:
+    """Describe the installation; find what would keep a scan with the default settings from it."""
+    settings = Settings()
+    yield from told(_software())
+    yield computes(settings.device)
+    yield from archives.outbox(settings.store)
+    server = shutil.which("gadgetron") or "not installed: serve and replay work"
+    yield from told(
+        [
+            ("gadgetron server", server),
+            ("configurations", ", ".join(configs.names())),
+            ("settings", "changed by --set STAGE.KEY=VALUE or <property name= value=>:"),
+        ]
+    )
+    yield from told(Settings.described())
+
+
+def _software() -> Iterator[tuple[str, str]]:
     yield "gadgetron-qsm", __version__
     yield "Python", platform.python_version()
     for package in PACKAGES:
         yield package, importlib.metadata.version(package)
-    yield "computes on", _place()
-    yield "gadgetron server", shutil.which("gadgetron") or "not installed: serve and replay work"
-    yield "configurations", ", ".join(configs.names())
-    yield "settings", "changed by --set STAGE.KEY=VALUE or <property name= value=>:"
-    yield from Settings.described()
-
-
-def _place() -> str:
-    try:
-        place = Gpu(0)
-    except ValueError as error:
-        return f"the CPU; {error}"
-    return f"{place.name}, of whose memory {place.free_bytes() / 1e9:.1f} GB are free"

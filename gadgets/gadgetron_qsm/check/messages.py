@@ -6,12 +6,12 @@ node writers hand us data, and readers take our images.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from xml.etree.ElementTree import Element
 
 from gadgetron_qsm.check.document import Document, own_text
-from gadgetron_qsm.check.finding import Findings
 from gadgetron_qsm.check.nodes import Node
+from gadgetron_qsm.site.findings import Finding
 
 IMAGE_WRITER = (
     "<writer><dll>gadgetron_core_writers</dll><classname>ImageWriter</classname></writer>"
@@ -22,7 +22,7 @@ INT16_READER = (
 )
 
 
-def messages(document: Document, nodes: Sequence[Node]) -> Findings:
+def messages(document: Document, nodes: Sequence[Node]) -> Iterator[Finding]:
     """Find messages that nobody would read or write, at the ends of the chain and at ours."""
     if nodes:
         yield from _ends(document)
@@ -31,7 +31,7 @@ def messages(document: Document, nodes: Sequence[Node]) -> Findings:
         yield from _handed(document, node)
 
 
-def _ends(document: Document) -> Findings:
+def _ends(document: Document) -> Iterator[Finding]:
     readers, writers = (_classes(document.root, part) for part in ("reader", "writer"))
     if not any("Acquisition" in name or "Image" in name for name in readers):
         text = "there is no reader of readouts or images in <readers>: the first ends the scan"
@@ -44,7 +44,7 @@ def _ends(document: Document) -> Findings:
         yield document.found("error", document.root, f"{text}; add {IMAGE_WRITER}")
 
 
-def _own(document: Document, node: Node) -> Findings:
+def _own(document: Document, node: Node) -> Iterator[Finding]:
     """Find readers and writers of a node, which replace the server's, that miss what passes."""
     readers = _classes(node.element, "reader")
     if readers and not any("Image" in name for name in readers):
@@ -56,7 +56,7 @@ def _own(document: Document, node: Node) -> Findings:
         yield document.found("error", node.element, f"{text}; add {INT16_READER} in <external>")
 
 
-def _handed(document: Document, node: Node) -> Findings:
+def _handed(document: Document, node: Node) -> Iterator[Finding]:
     """Find writers of a node, which hand it its data, that pass them by."""
     writers = _classes(node.element, "writer")
     raw = next(document.nodes()) is node.element and any(

@@ -9,11 +9,11 @@ from xml.etree.ElementTree import Element
 
 from gadgetron_qsm import gadgets
 from gadgetron_qsm.check.document import Document
-from gadgetron_qsm.check.finding import Finding, Findings
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.methods import instead
 from gadgetron_qsm.mrd.properties import name_and_value
 from gadgetron_qsm.settings import Settings
+from gadgetron_qsm.site.findings import Finding
 
 RESIDENT = "qsm"  # what a resident process runs
 TARGETS = (RESIDENT, "combine", "susceptibility", "deliver")
@@ -54,7 +54,7 @@ def given_properties(external: Element) -> Iterator[tuple[str, str, Element]]:
             yield *name_and_value(element), element
 
 
-def calls(document: Document, nodes: list[Node]) -> Findings:
+def calls(document: Document, nodes: list[Node]) -> Iterator[Finding]:
     """Tell what is called, and find what cannot be called or does not go together."""
     if not nodes:
         text = f"nothing in it calls gadgetron-qsm: no <external> connects, or executes {MODULE}"
@@ -81,7 +81,7 @@ def _speaks_to_us(properties: Mapping[str, str]) -> bool:
     return not sections or bool(sections & set(Settings.model_fields))
 
 
-def _order(document: Document, nodes: list[Node]) -> Findings:
+def _order(document: Document, nodes: list[Node]) -> Iterator[Finding]:
     """Find targets that do not hand one another what they need, or hand nothing to the console."""
     targets = [node.target for node in nodes]
     if not targets or targets == [RESIDENT] or set(targets) - set(TARGETS):

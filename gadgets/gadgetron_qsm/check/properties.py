@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator, Mapping
 
 from gadgetron_qsm.check.document import Document
-from gadgetron_qsm.check.finding import Finding, Findings
 from gadgetron_qsm.check.nodes import Node, given_properties
 from gadgetron_qsm.check.schema import property_form
 from gadgetron_qsm.errors import UsageError
 from gadgetron_qsm.outgoing import require_objects
 from gadgetron_qsm.settings import Settings
+from gadgetron_qsm.site.findings import Finding
 
 SECRET = ("identity.",)  # may name patients, or be the key of pseudonyms
 
@@ -42,7 +42,7 @@ def problems(properties: Mapping[str, str]) -> Iterator[tuple[str | None, str]]:
         left = {each: value for each, value in left.items() if each not in gone}
 
 
-def properties_of(document: Document, node: Node) -> Findings:
+def properties_of(document: Document, node: Node) -> Iterator[Finding]:
     """Find every property of a node that is not written as one, or that cannot be used."""
     configuration = node.element.find("configuration")
     for element in () if configuration is None else configuration:
@@ -60,7 +60,7 @@ def properties_of(document: Document, node: Node) -> Findings:
     yield changed(node.properties)
 
 
-def contradictions(document: Document, nodes: list[Node]) -> Findings:
+def contradictions(document: Document, nodes: list[Node]) -> Iterator[Finding]:
     """Find properties that have one value in one node and another in the next.
 
     A Gadgetron hands each node its own; replay and serve take the file as a whole, and refuse it.
@@ -105,7 +105,7 @@ def _culprit(properties: Mapping[str, str], problem: str) -> str | None:
     return None
 
 
-def _given_twice(document: Document, node: Node) -> Findings:
+def _given_twice(document: Document, node: Node) -> Iterator[Finding]:
     values: dict[str, str] = {}
     for key, value, element in given_properties(node.element):
         if values.setdefault(key, value) != value:

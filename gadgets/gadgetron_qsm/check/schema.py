@@ -7,13 +7,13 @@ for it passes over without a word, but in a stream, where it stops.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from xml.etree.ElementTree import Element
 
 from gadgetron_qsm.check.document import Document, own_text
-from gadgetron_qsm.check.finding import Finding, Findings
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.methods import instead
+from gadgetron_qsm.site.findings import Finding
 
 GADGET = ("name", "dll", "classname", "property")
 PORTS = range(1, 1 << 16)
@@ -50,7 +50,7 @@ LEGACY = (
 )
 
 
-def structure(document: Document) -> Findings:
+def structure(document: Document) -> Iterator[Finding]:
     """Find what in a configuration is not where, or not what, the server looks for.
 
     Raises QsmError for what is no configuration at all, or one of the old form.
@@ -70,7 +70,7 @@ def structure(document: Document) -> Findings:
     yield from _within(document, root)
 
 
-def _within(document: Document, parent: Element) -> Findings:
+def _within(document: Document, parent: Element) -> Iterator[Finding]:
     allowed = CHILDREN[parent.tag]
     yield from _stray_text(document, parent)
     for child in parent:
@@ -82,7 +82,7 @@ def _within(document: Document, parent: Element) -> Findings:
             yield from _within(document, child)
 
 
-def _one(document: Document, parent: Element, child: Element) -> Findings:
+def _one(document: Document, parent: Element, child: Element) -> Iterator[Finding]:
     """Find what is wrong with an element that is where it may be."""
     first = parent.find(child.tag)
     twice = child.tag in ONCE and parent.tag != "parallel" and first is not child
@@ -106,14 +106,14 @@ def _unknown(document: Document, parent: Element, child: Element) -> Finding:
     return document.found("error" if stops else "warning", child, text)
 
 
-def _stray_text(document: Document, parent: Element) -> Findings:
+def _stray_text(document: Document, parent: Element) -> Iterator[Finding]:
     parts = [parent.text, *(child.tail for child in parent)]
     if parent.tag == "stream" and any((part or "").strip() for part in parts):
         text = "the server stops at text between the elements of <stream>; make it a comment"
         yield document.found("error", parent, text)
 
 
-def _loaded(document: Document, element: Element) -> Findings:
+def _loaded(document: Document, element: Element) -> Iterator[Finding]:
     """Find what keeps the server from loading a class from its library."""
     for name in ("dll", "classname"):
         text = own_text(element, name)
@@ -128,7 +128,7 @@ def _loaded(document: Document, element: Element) -> Findings:
         yield document.found("error", element, f"<slot> is no number: '{slot}'")
 
 
-def property_form(document: Document, element: Element) -> Findings:
+def property_form(document: Document, element: Element) -> Iterator[Finding]:
     """Find what keeps a property from being read: it has name= and value=, or both as children."""
     attributes = {"name", "value"} <= set(element.keys())
     children = all(element.find(part) is not None for part in ("name", "value"))
@@ -139,7 +139,7 @@ def property_form(document: Document, element: Element) -> Findings:
         yield document.found("error", element, "a property has an empty name")
 
 
-def _external(document: Document, external: Element) -> Findings:
+def _external(document: Document, external: Element) -> Iterator[Finding]:
     actions = [child for child in external if child.tag in ("execute", "connect")]
     if len({action.tag for action in actions}) != 1:
         text = "<external> needs either <execute> or <connect>"
@@ -148,7 +148,7 @@ def _external(document: Document, external: Element) -> Findings:
         yield from (_connect if action.tag == "connect" else _execute)(document, action)
 
 
-def _execute(document: Document, execute: Element) -> Findings:
+def _execute(document: Document, execute: Element) -> Iterator[Finding]:
     if not execute.get("name"):
         yield document.found("error", execute, "<execute> has no name=, the module to be started")
     language = execute.get("type", "")
@@ -158,7 +158,7 @@ def _execute(document: Document, execute: Element) -> Findings:
     yield from _attributes(document, execute, ("name", "type", "target"))
 
 
-def _connect(document: Document, connect: Element) -> Findings:
+def _connect(document: Document, connect: Element) -> Iterator[Finding]:
     port = connect.get("port", "")
     if not (port.isdecimal() and int(port) in PORTS):
         text = f"port '{port}' of <connect> is no number from 1 to 65535"
@@ -166,7 +166,7 @@ def _connect(document: Document, connect: Element) -> Findings:
     yield from _attributes(document, connect, ("address", "port"))
 
 
-def _attributes(document: Document, element: Element, known: tuple[str, ...]) -> Findings:
+def _attributes(document: Document, element: Element, known: tuple[str, ...]) -> Iterator[Finding]:
     for name in sorted(set(element.keys()) - set(known)):
         text = f"the server passes over {name}= of <{element.tag}>{instead(name, known)}"
         yield document.found("warning", element, text)

@@ -5,14 +5,14 @@ What they do to phase and to pixels is as seen of Gadgetron 4.7.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from xml.etree.ElementTree import Element
 
 from gadgetron_qsm.check.document import Document, own_text
-from gadgetron_qsm.check.finding import Findings, Level
 from gadgetron_qsm.check.nodes import Node
+from gadgetron_qsm.site.findings import Finding, Level
 
 COUNTERS = ("contrast", "kspace_encode_step_1", "kspace_encode_step_2")
 REFERENCE = "GenericReconCartesianReferencePrepGadget"
@@ -61,7 +61,7 @@ BEHIND = (
 )
 
 
-def surroundings(document: Document, nodes: Sequence[Node]) -> Findings:
+def surroundings(document: Document, nodes: Sequence[Node]) -> Iterator[Finding]:
     """Find what in front of our nodes, and behind them, breaks susceptibility."""
     if not nodes:
         return
@@ -75,14 +75,14 @@ def surroundings(document: Document, nodes: Sequence[Node]) -> Findings:
     yield from _coil_maps(document, front)
 
 
-def _harms(document: Document, gadget: Element, harms: Sequence[Harm]) -> Findings:
+def _harms(document: Document, gadget: Element, harms: Sequence[Harm]) -> Iterator[Finding]:
     name = own_text(gadget, "classname").strip()
     for harm in harms:
         if fnmatchcase(name, harm.classname):
             yield document.found(harm.level, gadget, f"{name}: {harm.text}")
 
 
-def _sorting(document: Document, front: Sequence[Element], node: Node) -> Findings:
+def _sorting(document: Document, front: Sequence[Element], node: Node) -> Iterator[Finding]:
     """Find what keeps echoes from coming apart, or lines from being turned."""
     named = {own_text(gadget, "classname").strip(): gadget for gadget in front}
     trigger = named.get("AcquisitionAccumulateTriggerGadget")
@@ -107,7 +107,7 @@ def _sorting(document: Document, front: Sequence[Element], node: Node) -> Findin
         yield document.found("ok", buffer, text)
 
 
-def _coil_maps(document: Document, front: Sequence[Element]) -> Findings:
+def _coil_maps(document: Document, front: Sequence[Element]) -> Iterator[Finding]:
     """Find coil maps that differ from echo to echo, and take a part of the phase with them."""
     for gadget in front:
         averaged = _property(gadget, "average_all_ref_N").lower() in ("true", "1")
