@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import h5py
 import numpy as np
 import pytest
@@ -64,15 +66,44 @@ def test_an_asymmetric_echo_shows_where_k_0_is(tmp_path):
     assert found(tmp_path / "raw.h5")["readouts"].endswith("x 12 samples, k = 0 at 4")
 
 
-def test_a_raw_file_without_echo_times_is_refused(raw, tmp_path):
-    path = tmp_path / "no_te.h5"
+def test_who_is_named_is_said_without_a_value(raw):
+    told = found(raw)
+    assert told["it lacks"].startswith("accession_number; identity.* of these names")
+    assert "PHANTOM" not in "".join(told.values())
+    assert told["header names"].startswith("patient_id, patient_name, patient_birth_date, ")
+
+
+def test_what_is_lacking_is_named_with_what_may_fill_it_in(raw, tmp_path):
+    def nameless(text):
+        text = re.sub("(?s)<subjectInformation>.*</studyInformation>", "", text)
+        user = "<userParameterLong><name>Subject</name><value>17</value></userParameterLong>"
+        return text.replace("</ismrmrdHeader>", f"<userParameters>{user}</userParameters></ismrm"
+                            "rdHeader>")  # fmt: skip
+
+    path = with_header(raw, tmp_path / "nameless.h5", nameless)
+    told = found(path)
+    assert told["header names"] == "patient_position, frame_uid"
+    assert told["it lacks"].startswith("patient_id, patient_name, patient_birth_date, patient_sex,")
+    assert "{protocol}" in told["it lacks"]
+    assert "{user.Subject}" in told["it lacks"]
+    assert "17" not in told["it lacks"]
+
+
+def with_header(raw, path, change):
+    """Write a copy of a raw file with another header; return it."""
     with h5py.File(raw) as whole, h5py.File(path, "w") as part:
         group = part.create_group("dataset")
         whole.copy("dataset/data", group)
-        text = whole["dataset/xml"][0].decode()
-        group["xml"] = [text.replace("<TE>", "<TI>").replace("</TE>", "</TI>")]
+        group["xml"] = [change(whole["dataset/xml"][0].decode())]
+    return path
+
+
+def test_a_raw_file_without_echo_times_is_refused(raw, tmp_path):
+    def timeless(text):
+        return text.replace("<TE>", "<TI>").replace("</TE>", "</TI>")
+
     with pytest.raises(QsmError, match="no echo times"):
-        list(check(path))
+        list(check(with_header(raw, tmp_path / "no_te.h5", timeless)))
 
 
 def test_a_raw_file_of_noise_alone_is_refused(raw, tmp_path):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from gadgetron_qsm.dicom.header_fields import values_of
+from gadgetron_qsm.dicom.header_places import PLACES, present
 from gadgetron_qsm.dicom.read import read_series
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.ingest.kinds import Kind, kind_of
@@ -14,6 +16,7 @@ from gadgetron_qsm.mrd.files import RawFile
 from gadgetron_qsm.mrd.header import Header
 
 LINES = (("partitions", "kspace_encode_step_2"), ("lines", "kspace_encode_step_1"))  # z, y
+MOST_FIELDS = 20  # a scanner's user parameters may be hundreds
 
 Pairs = Iterator[tuple[str, str]]  # what, and what was found
 
@@ -36,6 +39,20 @@ def raw_file(subject: Path) -> Pairs:
     coils, samples = first.data.shape
     shape = f"{coils} coils x {samples} samples, k = 0 at {first.head['center_sample']}"
     yield "readouts", f"{readouts} of {shape}"
+    yield from _identity(header)
+
+
+def _identity(header: Header) -> Pairs:
+    """Name what of patient and study the header has, and what settings may make the rest of."""
+    there = {name: present(header.document, name) is not None for name in PLACES}
+    yield "header names", ", ".join(name for name, has in there.items() if has) or "nobody"
+    if all(there.values()):
+        return
+    fields = [f"{{{name}}}" for name, value in values_of(header.document).items() if value]
+    more = f" and {len(fields) - MOST_FIELDS} more" if len(fields) > MOST_FIELDS else ""
+    lacking = ", ".join(name for name, has in there.items() if not has)
+    made = f" of {' '.join(fields[:MOST_FIELDS])}{more}" if fields else ""
+    yield "it lacks", f"{lacking}; identity.* of these names may make them{made} or a text"
 
 
 def _announced(header: Header) -> Iterator[str]:
