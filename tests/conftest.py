@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import logging
 import shutil
 import sys
+import threading
+import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -66,6 +69,20 @@ def no_sender_stays() -> Iterator[None]:
     if delivery := sys.modules.get("gadgetron_qsm.delivery.deliver"):
         for sender in delivery._senders.values():
             sender.stop()
+
+
+@pytest.fixture(autouse=True)
+def no_log_stays() -> Iterator[None]:
+    """Undo what a command that a test called in this process did to how all of it logs."""
+    root, ours = logging.getLogger(), logging.getLogger("gadgetron_qsm")
+    levels, handlers, shown = (root.level, ours.level), root.handlers[:], warnings.showwarning
+    hooks = sys.excepthook, sys.unraisablehook, threading.excepthook
+    yield
+    sys.excepthook, sys.unraisablehook, threading.excepthook = hooks
+    warnings.showwarning = shown
+    root.handlers[:] = [h for h in root.handlers if h in handlers]
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
 
 
 @pytest.fixture(params=["stand-in", pytest.param("gpu", marks=pytest.mark.gpu)])

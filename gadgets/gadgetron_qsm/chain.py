@@ -31,6 +31,7 @@ from gadgetron_qsm.mrd.messages import DicomFile, Image, Message
 from gadgetron_qsm.outgoing import Outgoing, require_objects, wanted
 from gadgetron_qsm.placing import lighter, nearer, where
 from gadgetron_qsm.settings import Settings
+from gadgetron_qsm.site import scans
 from gadgetron_qsm.susceptibility import PPB_PER_PPM, Susceptibility, Volume, quantify
 
 Sent = Image | DicomFile
@@ -50,8 +51,8 @@ def combine(messages: Iterable[Message], header: Header, settings: Settings) -> 
     Gives one repetition after the other, each when the last of its messages has come.
     """
     start, place = time.perf_counter(), where(settings.device)
-    scans = coil_images(messages, header, settings.kspace, place)
-    while (images := _next(scans)) is not None:
+    volumes = coil_images(messages, header, settings.kspace, place)
+    while (images := _next(volumes)) is not None:
         journal = Journal(images.report)
         journal.timing_s.setdefault("ingest", round(time.perf_counter() - start, 3))
         with _naming(images.repetition):
@@ -59,13 +60,14 @@ def combine(messages: Iterable[Message], header: Header, settings: Settings) -> 
             while (echoes := _combined(images, header, settings, journal)) is None:
                 images = lighter(images, place, journal)
         del images  # the next repetition needs the room
+        scans.see(echoes.report, echoes.repetition)
         yield echoes
         start = time.perf_counter()
 
 
-def _next(scans: Iterator[CoilImages]) -> CoilImages | None:
+def _next(volumes: Iterator[CoilImages]) -> CoilImages | None:
     with _enough_memory():
-        return next(scans, None)
+        return next(volumes, None)
 
 
 def _combined(
@@ -81,7 +83,7 @@ def _combined(
 
 
 def susceptibility(
-    scans: Iterable[Echoes], settings: Settings, names: Collection[str] | None = None
+    volumes: Iterable[Echoes], settings: Settings, names: Collection[str] | None = None
 ) -> Iterator[Map]:
     """Complex echoes to maps: chi first, as it is what is waited for, contrasts if asked for.
 
@@ -90,7 +92,7 @@ def susceptibility(
     if names is None:
         names = (*PLAIN, "magnitude", *wanted(settings))
     place = where(settings.device)
-    for echoes in scans:
+    for echoes in volumes:
         with _naming(echoes.repetition):
             yield from _maps(echoes, settings, names, place)
         place.rest()
@@ -216,7 +218,9 @@ def deliver(maps: Iterable[Map], header: Header, settings: Settings) -> Iterator
     try:
         for made in maps:
             volume = scan.seen(made)
+            scans.see(volume.report, volume.repetition)
             if volume.name in settings.deliver.maps:
+                scans.made(volume.name)
                 index = series.setdefault((volume.name, volume.repetition), len(series) + 1)
                 if console != "dicom":
                     yield from images_of(volume, index, header, settings.deliver)
@@ -236,8 +240,8 @@ def deliver(maps: Iterable[Map], header: Header, settings: Settings) -> Iterator
 
 def qsm(messages: Iterable[Message], header: Header, settings: Settings) -> Iterator[Sent]:
     """Run the whole chain: a scan's messages to the console's images."""
-    scans = combine(messages, header, settings)
-    return deliver(susceptibility(scans, settings, wanted(settings)), header, settings)
+    volumes = combine(messages, header, settings)
+    return deliver(susceptibility(volumes, settings, wanted(settings)), header, settings)
 
 
 def combined_images(

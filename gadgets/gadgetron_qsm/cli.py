@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -18,6 +18,7 @@ from rich.text import Text
 from gadgetron_qsm import __version__
 from gadgetron_qsm.delivery.commands import app as outbox
 from gadgetron_qsm.errors import QsmError, UsageError
+from gadgetron_qsm.site import logs
 from gadgetron_qsm.terminal import Set, overrides, print_line, screen
 
 if TYPE_CHECKING:
@@ -56,12 +57,16 @@ def _list_methods(wanted: bool) -> None:
 
 @app.callback()
 def _main(
+    context: typer.Context,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="log what happens")] = False,
+    log_format: Annotated[
+        Literal["text", "json"] | None, typer.Option(help="of a line; default health.log_format")
+    ] = None,
 ) -> None:
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(message)s",
-    )
+    stays = context.invoked_subcommand in ("serve", "gadget")
+    level = logging.INFO if stays or verbose else logging.WARNING
+    level = logging.DEBUG if stays and verbose else level
+    logs.set_up(logs.Options(level, log_format or "text", fixed=log_format is not None))
 
 
 @app.command()
@@ -296,6 +301,7 @@ def _rehearse(config: str) -> dict[str, str]:
 
     properties = read_properties(configs.read(config))
     settings = Settings.from_properties(properties)
+    logs.adopt(settings.health)
     opened(settings.store)
     rehearse(settings)
     return properties

@@ -15,6 +15,7 @@ from gadgetron_qsm.inversion.weight import field_weight
 from gadgetron_qsm.methods import Method, chosen, takes
 from gadgetron_qsm.placing import fetched
 from gadgetron_qsm.reference import refer
+from gadgetron_qsm.site.privacy import line_of
 from gadgetron_qsm.susceptibility import (
     CSF,
     PPB_PER_PPM,
@@ -129,7 +130,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return f"not enough memory: {error}"
     log.error("a contrast failed", exc_info=error)
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    return line_of(error)
 
 
 NEED_ECHOES = ("r2star", "t2star", "chi_positive", "chi_negative", "csf")

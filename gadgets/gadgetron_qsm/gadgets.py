@@ -28,6 +28,8 @@ from gadgetron_qsm.parameters import read_parameters, to_properties
 from gadgetron_qsm.processors import processors
 from gadgetron_qsm.rehearsal import rehearse
 from gadgetron_qsm.settings import Settings
+from gadgetron_qsm.site import logs, scans
+from gadgetron_qsm.site.privacy import line_of
 
 log = logging.getLogger(__name__)
 
@@ -118,29 +120,36 @@ def _serve_gadgetron(gadgetron_connection: Any, target: Target, *, rehearsed: bo
     """Run a target; what it compiles and loads, if `rehearsed`, is made ready while the first
     readouts wait in the connection's inbox. At the end it sends what waits for archives.
     """
+    logs.set_up_for_gadgetron()
     connection = Connection.adopt(gadgetron_connection)
-    settings: Settings | None = None
-    try:
-        settings = _for_gadgetron(Settings.from_properties(connection.properties))
-        if rehearsed:
-            rehearse(settings)
-        run(connection, target, settings)
-    except PeerGone as error:
+    with scans.scanning(connection) as scan:
+        settings: Settings | None = None
+        try:
+            settings = _for_gadgetron(Settings.from_properties(connection.properties))
+            logs.adopt(settings.health)
+            if rehearsed:
+                rehearse(settings)
+            run(connection, target, settings)
+        except Exception as error:
+            scan.failed(error)
+            _tell_gadgetron(connection, error)
+            raise SystemExit(1) from error
+        finally:
+            connection.close()
+            if settings and (waiting := send_what_waits(settings.store, LINGER_S)):
+                log.warning("%s", waiting)
+
+
+def _tell_gadgetron(connection: Connection, error: Exception) -> None:
+    """Log why there is no result, and have the client told."""
+    if isinstance(error, PeerGone):  # nobody is there to be told
         log.error("%s", error)
-        raise SystemExit(1) from error
-    except QsmError as error:
+    elif isinstance(error, QsmError):
         log.error("%s", error)
         connection.fail_inside_gadgetron(str(error))
-        raise SystemExit(1) from error
-    except Exception as error:
-        log.exception("the chain failed")
-        text = " ".join(f"the chain failed: {type(error).__name__}: {error}".split())
-        connection.fail_inside_gadgetron(text)
-        raise SystemExit(1) from error
-    finally:
-        connection.close()
-        if settings and (waiting := send_what_waits(settings.store, LINGER_S)):
-            log.warning("%s", waiting)
+    else:
+        log.error("the chain failed", exc_info=error)
+        connection.fail_inside_gadgetron(f"the chain failed: {line_of(error)}")
 
 
 def _for_gadgetron(settings: Settings) -> Settings:
@@ -153,6 +162,8 @@ def _for_gadgetron(settings: Settings) -> Settings:
 def _all_maps(messages: Iterable[Message], header: Header, settings: Settings) -> Iterator[Image]:
     maps = chain.susceptibility(chain.combine(messages, header, settings), settings)
     for index, volume in enumerate(maps, start=1):
+        scans.see(volume.report, volume.repetition)
+        scans.made(volume.name)
         yield map_to_image(volume, index)
 
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +27,8 @@ from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.outgoing_sections import StoreSettings
 from gadgetron_qsm.report.record import Record
 from gadgetron_qsm.settings import Settings
+from gadgetron_qsm.site import scans
+from gadgetron_qsm.site.privacy import line_of
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +139,7 @@ class Outgoing:
         wants them. Maps are to come in the order that ScanObjects wants.
         """
         self._room.acquire()  # the thread gives it back
-        return self._worker.submit(self._kept, volume)
+        return self._worker.submit(copy_context().run, self._kept, volume)
 
     def abandon(self) -> None:
         """Make no more objects than those of the map that is being written."""
@@ -199,12 +202,13 @@ class Outgoing:
         if folder is None:
             folder = self._root / scan_name(volume, self._header)
         files = [save(dataset, folder) for dataset in made]
+        scans.took("deliver.dicom_folder", len(files))
         return [file for file in files if file.parent == files[0].parent]
 
     def _put(self, made: Sequence[Dataset]) -> None:
         """Keep objects for the archives, in the outbox that settings name."""
         if made and self._delivery:
-            self._delivery.put(made)
+            scans.took("store.outbox", self._delivery.put(made))
 
     @cached_property
     def _delivery(self) -> Delivery | None:
@@ -227,5 +231,4 @@ class Outgoing:
             self._failures.append(error)
         except Exception as error:  # a fault of ours must not cost what is well
             log.exception("%s failed", what)
-            text = f"{what} failed: {type(error).__name__}: {error}"
-            self._failures.append(QsmError(" ".join(text.split())))
+            self._failures.append(QsmError(f"{what} failed: {line_of(error)}"))

@@ -15,6 +15,8 @@ from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.messages import ACQUISITION_HEADER, Acquisition
 from gadgetron_qsm.processors import processors
 from gadgetron_qsm.settings import Settings
+from gadgetron_qsm.site.privacy import line_of
+from gadgetron_qsm.site.scans import aside
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +44,11 @@ def rehearse(settings: Settings) -> None:
     """
     start = time.perf_counter()
     try:
-        with processors(), _quiet():
-            scans = chain.combine(readouts(), Header.parse(HEADER), settings)
-            made = len(list(chain.susceptibility(scans, settings, settings.deliver.maps)))
+        with processors(), _quiet(), aside():
+            volumes = chain.combine(readouts(), Header.parse(HEADER), settings)
+            made = len(list(chain.susceptibility(volumes, settings, settings.deliver.maps)))
     except Exception as error:  # scans to come may well succeed
-        log.info("the rehearsal failed: %s: %s", type(error).__name__, error)
+        log.info("the rehearsal failed: %s", line_of(error))
     else:
         log.info("rehearsed %d maps in %.1f s", made, time.perf_counter() - start)
 

@@ -206,7 +206,8 @@ def test_a_bug_in_storing_is_told_and_everything_waits(outbox, folder, archive, 
     archive.before = broken
     outbox.put(slices(7, 2), [ARCHIVE], TERMS)
     (line,) = flush(folder, archive)
-    assert (line.objects, line.error) == (2, "ZeroDivisionError: oops")
+    assert line.objects == 2
+    assert line.error.startswith("ZeroDivisionError in broken (its text")  # may quote values
     assert "Traceback" in caplog.text
 
 

@@ -18,6 +18,7 @@ from gadgetron_qsm.delivery.outbox import Outbox
 from gadgetron_qsm.delivery.queue import Recipient, Unreadable
 from gadgetron_qsm.delivery.store import Answer, Entry
 from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.site.privacy import line_of
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class Attempt:
             raise
         except Exception as error:
             log.exception("sending to node '%s' failed", self.recipient.name)
-            self._postpone(f"{type(error).__name__}: {error}")
+            self._postpone(line_of(error))
         self._tell_refused()
         queue.tried(self.outbox, self.recipient.name)
         self.outbox.tidy()

@@ -33,6 +33,7 @@ from gadgetron_qsm.mrd.messages import (
     Waveform,
 )
 from gadgetron_qsm.mrd.properties import read_properties
+from gadgetron_qsm.mrd.traffic import Traffic
 from gadgetron_qsm.mrd.wire import PeerGone, read_message, write_message
 
 Data = Acquisition | Waveform | Image | DicomFile | Bucket | ReconData | ImageArray | Text
@@ -52,6 +53,7 @@ class Connection:
 
     `config` is what the peer configured us with and `header_text` its MRD header, both as sent.
     Iterating yields what follows, until CLOSE. A peer that ends without CLOSE raises PeerGone.
+    `traffic` counts what came and went.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Connection:
         self.header_text = header_text
         self._socket = sock
         self._incoming = incoming
+        self.traffic = Traffic()
         self._inbox = Inbox()
         self._taken: deque[Message] = deque()
         self._reader = threading.Thread(target=self._receive, name="mrd-reader", daemon=True)
@@ -145,6 +148,7 @@ class Connection:
         except OSError as error:
             name = type(message).__name__
             raise PeerGone(f"the peer was gone when {name} was sent: {error}") from error
+        self.traffic.sent(message)
 
     def drain(self) -> None:
         """Read and discard what the peer still sends, to its CLOSE or its end."""
@@ -193,6 +197,7 @@ class Connection:
         error: Exception | None = None
         try:
             while not isinstance(message := read_message(self._incoming), Close):
+                self.traffic.came(message)
                 if not self._inbox.put(message):
                     return
         except OSError as broken:

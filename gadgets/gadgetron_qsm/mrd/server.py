@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.connection import HEADER_TIMEOUT_S, Connection, NoScan
+from gadgetron_qsm.site.privacy import line_of
+from gadgetron_qsm.site.scans import Scan, scanning
 
 Handler = Callable[[Connection], None]
 Fail = Callable[[Connection, str], None]
@@ -106,19 +108,21 @@ def _serve_one(sock: socket.socket, handler: Handler, fail: Fail, header_timeout
     except QsmError as error:
         log.error("%s", error)
         return
-    with connection:
-        _handle(connection, handler, fail)
+    with connection, scanning(connection) as scan:
+        _handle(connection, handler, fail, scan)
 
 
-def _handle(connection: Connection, handler: Handler, fail: Fail) -> None:
+def _handle(connection: Connection, handler: Handler, fail: Fail, scan: Scan) -> None:
     try:
         handler(connection)
     except KeyboardInterrupt:
         connection.fail_as_server("the server was stopped")
         raise
     except QsmError as error:
+        scan.failed(error)
         log.error("%s", error)
         fail(connection, str(error))
     except Exception as error:  # a fault in the chain must not end the server
+        scan.failed(error)
         log.exception("the reconstruction failed")
-        fail(connection, " ".join(f"{type(error).__name__}: {error}".split()))
+        fail(connection, line_of(error))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from gadgetron_qsm.dicom.identity import series_description
 from gadgetron_qsm.mrd.anonymous import anonymous_scan
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.report.files import write_json
+from gadgetron_qsm.site.memory import peak_memory_bytes
 
 OF_A_REPETITION = ("timing_s", "quality", "warnings")
 
@@ -78,9 +77,3 @@ def _folder(files: Sequence[Path], root: Path | None) -> str | None:
     if not files or root is None or not files[0].is_relative_to(root):
         return None
     return files[0].parent.relative_to(root).as_posix()
-
-
-def peak_memory_bytes() -> int:
-    """Largest resident memory that this process has had."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,109 @@
+"""Nothing that tells whose a scan is leaves in a log.
+
+Our own lines name none of it. Behind that stand two nets, for texts that others make: what the
+scan's header says of the patient is cut out of every line while the scan runs, and an exception is
+told without its text where it comes from code that handles such values.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import traceback
+from collections.abc import Callable, Iterator
+
+from gadgetron_qsm.errors import QsmError
+
+HIDDEN = "[hidden]"
+NAMES = ("patientName", "referringPhysicianName")
+DATES = ("patientBirthdate",)
+IDENTIFIERS = (
+    "patientID",
+    "studyID",
+    "accessionNumber",
+    "studyDescription",
+    "studyInstanceUID",
+    "measurementID",
+    "seriesInstanceUIDRoot",
+    "frameOfReferenceUID",
+    "referencedSOPInstanceUID",
+)
+MOST_VALUES = 500  # of one header, of which real ones have some ten
+LONGEST = 256  # characters; a longer value is hidden word by word
+SHORTEST_NAME, SHORTEST = 2, 3  # what is shorter would hide half of any line
+
+# No parser: what is to be hidden may stand in a text that is no XML, or only a part of it.
+_ELEMENT = re.compile(
+    rf"<(?:[\w.-]+:)?(?P<tag>{'|'.join((*NAMES, *DATES, *IDENTIFIERS))})\b[^>]*>"
+    r"\s*(?:<!\[CDATA\[)?(?P<value>[^<]*)"
+)
+_USER = re.compile(  # parameters in which converters keep what the schema has no place for
+    r"<(?:[\w.-]+:)?name>[^<]*(?:patient|subject|birth|accession|physician|study)[^<]*</[^>]*>"
+    r"\s*<(?:[\w.-]+:)?value>\s*(?:<!\[CDATA\[)?(?P<value>[^<]*)",
+    re.IGNORECASE,
+)
+_DATE = re.compile(r"(\d{4})\D?(\d\d)\D?(\d\d)")
+
+# Code whose exceptions may quote values of headers and objects.
+HANDLES = re.compile(
+    r"(pydicom|pynetdicom|highdicom|xsdata|ismrmrd|xml|json"
+    r"|gadgetron_qsm\.(dicom|delivery|report|mrd\.(header|anonymous|meta|properties)))(\.|$)"
+)
+
+
+def hider(header_text: str) -> Callable[[str], str]:
+    """Return what cuts out of a line all that an MRD header, whole or broken, says of a patient."""
+    parts = sorted(set(_patterns(header_text)), key=len, reverse=True)
+    if not parts:
+        return str
+    pattern = re.compile(rf"(?<![^\W_])(?:{'|'.join(parts)})(?![^\W_])", re.IGNORECASE)
+    return lambda line: pattern.sub(HIDDEN, line)
+
+
+def line_of(error: BaseException) -> str:
+    """Return an exception in one line; without its text where that might quote a patient's values.
+
+    The text of a QsmError is ours, and for people.
+    """
+    if isinstance(error, QsmError):
+        return " ".join(str(error).split())
+    name = type(error).__name__
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    if any(HANDLES.match(str(frame.f_globals.get("__name__"))) for frame in frames):
+        code = frames[-1].f_code
+        return f"{name} in {code.co_name} (its text may quote the scan and is left out)"
+    return " ".join(f"{name}: {error}".split())
+
+
+def trace_of(error: BaseException) -> str:
+    """Return the traceback of an exception and of what caused it, each in the words of `line_of`.
+
+    It has lines of code, and no values.
+    """
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    before = f"{trace_of(cause)}\nwhich led to\n" if cause else ""
+    return f"{before}{''.join(traceback.format_tb(error.__traceback__))}{line_of(error)}"
+
+
+def _patterns(header_text: str) -> Iterator[str]:
+    found = [
+        *((each["tag"], each["value"]) for each in _ELEMENT.finditer(header_text)),
+        *(("", each["value"]) for each in _USER.finditer(header_text)),
+    ]
+    for tag, value in found[:MOST_VALUES]:
+        text = html.unescape(value).removesuffix("]]>").strip()
+        if date := _DATE.fullmatch(text) if tag in DATES else None:
+            year, month, day = (part.lstrip("0") for part in date.groups())
+            yield rf"{year}\D{{0,3}}0?{month}\D{{0,3}}0?{day}"
+        if tag in NAMES or len(text) > LONGEST:
+            words = re.findall(r"[^\W_]+", text)[:MOST_VALUES]
+            yield from (form for word in words for form in _forms(word, SHORTEST_NAME))
+        if len(text) <= LONGEST:
+            yield from _forms(text, SHORTEST)
+
+
+def _forms(text: str, shortest: int) -> Iterator[str]:
+    """Give a text as it is, as Python and JSON write it, and as XML does."""
+    if len(text) >= shortest:
+        escaped = text.encode("unicode_escape").decode("ascii")
+        yield from map(re.escape, (text, escaped, ascii(text)[1:-1], html.escape(text)))
