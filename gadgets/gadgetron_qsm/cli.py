@@ -255,12 +255,14 @@ def _replay(path: Path, output: Path, **options: Any) -> None:
     from gadgetron_qsm.report.accuracy import accuracy_table
 
     with _bar(f"replaying {path.name}") as update:
-        accuracy = replay_scan(
+        done = replay_scan(
             path, output, progress=lambda sent, total: update(sent / total), **options
         )
-    if accuracy:
-        screen.print(accuracy_table(accuracy))
+    if done.accuracy:
+        screen.print(accuracy_table(done.accuracy))
     print_line(f"written to {output}/: dicom, images.h5, report.html, report.json")
+    if done.archives:
+        print_line(f"sent to: {', '.join(done.archives)}")
 
 
 def _shown(finding: Finding) -> tuple[str, str]:

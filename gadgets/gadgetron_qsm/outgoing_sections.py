@@ -40,6 +40,9 @@ class DeliverSettings(Section):
         min_length=1,
         description="maps sent back, names separated by commas",
     )
+    image_maps: tuple[MapName, ...] = Field(
+        (), description="maps sent back besides, as images alone: no folder and no archive has them"
+    )
     dicom_folder: Path | None = Field(
         None, description="folder where the chosen maps are written as DICOM series too"
     )

@@ -155,7 +155,7 @@ def _nested(properties: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _value(key: str, text: str) -> object:
-    if key in ("deliver.maps", "store.nodes"):
+    if key in ("deliver.maps", "deliver.image_maps", "store.nodes"):
         return [name.strip() for name in text.split(",") if name.strip()]
     if key == "coils.phase_sign":
         return {"1": 1, "+1": 1, "-1": -1}.get(text.strip(), text)
