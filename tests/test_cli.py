@@ -241,7 +241,11 @@ def test_check_prints_what_it_finds(capsys, subject):
     assert "settings" in capsys.readouterr().out
 
 
-def test_check_fails_in_one_line(capsys, tmp_path):
+def test_check_lists_all_that_is_wrong_and_fails_in_one_line(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     (tmp_path / "site.xml").write_text("<configuration/>")
     assert call("check", tmp_path / "site.xml") == 1
-    assert_one_line(capsys, "no Gadgetron configuration of version 2")
+    printed = capsys.readouterr()
+    assert re.fullmatch(r"gadgetron-qsm: .*site.xml is not usable, errors: 3\n", printed.err)
+    assert printed.out.count("error  ") == 3
+    assert all(len(line) <= 80 for line in printed.out.splitlines())

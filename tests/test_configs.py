@@ -139,6 +139,7 @@ def test_all_are_installed_where_a_gadgetron_looks_for_them(home):
     assert (len(placed), kept) == (len(configs.names()), [])
     assert {path.parent for path in placed} == {home / "share" / "gadgetron" / "config"}
     assert all(path.read_text() == configs.load(path.stem) for path in placed)
+    assert {path.stat().st_mode & 0o777 for path in placed} == {0o644}  # for any server
     assert configs.install(home) == (placed, [])
 
 

@@ -180,10 +180,10 @@ def test_a_folder_that_cannot_be_written_costs_neither_console_nor_archive(maps,
     assert line.objects == 4 * SLICES
 
 
-def test_an_outbox_that_cannot_be_opened_costs_neither_console_nor_folder(maps, tmp_path):
+def test_an_outbox_that_cannot_be_used_costs_neither_console_nor_folder(maps, tmp_path, caplog):
     (tmp_path / "file").touch()
     asked = {
-        "deliver.maps": "chi",
+        "deliver.maps": "chi,mask",
         "deliver.dicom_folder": str(tmp_path / "dicom"),
         "store.nodes": NOBODY,
         "store.outbox": str(tmp_path / "file" / "outbox"),
@@ -192,8 +192,44 @@ def test_an_outbox_that_cannot_be_opened_costs_neither_console_nor_folder(maps, 
     messages = chain.deliver(maps, Header.parse(header_text()), Settings.from_properties(asked))
     with pytest.raises(QsmError, match="outbox"):
         came.extend(messages)
-    assert len(came) == 1
-    assert len(list(tmp_path.glob("dicom/*/*/*.dcm"))) == SLICES
+    assert len(came) == 2
+    assert len(list(tmp_path.glob("dicom/*/*/*.dcm"))) == 2 * SLICES
+    (line,) = [record.message for record in caplog.records if record.levelname == "ERROR"]
+    assert line.startswith(f"the outbox {tmp_path}/file/outbox cannot be used: Not a directory; ")
+
+
+def test_an_outbox_that_cannot_be_used_is_told_before_the_first_map_is_made(tmp_path, caplog):
+    (tmp_path / "file").touch()
+    asked = {"store.nodes": NOBODY, "store.outbox": str(tmp_path / "file")}
+    told = []
+
+    def maps():
+        told.extend(record.message for record in caplog.records)
+        raise QsmError("no map")
+        yield
+
+    with pytest.raises(QsmError, match="no map"):
+        delivered(maps(), asked)
+    assert any("cannot be used" in line for line in told)
+
+
+def test_maps_for_those_who_look_alone_are_images_and_nothing_else(maps, tmp_path):
+    asked = {
+        "deliver.maps": "chi",
+        "deliver.image_maps": "mask,total_field",
+        "deliver.dicom_folder": str(tmp_path),
+    }
+    images = [image_to_map(message).name for message in delivered(maps, asked)]
+    assert sorted(images) == ["chi", "mask", "total_field"]
+    assert [folder.name.partition("_")[2] for folder in tmp_path.glob("*/*")] == ["QSM_chi"]
+    messages = delivered(maps, {**asked, "deliver.console": "dicom"})
+    images = [image_to_map(m).name for m in messages if isinstance(m, Image)]
+    assert sorted(images) == ["mask", "total_field"]
+
+
+def test_maps_for_those_who_look_alone_are_made():
+    asked = {"deliver.maps": "chi", "deliver.image_maps": "local_field"}
+    assert chain.wanted(Settings.from_properties(asked)) == ("chi", "local_field")
 
 
 def test_a_fault_in_one_maps_objects_costs_no_other_map(maps, tmp_path, monkeypatch):

@@ -46,10 +46,15 @@ def told(folder):
     return found
 
 
+def readable_by_all(folder):
+    return [path for path in folder.rglob("*") if path.is_file() and path.stat().st_mode & 0o007]
+
+
 def test_no_file_of_a_deidentified_replay_tells_the_patient(raw, tmp_path, caplog):
     caplog.set_level("DEBUG")
     replay(raw, tmp_path / "plain", overrides=QUICK)
     assert told(tmp_path / "plain") == {"dicom", "images.h5"}
+    assert {path.name for path in readable_by_all(tmp_path)} == set()
     replay(raw, tmp_path / "private", overrides=QUICK | SECRET)
     assert told(tmp_path / "private") == set()
     assert not [secret for secret in SECRETS if secret in caplog.text]

@@ -209,26 +209,28 @@ def _bright(magnitude: Array) -> Array:
 def deliver(maps: Iterable[Map], header: Header, settings: Settings) -> Iterator[Sent]:
     """Maps to the console: chosen ones as MRD images, a series index each, or as DICOM messages.
 
-    Each repetition of a map is a series of its own. What settings ask for besides (a folder,
+    Each repetition of a map is a series of its own; those of deliver.image_maps are images whatever
+    the console takes. What settings ask for besides (a folder,
     archives, a report) the console does not wait for; see outgoing.Outgoing.
     """
     require_objects(settings)
     scan, console = Outgoing(header, settings), settings.deliver.console
+    chosen, shown = settings.deliver.maps, settings.deliver.image_maps
     series: dict[tuple[str, int], int] = {}
     try:
         for made in maps:
             volume = scan.seen(made)
             scans.see(volume.report, volume.repetition)
-            if volume.name in settings.deliver.maps:
+            if volume.name in chosen or volume.name in shown:
                 scans.made(volume.name)
                 index = series.setdefault((volume.name, volume.repetition), len(series) + 1)
-                if console != "dicom":
+                if console != "dicom" or volume.name in shown:
                     yield from images_of(volume, index, header, settings.deliver)
             objects = scan.objects(volume)
             if console != "images":
                 yield from (to_message(dataset) for dataset in objects.result())
         if not series:
-            names = ", ".join(settings.deliver.maps)
+            names = ", ".join((*chosen, *shown))
             raise QsmError(f"none of the maps {names} came to be delivered")
     except Exception as error:
         scan.finish(error)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -19,6 +19,9 @@ from gadgetron_qsm.delivery.commands import app as outbox
 from gadgetron_qsm.errors import QsmError, UsageError
 from gadgetron_qsm.site import logs
 from gadgetron_qsm.terminal import Set, overrides, print_line, screen
+
+if TYPE_CHECKING:
+    from gadgetron_qsm.site.findings import Finding
 
 app = typer.Typer(
     help="Quantitative susceptibility mapping, from raw k-space to a series in ppb.",
@@ -209,7 +212,10 @@ def check(
     """Tell whether a configuration, a raw file, a series or the installation is usable."""
     from gadgetron_qsm.check import check as check_subject
 
-    _print_pairs(check_subject(subject))
+    found = list(check_subject(subject))
+    _print_pairs(_shown(finding) for finding in found)
+    if errors := sum(f.level == "error" for f in found):
+        raise QsmError(f"{subject or 'this installation'} is not usable, errors: {errors}")
 
 
 @app.command()
@@ -274,17 +280,28 @@ def _replay(path: Path, output: Path, **options: Any) -> None:
     from gadgetron_qsm.report.accuracy import accuracy_table
 
     with _bar(f"replaying {path.name}") as update:
-        accuracy = replay_scan(
+        done = replay_scan(
             path, output, progress=lambda sent, total: update(sent / total), **options
         )
-    if accuracy:
-        screen.print(accuracy_table(accuracy))
+    if done.accuracy:
+        screen.print(accuracy_table(done.accuracy))
     print_line(f"written to {output}/: dicom, images.h5, report.html, report.json")
+    if done.archives:
+        print_line(f"sent to: {', '.join(done.archives)}")
+
+
+def _shown(finding: Finding) -> tuple[str, str]:
+    """Return what stands in front, and the text; of what is wrong, how bad it is."""
+    if finding.level == "ok":
+        return finding.what, finding.text
+    place = f"line {finding.line}" if finding.line else finding.what
+    return finding.level, f"{place}: {finding.text}"
 
 
 def _print_pairs(pairs: Iterable[tuple[str, str]]) -> None:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
     for what, text in pairs:
         table.add_row(Text(what), Text(text))
     screen.print(table)

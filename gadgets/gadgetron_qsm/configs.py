@@ -60,7 +60,7 @@ def install(prefix: Path, *, replace: bool = False) -> tuple[list[Path], list[Pa
         if target.exists() and not replace and target.read_bytes() != text.encode():
             kept.append(target)
             continue
-        with replacing(target) as part:
+        with replacing(target, mode=0o644) as part:  # the server may run as anybody
             part.write_text(text, encoding="utf-8")
         placed.append(target)
     return placed, kept

@@ -143,6 +143,7 @@ def _serve_gadgetron(gadgetron_connection: Any, target: Target, *, rehearsed: bo
     connection = Connection.adopt(gadgetron_connection)
     with scans.scanning(connection) as scan:
         settings: Settings | None = None
+        told = ""
         try:
             settings = _for_gadgetron(Settings.from_properties(connection.properties))
             logs.adopt(settings.health)
@@ -152,10 +153,12 @@ def _serve_gadgetron(gadgetron_connection: Any, target: Target, *, rehearsed: bo
         except Exception as error:
             scan.failed(error)
             _tell_gadgetron(connection, error)
+            told = str(error)
             raise SystemExit(1) from error
         finally:
             connection.close()
-            if settings and (waiting := send_what_waits(settings.store, LINGER_S)):
+            waiting = send_what_waits(settings.store, LINGER_S) if settings else None
+            if waiting and waiting != told:
                 log.warning("%s", waiting)
 
 

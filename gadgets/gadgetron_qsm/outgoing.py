@@ -8,7 +8,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from threading import BoundedSemaphore
 
@@ -43,7 +42,7 @@ PENDING = 8  # maps that may wait to be written: the memory that a slow disk cos
 def wanted(settings: Settings) -> tuple[str, ...]:
     """Name the maps to be made: those to deliver, and those that regions and report need."""
     deliver = settings.deliver
-    names: list[str] = list(deliver.maps)
+    names: list[str] = [*deliver.maps, *deliver.image_maps]
     if deliver.segmentation or deliver.measurements:
         names += ("csf", "mask") if settings.reference.region == "csf" else ("mask",)
     if deliver.report_folder:
@@ -93,7 +92,8 @@ class Outgoing:
 
     DICOM objects are made, written and put in the outbox by a thread, map after map: the console
     does not wait for them. A place that cannot be written does not keep the maps from the others
-    and from the console: `finish` tells of it when all is done.
+    and from the console: `finish` tells of it when all is done. An outbox that cannot be used is
+    logged at the start, once, while somebody may still see to it.
     """
 
     def __init__(
@@ -117,6 +117,9 @@ class Outgoing:
         self._worker = ThreadPoolExecutor(1, "outgoing")
         self._room = BoundedSemaphore(PENDING)
         self._failures: list[QsmError] = []
+        self._delivery: Delivery | None = None
+        with self._sparing("the outbox"):  # without it the other places go on
+            self._delivery = opened(settings.store)
         told = completions(Header.parse(header.text), header)
         how = "completed by settings" if "completed" in told else "as the header says"
         self._identity = {"identity": {"method": how, **told}} if told else {}
@@ -209,11 +212,6 @@ class Outgoing:
         """Keep objects for the archives, in the outbox that settings name."""
         if made and self._delivery:
             scans.took("store.outbox", self._delivery.put(made))
-
-    @cached_property
-    def _delivery(self) -> Delivery | None:
-        """The outbox, opened when it is first needed: without it the other places go on."""
-        return opened(self._settings.store)
 
     def _report(self, folder: Path, record: Record, failure: Exception | None) -> None:
         from gadgetron_qsm.report.run import write_run  # matplotlib takes a while

@@ -40,6 +40,9 @@ class DeliverSettings(Section):
         min_length=1,
         description="maps sent back, names separated by commas",
     )
+    image_maps: tuple[MapName, ...] = Field(
+        (), description="maps sent back besides, as images alone: no folder and no archive has them"
+    )
     dicom_folder: Path | None = Field(
         None, description="folder where the chosen maps are written as DICOM series too"
     )
@@ -96,11 +99,18 @@ class IdentitySettings(Section):
 
     patient_name: str | None = Field(None, description="PatientName without one in the header")
     patient_id: str | None = Field(None, description="PatientID without one, as in {user.Subject}")
+    patient_birth_date: str | None = Field(
+        None, description="PatientBirthDate without one, YYYYMMDD"
+    )
+    patient_sex: str | None = Field(None, description="PatientSex without one: M, F or O")
     study_uid: str | None = Field(None, description="StudyInstanceUID without one")
     study_key: str | None = Field(
         None,
         description="scans of one scanner without StudyInstanceUID that share this text are one "
         "study; {exam} after siemens_to_ismrmrd",
+    )
+    study_date: str | None = Field(
+        None, description="StudyDate without one, YYYYMMDD, as in {series_date}"
     )
     study_id: str | None = Field(None, description="StudyID without one")
     accession_number: str | None = Field(None, description="AccessionNumber without one")
@@ -137,8 +147,11 @@ class IdentitySettings(Section):
     @field_validator(
         "patient_name",
         "patient_id",
+        "patient_birth_date",
+        "patient_sex",
         "study_uid",
         "study_key",
+        "study_date",
         "study_id",
         "accession_number",
         "study_description",

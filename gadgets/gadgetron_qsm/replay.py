@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import re
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from queue import Queue
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
@@ -21,17 +17,16 @@ from pydicom.errors import InvalidDicomError
 
 from gadgetron_qsm import configs
 from gadgetron_qsm.data import Map
+from gadgetron_qsm.delivery.deliver import nodes_of, opened
 from gadgetron_qsm.dicom.files import save
 from gadgetron_qsm.dicom.identity_rules import completed
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.gadgets import serve_resident
+from gadgetron_qsm.exchange import Address, Came, Progress, exchanged, served
 from gadgetron_qsm.mrd.anonymous import anonymous_header, anonymous_image
-from gadgetron_qsm.mrd.client import stream
 from gadgetron_qsm.mrd.files import RawFile, write_images
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.messages import ConfigFile, ConfigText, DicomFile, Image
 from gadgetron_qsm.mrd.properties import read_properties
-from gadgetron_qsm.mrd.server import serve
 from gadgetron_qsm.mrd.slices import images_to_maps
 from gadgetron_qsm.outgoing import Outgoing, send_what_waits, wanted
 from gadgetron_qsm.outgoing_sections import StoreSettings
@@ -41,12 +36,20 @@ from gadgetron_qsm.report.record import REPORTED, Record
 from gadgetron_qsm.report.run import write_run
 from gadgetron_qsm.settings import Settings
 
-Progress = Callable[[int, int], None]
-Address = tuple[str, int]
-
-SERVER_START_S = 10.0
 OURS = re.compile(r"\d{5,}_\w+/\d{4}\.dcm")  # numbers that no scanner gives
 LONGEST_S = 3600.0  # that archives may take
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What became of a replay: how the map compares with the truth, and who has the objects.
+
+    `accuracy` is that of report.accuracy.compare, None without the truth of a simulated scan beside
+    the file; `archives` are the names of those that were sent the objects and confirmed them.
+    """
+
+    accuracy: dict[str, Any] | None = None
+    archives: tuple[str, ...] = ()
 
 
 def replay(
@@ -57,19 +60,20 @@ def replay(
     overrides: Mapping[str, str] | None = None,
     server: Address | None = None,
     progress: Progress | None = None,
-) -> dict[str, Any] | None:
+) -> Replayed:
     """Send a raw file through the chain; write dicom/, images.h5 and the report (see report.run).
 
     What an earlier replay left in `output` is replaced; a failure leaves it as it is.
 
     `config` is the name of a configuration or the path of one; `overrides` are settings by key;
     without `server` the chain runs here, behind a socket on loopback all the same.
-    Where the truth of a simulated scan lies beside the file, the map is compared with it; returns
-    that comparison (see report.accuracy.compare), else None. Of several repetitions the first is
-    compared and pictured. Archives that settings name are sent the objects before this ends.
+    Of several repetitions the first is compared with the truth and pictured. Archives that settings
+    name are sent the objects before this ends; those of a server are sent what settings choose, and
+    not what the report needs besides.
     Raises QsmError when the file, the settings or the chain fail, or no chi map comes back. What
     had come before the chain failed is written all the same when there is a chi map in it. It
-    raises as well for objects that an archive does not take; they wait in the outbox.
+    raises as well for objects that an archive does not take; they wait in the outbox, and for an
+    outbox that cannot be used nothing is begun.
     """
     text = configs.read(config)
     properties = {**read_properties(text), **(overrides or {})}
@@ -80,9 +84,10 @@ def replay(
         asked = ConfigText(text) if Path(config).is_file() else ConfigFile(config)
         settings = settings.model_copy(update={"store": StoreSettings()})  # that is its matter
     else:
-        asked = ConfigText(_as_xml({**_of_maps(properties), "deliver.maps": _wanted(settings)}))
-    with _served(server) as address:
-        came = _stream(raw, address, asked, progress)
+        asked = ConfigText(_as_xml({**_of_maps(properties), **_wanted(settings)}))
+    opened(settings.store)  # it may not be there to be used
+    with served(server) as address:
+        came = exchanged(raw, address, asked, progress)
     maps = list(images_to_maps(came.images))
     chi = next((volume for volume in maps if volume.name == "chi"), None)
     if chi is None and (came.failure or not came.files):
@@ -91,7 +96,7 @@ def replay(
     for dicom in came.files:
         _save(dicom, output / "dicom")
     if chi is None:
-        return None  # a server that is set to send DICOM alone
+        return Replayed()  # a server that is set to send DICOM alone
     accuracy = _accuracy(raw, maps, chi)
     _write(output, came, maps, header, settings, accuracy)
     if came.failure:
@@ -100,12 +105,12 @@ def replay(
         box = f" --outbox {settings.store.outbox}" if settings.store.outbox else ""
         look = f"see 'gadgetron-qsm outbox list{box}'"
         raise QsmError(f"the maps are in {output}, but {waiting}; {look}")
-    return accuracy
+    return Replayed(accuracy, tuple(node.name for node in nodes_of(settings.store)))
 
 
 def _write(
     output: Path,
-    came: _Came,
+    came: Came,
     maps: list[Map],
     header: Header,
     settings: Settings,
@@ -160,9 +165,11 @@ def _write_images(path: Path, images: list[Image], header: Header, settings: Set
         write_images(part, kept, anonymous_header(header) if hidden else header.text)
 
 
-def _wanted(settings: Settings) -> str:
-    """Name the maps to ask for: those to be kept, and those that the report is made of."""
-    return ",".join(dict.fromkeys([*REPORTED, *wanted(settings)]))
+def _wanted(settings: Settings) -> dict[str, str]:
+    """Return the settings that ask for maps: those to be kept, and those the report is made of."""
+    chosen = settings.deliver.maps
+    besides = dict.fromkeys(n for n in (*REPORTED, *wanted(settings)) if n not in chosen)
+    return {"deliver.maps": ",".join(chosen), "deliver.image_maps": ",".join(besides)}
 
 
 def _of_maps(properties: Mapping[str, str]) -> dict[str, str]:
@@ -183,68 +190,6 @@ def _as_xml(properties: Mapping[str, str]) -> str:
         for name, value in properties.items()
     ]
     return f"<configuration>{''.join(lines)}</configuration>"
-
-
-@contextmanager
-def _served(server: Address | None) -> Iterator[Address]:
-    """Give the address of `server`, or of one that runs in this process as long as the block."""
-    if server:
-        yield server
-        return
-    logging.getLogger(serve.__module__).addFilter(_is_fault)
-    stop, port = threading.Event(), Queue[int]()
-    thread = threading.Thread(
-        target=serve,
-        args=("127.0.0.1", 0, serve_resident),
-        kwargs={"ready": port.put, "stop": stop},
-        daemon=True,
-    )
-    thread.start()
-    try:
-        yield "127.0.0.1", port.get(timeout=SERVER_START_S)
-    finally:
-        stop.set()
-        thread.join()
-
-
-def _is_fault(record: logging.LogRecord) -> bool:
-    """Tell whether a line of our own server's log says more than the error that its client gets."""
-    return record.exc_info is not None
-
-
-@dataclass
-class _Came:
-    """What came back; the seconds from the last readout sent; why no more came, if it failed."""
-
-    images: list[Image] = field(default_factory=list)
-    files: list[DicomFile] = field(default_factory=list)
-    latency_s: float = 0.0
-    failure: QsmError | None = None
-
-
-def _stream(
-    raw: Path, address: Address, config: ConfigFile | ConfigText, progress: Progress | None
-) -> _Came:
-    """Send a file, and take what comes back to the end, or until the chain fails."""
-    last_sent = time.perf_counter()
-
-    def on_progress(sent: int, total: int) -> None:
-        nonlocal last_sent
-        last_sent = time.perf_counter()
-        if progress:
-            progress(sent, total)
-
-    came = _Came()
-    try:
-        for message in stream(raw, *address, config, on_progress):
-            if isinstance(message, Image):
-                came.images.append(message)
-            elif isinstance(message, DicomFile):
-                came.files.append(message)
-    except QsmError as error:
-        came.failure = error
-    came.latency_s = time.perf_counter() - last_sent
-    return came
 
 
 def _accuracy(raw: Path, maps: list[Map], chi: Map) -> dict[str, Any] | None:

@@ -155,7 +155,7 @@ def _nested(properties: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _value(key: str, text: str) -> object:
-    if key in ("deliver.maps", "store.nodes"):
+    if key in ("deliver.maps", "deliver.image_maps", "store.nodes"):
         return [name.strip() for name in text.split(",") if name.strip()]
     if key == "coils.phase_sign":
         return {"1": 1, "+1": 1, "-1": -1}.get(text.strip(), text)
@@ -163,12 +163,15 @@ def _value(key: str, text: str) -> object:
 
 
 def _nearest(key: str) -> str:
-    near = [name for name in keys() if name.endswith(f".{key}")]
-    near = near or difflib.get_close_matches(key, keys(), n=1, cutoff=0.7)
+    stage, _, name = key.rpartition(".")
+    of_stage = [known for known in keys() if known.startswith(f"{stage or name}.")]
+    near = [known for known in keys() if known.endswith(f".{key}")]
+    if not near and stage:
+        names = [known.partition(".")[2] for known in of_stage]
+        near = [f"{stage}.{n}" for n in difflib.get_close_matches(name, names, n=1)]
+    near = near or difflib.get_close_matches(key, keys(), n=1, cutoff=0.8)
     if near:
         return f"; did you mean '{near[0]}'?"
-    stage = key.partition(".")[0]
-    of_stage = [name for name in keys() if name.startswith(f"{stage}.")]
     return (
         f"; there are {', '.join(of_stage)}" if of_stage else "; 'gadgetron-qsm check' lists them"
     )

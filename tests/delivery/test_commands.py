@@ -83,19 +83,40 @@ def test_the_default_outbox_is_in_the_state_folder_of_the_user(folder, tmp_path,
 def test_list_tells_what_waits_and_why(call):
     status, text = call("list")
     assert status == 0
-    waits, dead, *_ = (line.strip() for line in text.splitlines()[1:])
-    assert waits.split()[:4] == ["archive", "waiting", "3", "0.0"]
-    assert " 1  in " in waits
-    assert waits.endswith("nobody listens")
+    waits, tried, dead, refused, *_ = (line.strip() for line in text.splitlines())
+    assert waits.split()[:7] == ["archive", "waiting", "3", "objects,", "0.0", "MB,", "since"]
+    assert tried.startswith("attempts 1, next in ")
+    assert tried.endswith(" s: nobody listens")
     assert dead.split()[:3] == ["archive", "dead", "2"]
-    assert dead.endswith("no such class")
+    assert refused == "attempts 1: no such class"
+
+
+def test_list_fits_80_columns(folder, call, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with Outbox(folder) as outbox:
+        why = "nobody listens at archive.radiology.hospital.example:11112; start the node, or " * 2
+        queue.postponed(outbox, Recipient(ARCHIVE, Terms()), why, [])
+        outbox.put(slices(9, 1), [Node.parse(f"{'n' * 30}=PACS@10.0.0.5:11112")], Terms())
+    _, text = call("list")
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert "".join(why.split()) in "".join(text.split())
 
 
 def test_list_names_dead_letters_without_a_word_about_the_patient(call):
     _, text = call("list")
-    for uid in uids(7, 2):
-        assert f"dead: archive: {uid}, series 7 'QSM_chi 7 RESEARCH': no such class" in text
+    heading = "dead: archive: series 7 'QSM_chi 7 RESEARCH': no such class"
+    expected = [heading, *(f"    {uid}" for uid in uids(7, 2))]
+    assert expected == text.splitlines()[4:-1]
     assert not any(word in text for word in PATIENT)
+
+
+def test_list_names_the_first_instances_of_a_series_that_is_dead(folder, call):
+    with Outbox(folder) as outbox:
+        outbox.put(slices(7, 9), [ARCHIVE], Terms())
+        for entry in queue.waiting(outbox, "archive"):
+            queue.refused(outbox, Recipient(ARCHIVE, Terms()), entry.key, "no such class")
+    _, text = call("list")
+    assert "    and 4 more, which --json lists" in text.splitlines()
 
 
 def test_list_counts_what_was_confirmed(call):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,6 +10,9 @@ from dataclasses import replace
 import pydicom
 import pytest
 
+from gadgetron_qsm.delivery import letters
+from gadgetron_qsm.delivery.nodes import Node
+from gadgetron_qsm.delivery.outbox import Outbox
 from tests.delivery.clock import until
 from tests.delivery.servers import Orthanc, StoreScp
 from tests.end_to_end.peers import COMMAND
@@ -54,6 +58,7 @@ def test_a_replayed_scan_arrives_as_the_files_that_are_kept(serve, site, raw_fil
     options = as_options(site(storescp.node, **{"deliver.measurements": "true"}))
     done = command("replay", raw_file, "-o", out, *options)
     assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "sent to: archive"
     files = {f.SOPInstanceUID: f for f in map(pydicom.dcmread, out.glob("dicom/*/*.dcm"))}
     assert len(files) == SLICES + 2  # Segmentation and report
     assert sorted(files) == storescp.instances()
@@ -87,10 +92,23 @@ def test_a_server_delivers_by_its_own_settings(serve, site, authority, raw_file,
             "replay", raw_file, "-o", tmp_path / "out", *there, "--set", "deliver.maps=chi"
         )
         assert (done.returncode, done.stderr) == (0, "")
-        asked = 4 + 3  # chi, fields and mask for its report, and the magnitude of three echoes
-        until(lambda: orthanc.count() == SLICES * asked, 20)
+        until(lambda: orthanc.count() == SLICES, 20)  # chi, and not what the report shows besides
     finally:
         server.end()
+    shown = (tmp_path / "out" / "report.html").read_text()
+    assert all(name in shown for name in ("Total field", "Magnitude"))
+    with Outbox(tmp_path / "outbox") as outbox:
+        assert letters.confirmed(outbox) == {"archive": SLICES}
+        assert letters.lines(outbox) == []
+
+
+def test_a_replay_whose_outbox_cannot_be_used_does_not_begin(site, raw_file, tmp_path):
+    (tmp_path / "outbox").touch()
+    nobody = Node.parse("archive=PACS@127.0.0.1:1")
+    done = command("replay", raw_file, "-o", tmp_path / "out", *as_options(site(nobody)))
+    assert done.returncode == 1
+    assert re.fullmatch(r"gadgetron-qsm: the outbox .* cannot be used: .*\n", done.stderr)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_client_gets_dicom_messages_where_its_configuration_says_so(raw_file, tmp_path):

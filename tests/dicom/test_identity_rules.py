@@ -248,3 +248,29 @@ def test_an_offset_that_would_mix_numbers_is_refused(offset):
 
 def test_every_place_is_a_setting():
     assert set(PLACES) <= set(type(rules()).model_fields)
+
+
+def test_dates_and_sex_are_filled_in(header):
+    told = rules(study_date="{series_date}", patient_birth_date="1970-02-28", patient_sex="F")
+    text = header.text.replace("<patientBirthdate>1970-01-31<", "<patientBirthdate>unknown<")
+    text = text.replace("<studyDate>2026-01-02<", "<studyDate>then<")
+    dataset = written(completed(Header.parse(text.replace(">F<", ">?<")), told))
+    assert (dataset.PatientBirthDate, dataset.PatientSex) == ("19700228", "F")
+    assert dataset.StudyDate == "20260102"
+
+
+@pytest.mark.parametrize("value", ["2026-13-01", "20260231", "2026-0102", "yesterday", "260102"])
+def test_a_day_that_is_none_is_refused(value):
+    with pytest.raises(UsageError, match=r"study_date does not fit: .*YYYYMMDD"):
+        rules(study_date=value)
+
+
+def test_a_sex_that_dicom_does_not_know_is_refused():
+    with pytest.raises(UsageError, match="patient_sex does not fit: it is none of M, F, O"):
+        rules(patient_sex="female")
+
+
+@pytest.mark.parametrize("given", [{"patient_sex": "O"}, {"patient_birth_date": "19691231"}])
+def test_who_is_another_has_other_series(header, make_map, given):
+    other = completed(header, rules(override="true", **given))
+    assert identity.series_uid(make_map(), other) != identity.series_uid(make_map(), header)

@@ -57,3 +57,8 @@ def test_no_configuration_has_no_properties(text):
 def test_a_configuration_that_cannot_be_understood_is_refused(text, what):
     with pytest.raises(QsmError, match=what):
         read_properties(text)
+
+
+@pytest.mark.parametrize("sent", ["", " \n", '<?xml version="1.0"?>\n', "<?xml version='1.0'?>"])
+def test_a_node_without_a_configuration_has_no_properties(sent):
+    assert read_properties(sent) == {}

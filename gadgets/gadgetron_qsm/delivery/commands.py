@@ -36,6 +36,7 @@ NodeName = Annotated[str | None, typer.Option("--node", metavar="NAME", help="on
 Config = Annotated[
     str | None, typer.Option(help="configuration whose store.nodes shall replace those kept")
 ]
+MOST_UIDS = 5  # of a series
 
 
 @app.command("list")
@@ -63,9 +64,12 @@ def list_(
         return
     if lines:
         screen.print(_table(lines))
-    for letter in dead:
-        series = f"series {letter.series_number or '?'} '{letter.series_description}'"
-        print_line(f"dead: {letter.node}: {letter.instance_uid}, {series}: {letter.error}")
+    for series, uids in _of_series(dead).items():
+        screen.print(series, markup=False, highlight=False)
+        for uid in uids[:MOST_UIDS]:
+            print_line(f"    {uid}")
+        if len(uids) > MOST_UIDS:
+            print_line(f"    and {len(uids) - MOST_UIDS} more, which --json lists")
     counts = ", ".join(f"{name} {count}" for name, count in confirmed.items())
     print_line(f"{'' if lines else 'nothing waits; '}confirmed: {counts or 'none'}")
 
@@ -175,31 +179,35 @@ def _there(folder: Path) -> Path:
 
 
 def _table(lines: Iterable[Line]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for title in ("node", "state", "objects", "MB", "oldest", "attempts", "next attempt", "why"):
-        table.add_column(
-            title, justify="right" if title in ("objects", "MB", "attempts") else "left"
-        )
+    """Return a paragraph a line, which fits any screen."""
+    table = Table.grid(padding=(0, 2))
+    for _ in ("node", "state"):
+        table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for line in lines:
-        cells = (
-            line.node,
-            line.state,
-            str(line.objects),
-            f"{line.size_bytes / 1e6:.1f}",
-            time.strftime("%Y-%m-%d %H:%M", time.localtime(line.oldest_at)),
-            str(line.attempts),
-            _when(line),
-            line.error,
-        )
-        table.add_row(*(Text(cell) for cell in cells))
+        since = time.strftime("%Y-%m-%d %H:%M", time.localtime(line.oldest_at))
+        count = f"{line.objects} objects, {line.size_bytes / 1e6:.1f} MB, since {since}"
+        tried = f"attempts {line.attempts}{_when(line)}"
+        why = f": {line.error}" if line.error else ""
+        table.add_row(*map(Text, (line.node, line.state, f"{count}\n{tried}{why}")))
     return table
+
+
+def _of_series(dead: Iterable[Letter]) -> dict[str, list[str]]:
+    """Return the instances that a node does not take, by what they have in common, as a line."""
+    found: dict[str, list[str]] = {}
+    for letter in dead:
+        series = f"series {letter.series_number or '?'} '{letter.series_description}'"
+        line = f"dead: {letter.node}: {series}: {letter.error}"
+        found.setdefault(line, []).append(letter.instance_uid)
+    return found
 
 
 def _when(line: Line) -> str:
     if line.state != "waiting":
-        return "-"
+        return ""
     seconds = line.next_at - time.time()
-    return f"in {seconds:.0f} s" if seconds > 0 else "now"
+    return f", next in {seconds:.0f} s" if seconds > 0 else ", next now"
 
 
 def _print_json(lines: list[Line], dead: list[Letter], confirmed: dict[str, int]) -> None:

@@ -79,7 +79,10 @@ def _whose(header: Header) -> list[str]:
     values = [
         subject and subject.patientID,
         subject and subject.patientName,
+        subject and subject.patientBirthdate,
+        subject and subject.patientGender,
         study and study.studyInstanceUID,
+        study and study.studyDate,
         study and study.studyID,
         study and study.accessionNumber,
         study and study.studyDescription,

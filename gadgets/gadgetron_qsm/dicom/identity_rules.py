@@ -8,47 +8,20 @@ from __future__ import annotations
 
 import copy
 import logging
-import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-import ismrmrd
-
 from gadgetron_qsm.dicom.header_fields import values_of
+from gadgetron_qsm.dicom.header_places import PLACES, present, put
 from gadgetron_qsm.dicom.identity import digest, stable_uid
 from gadgetron_qsm.dicom.templates import fields, filled, unfit
-from gadgetron_qsm.dicom.values import is_uid
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.mrd.header import ALONG_THE_BORE, Header
+from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.safe_xml import local_name, parse_xml
 from gadgetron_qsm.outgoing_sections import IdentitySettings
 
 log = logging.getLogger(__name__)
 
-# Programs that take names out of Siemens' raw data write as many x instead, and Gadgetron's own
-# DICOM images of a header without patient have XXXXXXXX: neither is anybody's name.
-PLACEHOLDER = re.compile(r"x{3,}", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where the MRD header has what a setting completes."""
-
-    section: str
-    attribute: str
-    is_uid: bool = False
-
-
-PLACES = {
-    "patient_id": _Place("subjectInformation", "patientID"),
-    "patient_name": _Place("subjectInformation", "patientName"),
-    "study_uid": _Place("studyInformation", "studyInstanceUID", is_uid=True),
-    "study_id": _Place("studyInformation", "studyID"),
-    "accession_number": _Place("studyInformation", "accessionNumber"),
-    "study_description": _Place("studyInformation", "studyDescription"),
-    "patient_position": _Place("measurementInformation", "patientPosition"),
-    "frame_uid": _Place("measurementInformation", "frameOfReferenceUID", is_uid=True),
-}
 NEEDED = ("patient_id", "study_uid")  # without them an archive cannot file an image
 
 
@@ -63,13 +36,13 @@ def completed(header: Header, rules: IdentitySettings) -> Header:
     result = replace(header, document=document, series_offset=rules.series_offset)
     _restore_zeros(document, header)
     for name in PLACES:
-        if _present(document, name) is None:
-            _set(document, name, None)
+        if present(document, name) is None:
+            put(document, name, None)
     for name in NEEDED:
         _complete(document, name, rules)
     _join_study(document, rules)
-    if rules.missing == "made" and _present(document, "patient_id") is None:
-        _set(document, "patient_id", _made_id(result))
+    if rules.missing == "made" and present(document, "patient_id") is None:
+        put(document, "patient_id", _made_id(result))
     for name in PLACES:  # which may name the patient's ID, now that there is one
         if name not in NEEDED:
             _complete(document, name, rules)
@@ -85,8 +58,8 @@ def completions(given: Header, result: Header) -> dict[str, Any]:
 
     Empty when they did nothing and the header lacks nothing that an archive needs.
     """
-    before = {name: _present(given.document, name) for name in PLACES}
-    after = {name: _present(result.document, name) for name in PLACES}
+    before = {name: present(given.document, name) for name in PLACES}
+    after = {name: present(result.document, name) for name in PLACES}
     # zeros in front of an accession number, which come back, are no change
     names = [n for n in PLACES if (before[n] or "").lstrip("0") != (after[n] or "").lstrip("0")]
     missing = [n for n in NEEDED if after[n] is None]
@@ -96,7 +69,7 @@ def completions(given: Header, result: Header) -> dict[str, Any]:
 
 def _complete(document: Any, name: str, rules: IdentitySettings) -> None:
     template = getattr(rules, name)
-    if not template or (_present(document, name) is not None and not rules.override):
+    if not template or (present(document, name) is not None and not rules.override):
         return
     value = filled(template, values_of(document))
     if not value:
@@ -105,24 +78,24 @@ def _complete(document: Any, name: str, rules: IdentitySettings) -> None:
     elif problem := unfit(name, value):
         raise QsmError(f"identity.{name} is made a text that does not fit: {problem}")
     else:
-        _set(document, name, value)
+        put(document, name, value)
 
 
 def _join_study(document: Any, rules: IdentitySettings) -> None:
     """Give scans that share a key one StudyInstanceUID, apart from those of other scanners."""
-    there = _present(document, "study_uid") is not None
+    there = present(document, "study_uid") is not None
     if not rules.study_key or (there and not rules.override):
         return
     values = values_of(document)
     if key := filled(rules.study_key, values):
         scanner = [values.get(n, "") for n in ("vendor", "institution", "station", "serial_number")]
-        patient = _present(document, "patient_id") or ""  # no study is of two
-        _set(document, "study_uid", stable_uid("study key", *scanner, key, patient))
+        patient = present(document, "patient_id") or ""  # no study is of two
+        put(document, "study_uid", stable_uid("study key", *scanner, key, patient))
 
 
 def _made_id(header: Header) -> str:
     """Return a PatientID that says nothing: the same for the scans of a study, if it is known."""
-    study = _present(header.document, "study_uid")
+    study = present(header.document, "study_uid")
     return f"QSM-{digest('patient', study or header.text).hex()[:12].upper()}"
 
 
@@ -130,8 +103,8 @@ def _refuse(document: Any, rules: IdentitySettings) -> None:
     values, lacking = values_of(document), []
     for name in [*PLACES, "study_key"]:
         template = getattr(rules, name)
-        there = name in PLACES and _present(document, name) is not None
-        if template and not there and not (name == "study_key" and _present(document, "study_uid")):
+        there = name in PLACES and present(document, name) is not None
+        if template and not there and not (name == "study_key" and present(document, "study_uid")):
             absent = ", ".join(f"{{{n}}}" for n in fields(template) if not values.get(n))
             lacking.append(f"{absent or 'a valid value'} for identity.{name}")
         elif name in NEEDED and not there:
@@ -141,39 +114,6 @@ def _refuse(document: Any, rules: IdentitySettings) -> None:
             f"the MRD header lacks {' and '.join(lacking)}; set what identity.* completes, or "
             "identity.missing=made or empty"
         )
-
-
-def _present(document: Any, name: str) -> str | None:
-    """Return a value of the header as text, None where there is none to go by."""
-    place = PLACES[name]
-    section = getattr(document, place.section)
-    value = section and getattr(section, place.attribute)
-    text = str(getattr(value, "value", value) or "").strip()
-    if name == "patient_position" and text.upper() not in ALONG_THE_BORE:
-        return None
-    if not text or PLACEHOLDER.fullmatch(text) or (place.is_uid and not is_uid(text)):
-        return None
-    return text
-
-
-def _set(document: Any, name: str, value: str | None) -> None:
-    place = PLACES[name]
-    section = getattr(document, place.section)
-    if section is None and value is None:
-        return
-    if section is None:
-        section = _empty_section(place.section)
-        setattr(document, place.section, section)
-    if name == "patient_position" and value is not None:
-        setattr(section, place.attribute, ismrmrd.xsd.patientPositionType(value))
-    else:
-        setattr(section, place.attribute, value)
-
-
-def _empty_section(name: str) -> Any:
-    if name == "measurementInformation":
-        return ismrmrd.xsd.measurementInformationType(patientPosition=None)
-    return getattr(ismrmrd.xsd, f"{name}Type")()
 
 
 def _restore_zeros(document: Any, header: Header) -> None:

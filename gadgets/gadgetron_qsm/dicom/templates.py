@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from string import Formatter
 
-from gadgetron_qsm.dicom.values import is_uid
+from gadgetron_qsm.dicom.values import date_of, is_uid
 from gadgetron_qsm.errors import UsageError
 from gadgetron_qsm.methods import instead
 
@@ -37,6 +37,8 @@ LONGEST = {
     **dict.fromkeys(("patient_id", "patient_name", "study_description"), 64),
     **dict.fromkeys(("study_id", "accession_number"), 16),
 }
+
+SEXES = ("M", "F", "O")  # that DICOM and MRD know
 
 
 def fields(template: str) -> list[str]:
@@ -73,6 +75,10 @@ def unfit(name: str, value: str) -> str | None:
     """Say why a text cannot be the value of a setting of identity; None when it can."""
     if name.endswith("_uid"):
         return None if is_uid(value) else "it is no UID"
+    if name.endswith("_date"):
+        return None if date_of(value) else "it is no date; write YYYYMMDD"
+    if name.endswith("_sex"):
+        return None if value in SEXES else f"it is none of {', '.join(SEXES)}"
     if "\\" in value or not value.isprintable():
         return "a backslash or control character separates values in DICOM"
     longest = LONGEST.get(name, math.inf)

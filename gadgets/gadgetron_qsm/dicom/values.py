@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import re
 from typing import Any
 
 from pydicom.config import IGNORE
@@ -44,8 +46,17 @@ def decimal(value: float) -> DSfloat:
 
 
 def date(value: Any) -> str:
-    """YYYYMMDD (DA) of a date of the header, or "" for None."""
-    return f"{value.year:04d}{value.month:02d}{value.day:02d}" if value else ""
+    """YYYYMMDD (DA) of a date of the header, or "" for None and for a text that is none."""
+    return f"{value.year:04d}{value.month:02d}{value.day:02d}" if hasattr(value, "year") else ""
+
+
+def date_of(written: str) -> datetime.date | None:
+    """Read YYYYMMDD or YYYY-MM-DD, as DICOM and XML write a day; None for anything else."""
+    found = re.fullmatch(r"(\d{4})(-?)(\d{2})\2(\d{2})(Z|[+-]\d{2}:\d{2})?", written)
+    try:
+        return datetime.date(*map(int, found.group(1, 3, 4))) if found else None
+    except ValueError:
+        return None
 
 
 def time(value: Any) -> str:

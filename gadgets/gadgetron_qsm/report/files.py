@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,21 @@ from typing import Any
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.report.plain import plain
 
+OF_A_PATIENT = 0o640  # owner and group: who brings series on may run as another of the group
+
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; it becomes `path` when the block ends well.
+def replacing(path: Path, mode: int = OF_A_PATIENT) -> Iterator[Path]:
+    """Give a temporary file beside `path`, empty; it becomes `path` when the block ends well.
 
-    Makes the folder. Raises QsmError when the file cannot be written.
+    Makes the folder. `mode` is who may read, as far as the process's umask allows; what the block
+    opens to write keeps it. Raises QsmError when the file cannot be written.
     """
     part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        part.unlink(missing_ok=True)  # it may be of another mode
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT, mode))
         yield part
         part.replace(path)
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,12 +14,19 @@ class Finding:
     """`what` was looked at, and `text`, in one line, is what was found and, unless ok, what to do.
 
     warning: it will be needed, and may be put right while scans go on. error: no scan can succeed.
+    `line` is that of the file looked at, from 1; 0 for what stands in no line.
     Says nothing of patients.
     """
 
     level: Level
     what: str
     text: str
+    line: int = 0
 
     def __str__(self) -> str:
         return f"{self.what}: {self.text}"
+
+
+def told(pairs: Iterable[tuple[str, str]]) -> Iterator[Finding]:
+    """Give pairs, of what was looked at and what was found, as findings that are well."""
+    return (Finding("ok", what, text) for what, text in pairs)

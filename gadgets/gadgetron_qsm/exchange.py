@@ -1,0 +1,85 @@
+"""A raw file sent to a server, ours or another, and what comes back."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Queue
+
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.gadgets import serve_resident
+from gadgetron_qsm.mrd.client import stream
+from gadgetron_qsm.mrd.messages import ConfigFile, ConfigText, DicomFile, Image
+from gadgetron_qsm.mrd.server import serve
+
+Progress = Callable[[int, int], None]
+Address = tuple[str, int]
+
+SERVER_START_S = 10.0
+
+
+@contextmanager
+def served(server: Address | None) -> Iterator[Address]:
+    """Give the address of `server`, or of one that runs in this process as long as the block."""
+    if server:
+        yield server
+        return
+    logging.getLogger(serve.__module__).addFilter(_is_fault)
+    stop, port = threading.Event(), Queue[int]()
+    thread = threading.Thread(
+        target=serve,
+        args=("127.0.0.1", 0, serve_resident),
+        kwargs={"ready": port.put, "stop": stop},
+        daemon=True,
+    )
+    thread.start()
+    try:
+        yield "127.0.0.1", port.get(timeout=SERVER_START_S)
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _is_fault(record: logging.LogRecord) -> bool:
+    """Tell whether a line of our own server's log says more than the error that its client gets."""
+    return record.exc_info is not None
+
+
+@dataclass
+class Came:
+    """What came back; the seconds from the last readout sent; why no more came, if it failed."""
+
+    images: list[Image] = field(default_factory=list)
+    files: list[DicomFile] = field(default_factory=list)
+    latency_s: float = 0.0
+    failure: QsmError | None = None
+
+
+def exchanged(
+    raw: Path, address: Address, config: ConfigFile | ConfigText, progress: Progress | None
+) -> Came:
+    """Send a file, and take what comes back to the end, or until the chain fails."""
+    last_sent = time.perf_counter()
+
+    def on_progress(sent: int, total: int) -> None:
+        nonlocal last_sent
+        last_sent = time.perf_counter()
+        if progress:
+            progress(sent, total)
+
+    came = Came()
+    try:
+        for message in stream(raw, *address, config, on_progress):
+            if isinstance(message, Image):
+                came.images.append(message)
+            elif isinstance(message, DicomFile):
+                came.files.append(message)
+    except QsmError as error:
+        came.failure = error
+    came.latency_s = time.perf_counter() - last_sent
+    return came
