@@ -142,12 +142,13 @@ def write_images(path: str | Path, images: Iterable[Image], header_text: str = "
         for image in images:
             name = f"image_{image.head['image_series_index']}"
             group = dataset[name] if name in dataset else _create_series(dataset, name, image)
-            if group["data"].shape[1:] != image.data.shape or group["data"].dtype != _pixels(image):
+            dtype = pixels_in_file(image)
+            if group["data"].shape[1:] != image.data.shape or group["data"].dtype != dtype:
                 raise QsmError(f"{name} has images of different sizes or pixel types")
             for part, value in (
                 ("header", image_head(image)),
                 ("attributes", image.meta),
-                ("data", image.data.view(_pixels(image))),
+                ("data", image.data.view(dtype)),
             ):
                 group[part].resize(len(group[part]) + 1, axis=0)
                 group[part][-1] = value
@@ -163,13 +164,13 @@ def _create_series(dataset: h5py.Group, name: str, image: Image) -> h5py.Group:
     group.create_dataset("attributes", (0,), _TEXT, maxshape=(None,))
     shape = image.data.shape
     group.create_dataset(
-        "data", (0, *shape), _pixels(image), maxshape=(None, *shape), chunks=(1, *shape)
+        "data", (0, *shape), pixels_in_file(image), maxshape=(None, *shape), chunks=(1, *shape)
     )
     return group
 
 
-def _pixels(image: Image) -> np.dtype:
-    """Type in the file: complex numbers are records of real and imag there."""
+def pixels_in_file(image: Image) -> np.dtype:
+    """Return the type of an image's pixels in a file, where complex ones are of real and imag."""
     dtype = image.data.dtype
     if dtype.kind != "c":
         return dtype
