@@ -38,11 +38,12 @@ def stream(
 ) -> Iterator[Message]:
     """Send a raw file as a scanner would, and yield what the server sends back, to its CLOSE.
 
+    Images in the file are sent when it has no readouts, as the spool of a scan of images.
     `on_progress(sent, total)` is told of readouts, from another thread. Raises QsmError for a file
     that cannot be read, for a server that is not there, and with the text of any error it reports.
     """
     with RawFile(path) as raw:
-        messages = _readouts(raw, on_progress)
+        messages = _readouts(raw, on_progress) if len(raw) else raw.images()
         yield from stream_messages(messages, raw.header_text, host, port, config)
 
 

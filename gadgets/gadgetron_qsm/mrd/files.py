@@ -85,6 +85,15 @@ class RawFile:
                 shape = head["channels"], head["number_of_samples"]
                 yield Waveform(head, self._fit(data, np.uint32, shape))
 
+    def images(self) -> Iterator[Image]:
+        """Read the images, series by series; none when the file has none."""
+        names = [name for name in self._group if name.startswith("image_")]
+        try:
+            for name in sorted(names, key=lambda name: (len(name), name)):
+                yield from _images_of(self._group[name])
+        except (OSError, KeyError, ValueError) as error:
+            raise QsmError(f"{self.name} has images that cannot be read; copy it again") from error
+
     def _find(self, dataset: str | None) -> h5py.Group:
         groups = [name for name, item in self._file.items() if isinstance(item, h5py.Group)]
         name = dataset or (groups[0] if len(groups) == 1 else DATASET)
@@ -176,6 +185,18 @@ def pixels_in_file(image: Image) -> np.dtype:
         return dtype
     part = f"<f{dtype.itemsize // 2}"
     return np.dtype([("real", part), ("imag", part)])
+
+
+def _images_of(series: h5py.Group) -> Iterator[Image]:
+    attributes, pixels = series["attributes"].asstr(), series["data"]
+    for number, head in enumerate(_as(IMAGE_HEADER, series["header"][:])):
+        yield Image(head, _pixels_of_file(pixels[number]), attributes[number])
+
+
+def _pixels_of_file(data: np.ndarray) -> np.ndarray:
+    if data.dtype.names is None:
+        return data
+    return data.view(np.dtype(f"<c{data.dtype.itemsize}"))
 
 
 def _as(dtype: np.dtype, heads: np.ndarray) -> np.ndarray:

@@ -149,6 +149,11 @@ class DataSet:
         return first_row + bytes(8 * self._rank)
 
 
+def end_of(descriptor: int) -> int:
+    """Return where a file ends as its superblock says; what lies behind is of no use."""
+    return int.from_bytes(os.pread(descriptor, 8, hdf5_parts.END_OF_FILE), "little")
+
+
 def _write(descriptor: int, buffers: Sequence[Buffer], offset: int) -> None:
     for first in range(0, len(buffers), MOST_BUFFERS):
         batch = buffers[first : first + MOST_BUFFERS]

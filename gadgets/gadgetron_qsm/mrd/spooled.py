@@ -37,6 +37,7 @@ class SpooledScan:
     """An ISMRMRD file of a scan, to which messages are added."""
 
     def __init__(self, descriptor: int, header_text: str) -> None:
+        self.items = 0  # readouts and images that are written
         self._file = GrowingFile(descriptor)
         self._readouts = DataSet(self._file, acquisition_dtype, chunk_rows=HEADS)
         self._waveforms = DataSet(self._file, waveform_dtype, chunk_rows=HEADS)
@@ -54,11 +55,6 @@ class SpooledScan:
     def size(self) -> int:
         """Bytes that the file has once all is written."""
         return self._file.size
-
-    @property
-    def items(self) -> int:
-        """Number of readouts and images."""
-        return self._readouts.length + sum(s.heads.length for s in self._series.values())
 
     def add(self, messages: Iterable[Message]) -> None:
         """Put messages into the file; `write` writes them."""
@@ -81,6 +77,8 @@ class SpooledScan:
     def write(self) -> None:
         """Write what was added; the file is whole before, after and at any moment in between."""
         self._file.write()
+        images = sum(series.heads.length for series in self._series.values())
+        self.items = self._readouts.length + images
 
     def _readout(self, readout: Acquisition) -> bytes:
         data = _contiguous(readout.data, np.complex64)
