@@ -16,6 +16,7 @@ import shlex
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from gadgetron_qsm.errors import QsmError
@@ -45,6 +46,7 @@ class Spool:
         self._patience_s = PATIENCE_S
         self._given_up = False
         self._failed = False
+        self._hurry = threading.Event()  # no more is to be waited for before the next block
         self._ended = threading.Event()
         self._kept: Path | None = None
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
@@ -76,6 +78,7 @@ class Spool:
         """
         self._failed = failure is not None
         self._ended.set()
+        self._hurry.set()
         self._inbox.end()
         self._thread.join(LAST_S)
         if self._thread.is_alive():
@@ -88,7 +91,11 @@ class Spool:
         return not self._given_up
 
     def _put(self, message: Message) -> None:
+        with suppress(TimeoutError):
+            self._inbox.put(message, 0.0)
+            return
         start = time.monotonic()
+        self._hurry.set()
         try:
             self._inbox.put(message, max(0.0, self._patience_s))
         except TimeoutError:
@@ -113,7 +120,8 @@ class Spool:
             scan = SpooledScan(file.descriptor, self._header_text)
             self._write(file, scan)
             while self._write_block(file, scan):
-                self._ended.wait(BLOCK_S)
+                self._hurry.wait(BLOCK_S)
+                self._hurry.clear()
         except Exception as error:
             self._give_up(_reason(error))
         self._ended.wait()
