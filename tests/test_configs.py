@@ -36,7 +36,7 @@ TARGETS = {
     "qsm_buffer": [["qsm"]],
     "qsm_grappa": [["qsm"]],
     "qsm_connect": [[]],
-    **{name: [["qsm"]] for name in ("fast", "standard", "research")},
+    **{name: [["qsm"]] for name in ("fast", "standard", "research", "openrecon")},
 }
 
 by_name = pytest.mark.parametrize("name", sorted(TARGETS))
@@ -90,6 +90,13 @@ def test_the_stream_calls_targets_that_exist_with_settings_that_exist(name):
         Settings.from_properties(properties)
 
 
+def test_a_scanners_injector_gets_12_bits_and_failed_scans_stay_on_the_hosts_share():
+    settings = Settings.from_properties(read_properties(configs.load("openrecon")))
+    assert settings.deliver.image_pixels == "uint12"
+    assert str(settings.spool.folder) == "/tmp/share/saved_data"
+    assert settings.spool.keep == "failed"
+
+
 def test_the_resident_process_is_where_its_command_listens():
     (connect,) = parse("qsm_connect").iter("connect")
     port = inspect.signature(cli.gadget).parameters["port"].default
@@ -124,7 +131,7 @@ def test_a_name_may_have_its_ending():
 
 @pytest.mark.parametrize("name", ["nix", "../configs/qsm", "", "qsm.xml.xml"])
 def test_a_name_that_is_not_there_is_refused_with_those_that_are(name):
-    with pytest.raises(QsmError, match="there are fast, qsm, qsm_buffer, qsm_connect, qsm_"):
+    with pytest.raises(QsmError, match="there are fast, openrecon, qsm, qsm_buffer, qsm_c"):
         configs.load(name)
 
 
@@ -162,6 +169,6 @@ def test_the_command_says_what_is_where(home, capsys):
     (home / "share" / "gadgetron" / "config" / "fast.xml").write_text("other")
     cli.install_config(home)
     lines = capsys.readouterr().out.splitlines()
-    assert [line.partition(":")[0] for line in lines] == ["installed"] * 7 + [
+    assert [line.partition(":")[0] for line in lines] == ["installed"] * 8 + [
         "kept, it differs from ours"
     ]

@@ -7,8 +7,9 @@ import re
 
 import pytest
 
+from gadgetron_qsm import configs
 from gadgetron_qsm.errors import UsageError
-from gadgetron_qsm.parameters import PARAMETERS, read_parameters, to_properties
+from gadgetron_qsm.parameters import CONFIGURED, PARAMETERS, read_parameters, to_properties
 from gadgetron_qsm.settings import Settings
 
 
@@ -30,8 +31,26 @@ def test_defaults_are_those_of_the_settings():
 
 @pytest.mark.parametrize("value", [True, "True", "true", "1"])
 def test_values_may_be_texts(value):
-    properties = to_properties(read_parameters(document(twopass=value)))
-    assert Settings.from_properties(properties).mask.two_pass
+    properties = to_properties(read_parameters(document(mask=value)))
+    maps = Settings.from_properties(properties).deliver.maps
+    assert maps == ("chi", "r2star", "magnitude", "mask")
+
+
+def test_what_the_operator_leaves_alone_is_as_the_sites_configuration_says(tmp_path, monkeypatch):
+    (tmp_path / "ours.xml").write_text(
+        '<configuration><property name="coils.phase_sign" value="-1"/>'
+        '<property name="mask.two_pass" value="true"/></configuration>'
+    )
+    monkeypatch.setattr(configs, "FOLDER", tmp_path)
+    given = {p.id: p.default for p in PARAMETERS} | {"customconfig": "ours"}
+    properties = to_properties(read_parameters(document(**given)))
+    assert (properties["coils.phase_sign"], properties["mask.two_pass"]) == ("-1", "true")
+    properties = to_properties(read_parameters(document(**given | {"phasesign": "1"})))
+    assert (properties["coils.phase_sign"], properties["mask.two_pass"]) == ("1", "true")
+
+
+def test_a_parameter_of_a_setting_can_leave_it_as_configured():
+    assert all(CONFIGURED in p.choices for p in PARAMETERS if p.key)
 
 
 def test_every_choice_is_one_of_its_setting():
@@ -55,8 +74,8 @@ def test_maps_stay_those_of_the_configuration_when_none_is_named():
     [
         (document(refrence="csf"), "unknown parameter 'refrence'; did you mean 'reference'"),
         (document(nothing=1), "unknown parameter 'nothing'; there are config, customconfig"),
-        (document(reference="liver"), "'reference' is one of brain, csf"),
-        (document(twopass="perhaps"), "'twopass' is true or false"),
+        (document(reference="liver"), "'reference' is one of configured, brain, csf"),
+        (document(mask="perhaps"), "'mask' is true or false"),
         (document(customconfig=3), "'customconfig' is a text"),
         ("{", "no valid JSON"),
         ('{"a":' * 100_000, "no valid JSON"),

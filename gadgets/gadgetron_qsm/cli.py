@@ -17,6 +17,7 @@ from rich.text import Text
 from gadgetron_qsm import __version__
 from gadgetron_qsm.delivery.commands import app as outbox
 from gadgetron_qsm.errors import QsmError, UsageError
+from gadgetron_qsm.openrecon.commands import app as openrecon
 from gadgetron_qsm.site import logs
 from gadgetron_qsm.terminal import Set, overrides, print_line, screen
 
@@ -30,6 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(outbox, name="outbox")
+app.add_typer(openrecon, name="openrecon")
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="folder for the results")]
 Host = Annotated[str, typer.Option(help="address to listen on; MRD has no passwords")]

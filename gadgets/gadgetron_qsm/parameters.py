@@ -19,6 +19,7 @@ from gadgetron_qsm.errors import UsageError
 from gadgetron_qsm.mrd.properties import read_properties
 
 ALWAYS = ("chi",)  # the map that the operator cannot leave out
+CONFIGURED = "configured"  # the choice that leaves a setting as the configuration has it
 LONGEST = 256  # characters of a text
 
 
@@ -27,11 +28,15 @@ class Parameter:
     """One parameter. `key` is the setting that takes the value, `maps` what true adds to the maps.
 
     `choices` are ids with labels; without them it is a text if the default is one, else a boolean.
+    A console sends all parameters, untouched ones too: those that stand for a setting are choices
+    with CONFIGURED among them, so that a site's configuration is not undone by defaults.
+    `information` is what an operator may want to know before changing it.
     """
 
     id: str
     label: str
     default: str | bool
+    information: str = ""
     key: str = ""
     maps: tuple[str, ...] = ()
     choices: Mapping[str, str] | None = None
@@ -51,40 +56,78 @@ class Parameter:
         return value
 
 
+_AS_CONFIGURED = {CONFIGURED: "As configured"}
+
 PARAMETERS = (
     Parameter(
         "config",
         "Preset",
         "standard",
+        "Research takes twice as long as Standard and follows strong sources better",
         choices={"fast": "Fast", "standard": "Standard", "research": "Research"},
     ),
-    Parameter("customconfig", "Configuration of the site, instead of the preset", ""),
+    Parameter(
+        "customconfig",
+        "Configuration of the site",
+        "",
+        "Name of a configuration that the site has installed, instead of the preset; empty: none",
+    ),
     Parameter("r2star", "R2* map", True, maps=("r2star",)),
     Parameter("magnitude", "Magnitude of each echo", True, maps=("magnitude",)),
-    Parameter("swi", "Susceptibility-weighted images", False, maps=("swi", "swi_mip")),
+    Parameter("swi", "SWI and projection", False, maps=("swi", "swi_mip")),
+    Parameter(
+        "separation",
+        "Positive and negative sources",
+        False,
+        "Two maps, para- and diamagnetic susceptibility apart; needs several echoes",
+        maps=("chi_positive", "chi_negative"),
+    ),
     Parameter("fields", "Total and local field", False, maps=("total_field", "local_field")),
     Parameter("mask", "Mask", False, maps=("mask",)),
     Parameter(
         "reference",
         "Reference region",
-        "brain",
+        CONFIGURED,
+        "Whose mean susceptibility is zero",
         key="reference.region",
-        choices={"brain": "Brain", "csf": "CSF of the ventricles"},
+        choices={**_AS_CONFIGURED, "brain": "Brain", "csf": "CSF of the ventricles"},
     ),
-    Parameter("twopass", "Two passes, for bleeds", False, key="mask.two_pass"),
+    Parameter(
+        "twopass",
+        "Two passes, for bleeds",
+        CONFIGURED,
+        "Strong sources are inverted apart; takes longer",
+        key="mask.two_pass",
+        choices={**_AS_CONFIGURED, "true": "Yes", "false": "No"},
+    ),
     Parameter(
         "incomplete",
         "Incomplete scans",
-        "refuse",
+        CONFIGURED,
+        "What to do when lines are missing",
         key="kspace.incomplete",
-        choices={"refuse": "Refuse", "warn": "Reconstruct and warn"},
+        choices={**_AS_CONFIGURED, "refuse": "Refuse", "warn": "Reconstruct and warn"},
     ),
     Parameter(
         "reversed",
         "Echoes read backwards",
-        "flagged",
+        CONFIGURED,
+        "For bipolar readouts that the sequence does not flag",
         key="kspace.reversed_echoes",
-        choices={"flagged": "As flagged", "even": "2, 4, ...", "odd": "1, 3, ..."},
+        choices={
+            **_AS_CONFIGURED,
+            "flagged": "As flagged",
+            "even": "2, 4, ...",
+            "odd": "1, 3, ...",
+        },
+    ),
+    Parameter(
+        "phasesign",
+        "Sign of the phase",
+        CONFIGURED,
+        "Reverse it where veins come out negative",
+        key="coils.phase_sign",
+        choices={**_AS_CONFIGURED, "1": "As it is", "-1": "Reversed"},
     ),
 )
 BY_ID = {parameter.id: parameter for parameter in PARAMETERS}
@@ -116,8 +159,8 @@ def to_properties(given: Mapping[str, str | bool]) -> dict[str, str]:
     if name := given.get("customconfig") or given.get("config"):
         properties = read_properties(configs.load(str(name)))
     for name, value in given.items():
-        if key := BY_ID[name].key:
-            properties[key] = str(value).lower()
+        if BY_ID[name].key and value != CONFIGURED:
+            properties[BY_ID[name].key] = str(value)
     if any(BY_ID[name].maps for name in given):
         chosen = (p.maps for p in PARAMETERS if given.get(p.id, p.default))
         properties["deliver.maps"] = ",".join((*ALWAYS, *chain.from_iterable(chosen)))

@@ -1,0 +1,64 @@
+"""The site's settings lie below the client's, which lie below the operator's."""
+
+from __future__ import annotations
+
+import pytest
+
+from gadgetron_qsm import configs
+from gadgetron_qsm.errors import QsmError, UsageError
+from gadgetron_qsm.mrd.messages import ConfigFile, ConfigText
+from gadgetron_qsm.mrd.properties import read_properties
+from gadgetron_qsm.parameters import PARAMETERS
+from gadgetron_qsm.precedence import scan_properties
+from gadgetron_qsm.settings import Settings
+
+OPENRECON = read_properties(configs.load("openrecon"))
+ALL = {parameter.id: parameter.default for parameter in PARAMETERS}  # as a console sends them
+
+
+def settings(config=None, own=(), given=None, site=OPENRECON):
+    return Settings.from_properties(scan_properties(config, dict(own), given, site))
+
+
+@pytest.mark.parametrize("preset", ["fast", "standard", "research"])
+def test_the_scanner_gets_its_pixels_whichever_preset_the_operator_chooses(preset):
+    chosen = settings(ConfigFile("openrecon"), given=ALL | {"config": preset})
+    assert (chosen.preset, chosen.deliver.image_pixels) == (preset, "uint12")
+    assert chosen.spool.folder == Settings.from_properties(OPENRECON).spool.folder
+
+
+@pytest.mark.parametrize("config", [None, ConfigText("..."), ConfigFile("qsm"), ConfigFile("fast")])
+def test_it_gets_them_without_parameters_too(config):
+    assert settings(config).deliver.image_pixels == "uint12"
+
+
+def test_a_client_may_ask_for_other_pixels():
+    asked = {"deliver.image_pixels": "float32"}
+    assert settings(ConfigText("..."), asked).deliver.image_pixels == "float32"
+
+
+def test_a_host_may_send_a_name_that_is_not_known_when_the_operator_names_another():
+    assert settings(ConfigFile("some_host"), given={"config": "fast"}).preset == "fast"
+    with pytest.raises(UsageError, match="no configuration is named 'some_host'"):
+        settings(ConfigFile("some_host"), given={"reference": "csf"})
+
+
+def test_parameters_that_name_no_configuration_go_on_top_of_the_clients():
+    chosen = settings(ConfigFile("fast"), given={"reference": "csf"})
+    assert (chosen.preset, chosen.reference.region) == ("fast", "csf")
+    chosen = settings(ConfigText("..."), {"preset": "fast"}, given={"reference": "csf"})
+    assert (chosen.preset, chosen.reference.region) == ("fast", "csf")
+
+
+def test_how_the_site_reconstructs_is_not_imposed():
+    site = {"preset": "fast", "mask.two_pass": "true", "store.nodes": "A@b:104"}
+    chosen = settings(ConfigText("..."), {"preset": "research"}, site=site)
+    assert (chosen.preset, chosen.mask.two_pass) == ("research", False)
+    assert chosen.store.nodes == ("A@b:104",)
+
+
+@pytest.mark.parametrize("key", ["deliver.dicom_folder", "store.nodes", "spool.folder", "server.x"])
+def test_what_is_the_sites_no_client_sets_even_if_the_operator_names_another(key):
+    for given in (None, {"config": "fast"}):
+        with pytest.raises(QsmError, match=f"clients may not set {key}"):
+            settings(ConfigText("..."), {key: "x"}, given)
