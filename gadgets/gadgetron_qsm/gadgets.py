@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from gadgetron_qsm import chain, configs
+from gadgetron_qsm import chain
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom.identity_rules import completed
 from gadgetron_qsm.errors import QsmError, UsageError
@@ -20,25 +20,25 @@ from gadgetron_qsm.mrd.connection import Connection
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.images import map_to_image
 from gadgetron_qsm.mrd.log_lines import warnings_told
-from gadgetron_qsm.mrd.messages import ConfigFile, Image, Message, Text
-from gadgetron_qsm.mrd.properties import read_properties
+from gadgetron_qsm.mrd.messages import Image, Message, Text
 from gadgetron_qsm.mrd.slices import images_to_maps
 from gadgetron_qsm.mrd.wire import NoClose, PeerGone
 from gadgetron_qsm.outgoing import keeps, send_what_waits
-from gadgetron_qsm.parameters import read_parameters, to_properties
+from gadgetron_qsm.parameters import read_parameters
+from gadgetron_qsm.precedence import is_of_the_server, scan_properties
 from gadgetron_qsm.processors import processors
 from gadgetron_qsm.rehearsal import rehearse
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.site import logs, scans
 from gadgetron_qsm.site.privacy import line_of
+from gadgetron_qsm.spooling import spooled
 
 log = logging.getLogger(__name__)
 
 Sent = chain.Sent
 Target = Callable[[Iterable[Message], Header, Settings], Iterator[Sent]]
 
-FOLDERS = ("deliver.dicom_folder", "deliver.report_folder")
-OF_THE_SERVER = ("store.", "identity.", "server.", "spool.", "health.")
+NOTHING: Mapping[str, str] = MappingProxyType({})
 LINGER_S = 20.0  # that a process of one scan goes on sending
 
 
@@ -71,13 +71,10 @@ def run(
     `close_expected` a peer that ends behind a message has ended the scan: whether all has come is
     then for the target to tell.
     """
-    header = completed(Header.parse(connection.header_text), settings.identity)
-    # SPOOL: what comes is to be spooled here, in front of everything that may fail.
-    incoming: Iterable[Message] = connection
-    if not close_expected:
-        incoming = _to_its_end(incoming)
-    messages = target(incoming, header, settings)
-    with processors():
+    with spooled(connection, settings.spool) as incoming, processors():
+        header = completed(Header.parse(connection.header_text), settings.identity)
+        came = incoming if close_expected else _to_its_end(incoming)
+        messages = target(came, header, settings)
         try:
             for message in messages:
                 connection.send(message)
@@ -87,33 +84,31 @@ def run(
             raise
 
 
-def serve_resident(connection: Connection) -> None:
-    """Run the whole chain for a Gadgetron that connects to a resident process."""
-    run(connection, chain.qsm, _for_gadgetron(Settings.from_properties(connection.properties)))
+def serve_resident(connection: Connection, site: Mapping[str, str] = NOTHING) -> None:
+    """Run the whole chain for a Gadgetron that connects to a resident process.
 
-
-def serve_scan(connection: Connection, site: Mapping[str, str] = MappingProxyType({})) -> None:
-    """Run the whole chain for a client of our own server, configured by name or by XML.
-
-    `site` are properties of the server's own configuration. Of these, where maps are kept, whose
-    they are and where they are sent hold for a client's XML, too, which may not set them: raises
-    QsmError for settings that would let a client write to the server's disk, connect it to others,
-    or have patients named in images. Parameters that an operator sets (see parameters) come on top;
-    a configuration that they name takes the place of the client's.
+    `site` are the properties of the process's own configuration; what these say of the machine
+    holds unless the chain's configuration says otherwise.
     """
-    properties = connection.properties
-    kept = {key: value for key, value in site.items() if _of_the_server(key)}
-    if isinstance(connection.config, ConfigFile):
-        properties = read_properties(configs.load(connection.config.name))
-    elif own := [key for key in properties if _of_the_server(key)]:
-        raise QsmError(f"clients may not set {own[0]}; name it in a configuration here")
-    else:
-        properties = {**kept, **properties}
-    if (given := _parameters(connection)) is not None:
-        configured = given.keys() & {"config", "customconfig"}
-        properties = {**(kept if configured else properties), **to_properties(given)}
+    kept = {key: value for key, value in site.items() if is_of_the_server(key)}
+    settings = Settings.from_properties({**kept, **connection.properties})
+    run(connection, chain.qsm, _for_gadgetron(settings))
+
+
+def serve_scan(connection: Connection, site: Mapping[str, str] = NOTHING) -> None:
+    """Run the whole chain for a client of our own server.
+
+    `site` are properties of the server's own configuration; see precedence for whose hold. Raises
+    QsmError for settings that a client may not set, or that are wrong.
+    """
     with warnings_told(connection):
-        settings = Settings.from_properties(properties)
+        try:
+            given = _parameters(connection)
+            properties = scan_properties(connection.config, connection.properties, given, site)
+            settings = Settings.from_properties(properties)
+        except QsmError:
+            with spooled(connection, Settings.from_properties(site).spool):
+                raise
         run(connection, chain.qsm, settings, close_expected=False)
 
 
@@ -129,10 +124,6 @@ def _parameters(connection: Connection) -> dict[str, str | bool] | None:
     """Return the parameters that the operator set, if the client sends them in front of data."""
     first = connection.peek()
     return read_parameters(first.text) if isinstance(first, Text) else None
-
-
-def _of_the_server(key: str) -> bool:
-    return key in FOLDERS or key.startswith(OF_THE_SERVER)
 
 
 def _serve_gadgetron(gadgetron_connection: Any, target: Target, *, rehearsed: bool = False) -> None:
@@ -164,13 +155,12 @@ def _serve_gadgetron(gadgetron_connection: Any, target: Target, *, rehearsed: bo
 
 def _tell_gadgetron(connection: Connection, error: Exception) -> None:
     """Log why there is no result, and have the client told."""
-    if isinstance(error, PeerGone):  # nobody is there to be told
-        log.error("%s", error)
-    elif isinstance(error, QsmError):
-        log.error("%s", error)
-        connection.fail_inside_gadgetron(str(error))
+    if isinstance(error, QsmError):
+        log.error("%s%s", error, connection.postscript)
+        if not isinstance(error, PeerGone):  # nobody is there to be told
+            connection.fail_inside_gadgetron(str(error))
     else:
-        log.error("the chain failed", exc_info=error)
+        log.error("the chain failed%s", connection.postscript, exc_info=error)
         connection.fail_inside_gadgetron(f"the chain failed: {line_of(error)}")
 
 

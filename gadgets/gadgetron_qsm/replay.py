@@ -30,6 +30,7 @@ from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.mrd.slices import images_to_maps
 from gadgetron_qsm.outgoing import Outgoing, send_what_waits, wanted
 from gadgetron_qsm.outgoing_sections import StoreSettings
+from gadgetron_qsm.precedence import is_of_the_server
 from gadgetron_qsm.report.accuracy import compare
 from gadgetron_qsm.report.files import replacing
 from gadgetron_qsm.report.record import REPORTED, Record
@@ -174,8 +175,11 @@ def _wanted(settings: Settings) -> dict[str, str]:
 
 def _of_maps(properties: Mapping[str, str]) -> dict[str, str]:
     """Return the settings of how maps are made; what becomes of them is settled here."""
-    ours = ("deliver.", "store.", "identity.")
-    return {key: value for key, value in properties.items() if not key.startswith(ours)}
+    return {
+        key: value
+        for key, value in properties.items()
+        if not (is_of_the_server(key) or key.startswith("deliver."))
+    }
 
 
 def _here(settings: Settings) -> Settings:

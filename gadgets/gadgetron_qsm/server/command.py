@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from gadgetron_qsm import configs
 from gadgetron_qsm.delivery.deliver import opened
 from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.mrd.server import listen
+from gadgetron_qsm.mrd.spool import recover
 from gadgetron_qsm.server.dispatcher import Dispatcher
 from gadgetron_qsm.server.job import Job, Scans
 from gadgetron_qsm.server.worker import TO_THE_PARENT
 from gadgetron_qsm.settings import Settings
+from gadgetron_qsm.site.watch import watching
 from gadgetron_qsm.site_sections import ServerSettings
+
+if TYPE_CHECKING:
+    from gadgetron_qsm.site.metrics import Metrics
 
 Ready = Callable[[int], None]
 
@@ -36,13 +41,22 @@ def serve(
     """
     properties = {**read_properties(configs.read(config)), **changed}
     site = Settings.from_properties(properties)
-    opened(site.store)
-    level = logging.getLogger().getEffectiveLevel()
-    job = Scans(properties, inside_gadgetron, site.server.silence_s, level)
-    run(host, port, job, site.server, ready=ready)
+    with watching(site, device=False) as metrics:
+        opened(site.store)
+        recover(site.spool)
+        job = Scans(properties, inside_gadgetron, site.server.silence_s)
+        run(host, port, job, site.server, ready=ready, metrics=metrics)
 
 
-def run(host: str, port: int, job: Job, settings: ServerSettings, *, ready: Ready) -> None:
+def run(
+    host: str,
+    port: int,
+    job: Job,
+    settings: ServerSettings,
+    *,
+    ready: Ready,
+    metrics: Metrics | None = None,
+) -> None:
     """Serve until SIGTERM or SIGINT: scans that run then have server.grace_s to end.
 
     A second signal ends them. `ready` is told the port when the first scan can be taken. To be
@@ -50,7 +64,9 @@ def run(host: str, port: int, job: Job, settings: ServerSettings, *, ready: Read
     """
     with listen(host, port) as listener:
         bound = listener.getsockname()[1]
-        dispatcher = Dispatcher(listener, job, settings, ready=lambda: ready(bound))
+        dispatcher = Dispatcher(
+            listener, job, settings, ready=lambda: ready(bound), metrics=metrics
+        )
         with _signals_to(dispatcher.stop):
             dispatcher.run()
 

@@ -9,6 +9,7 @@ import socket
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.server import orders
@@ -17,7 +18,11 @@ from gadgetron_qsm.server.farewell import Farewells
 from gadgetron_qsm.server.job import Job
 from gadgetron_qsm.server.member import Member
 from gadgetron_qsm.server.staff import Staff
+from gadgetron_qsm.site.summary import ScanSummary
 from gadgetron_qsm.site_sections import ServerSettings
+
+if TYPE_CHECKING:
+    from gadgetron_qsm.site.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +44,12 @@ class Dispatcher:
         settings: ServerSettings,
         *,
         ready: Callable[[], None] | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
-        """`ready` is called when the first worker is."""
+        """`ready` is called when the first worker is; `metrics` note each scan that ends."""
         self.counts: Counter[str] = Counter()
         self._settings, self._ready = settings, ready
+        self._job, self._metrics = job, metrics
         self._selector = selectors.DefaultSelector()
         self._door = Door(listener, self._selector, self._spoke)
         self._staff = Staff(job, settings, self._hired)
@@ -94,6 +101,14 @@ class Dispatcher:
         elif self._end_scans_at <= now:
             self._staff.end_scans(now, STOPPED)
 
+        if self._metrics:
+            self._metrics.running.set(len(self._staff.busy))
+            self._metrics.workers.set(len(self._staff.members))
+
+    def _note(self, summary: ScanSummary) -> None:
+        if self._metrics:
+            self._metrics.note(summary)
+
     def _wait_s(self) -> float | None:
         """Return how long nothing is due; None when nothing ever is."""
         times = [*self._door.times(), *self._staff.times()]
@@ -133,8 +148,8 @@ class Dispatcher:
             self._lost(member)
             return
         message, _ = report
-        if "spooled" in message:
-            member.spooled = message["spooled"]
+        if "summary" in message:
+            self._note(ScanSummary(**message["summary"]))
             return
         self.counts.update([message["outcome"]] if "outcome" in message else [])
         member.rest()
@@ -154,8 +169,9 @@ class Dispatcher:
         if member.client:
             self.counts["died"] += 1
             line = member.why or f"the reconstruction came to a sudden end ({how})"
-            if member.spooled:
-                line += f"; its data are kept: gadgetron-qsm replay {member.spooled} --output DIR"
+            self._note(ScanSummary.killed(member.seconds, line))
+            for command in self._job.rescued():
+                line += f"; the raw data are kept: {command}"
             log.error("%s", line)
             self._farewells.tell(member.client, line, read=True)
         if self._staff.hopeless:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.connection import Connection
+from gadgetron_qsm.site import logs
+
+log = logging.getLogger(__name__)
 
 AFTER_LAST_S = 30.0  # of silence behind the last readout: a client without CLOSE has said all
-LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
 class Job(Protocol):
@@ -37,6 +40,9 @@ class Job(Protocol):
     def handle(self, connection: Connection) -> None:
         """Serve a scan; what this raises, the client is told."""
 
+    def rescued(self) -> Sequence[str]:
+        """Return the commands that replay the scans of processes that have died."""
+
 
 @dataclass(frozen=True)
 class Scans:
@@ -48,7 +54,7 @@ class Scans:
     properties: Mapping[str, str] = field(default_factory=dict)
     inside_gadgetron: bool = False
     silence_s: float = 600.0
-    log_level: int = logging.WARNING
+    log_options: logs.Options = field(default_factory=logs.options)
 
     @property
     def after_last_s(self) -> float | None:
@@ -64,17 +70,32 @@ class Scans:
 
     def prepare(self) -> None:
         """Set up the log, and make ready what a scan compiles and loads."""
-        logging.basicConfig(level=self.log_level, format=LOG_FORMAT)
+        logs.set_up(self.log_options)
         from gadgetron_qsm.rehearsal import rehearse
         from gadgetron_qsm.settings import Settings
+        from gadgetron_qsm.site import selftest
 
-        rehearse(Settings.from_properties(self.properties))
+        settings = Settings.from_properties(self.properties)
+        selftest.tell(selftest.computes(settings.device))
+        rehearse(settings)
 
     def handle(self, connection: Connection) -> None:
         """Run the chain."""
         from gadgetron_qsm import gadgets
 
         if self.inside_gadgetron:
-            gadgets.serve_resident(connection)
+            gadgets.serve_resident(connection, self.properties)
         else:
             gadgets.serve_scan(connection, self.properties)
+
+    def rescued(self) -> list[str]:
+        """Find what the spool has of scans whose process has died."""
+        from gadgetron_qsm.mrd.spool import recover, replay_command
+        from gadgetron_qsm.settings import Settings
+
+        spool = Settings.from_properties(self.properties).spool
+        try:
+            return [replay_command(path) for path in recover(spool)]
+        except QsmError as error:  # the client is told all the same
+            log.warning("%s", error)
+            return []

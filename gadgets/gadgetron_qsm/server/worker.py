@@ -10,6 +10,7 @@ import socket
 import sys
 import threading
 import time
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -21,6 +22,8 @@ from gadgetron_qsm.mrd.server import serve_one
 from gadgetron_qsm.server import orders
 from gadgetron_qsm.server.job import Job
 from gadgetron_qsm.server.ledger import Ledger
+from gadgetron_qsm.site import scans
+from gadgetron_qsm.site.summary import ScanSummary
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +45,7 @@ def run(control: socket.socket, ledger: Ledger, job: Job) -> None:
         Path("/proc/self/oom_score_adj").write_text(str(SOONER_KILLED))
     memory.share(ledger.reserve)
     worker = _Worker(control, job)
+    scans.listen(worker.report)
     threading.Thread(target=worker.obey, name="server-orders", daemon=True).start()
     try:
         job.prepare()
@@ -88,6 +92,10 @@ class _Worker:
             orders.send(self._control, state="done", outcome=outcome)
             if outcome == "fault":
                 return
+
+    def report(self, summary: ScanSummary) -> None:
+        """Tell the parent what became of a scan."""
+        orders.send(self._control, summary=asdict(summary))
 
     def _serve(self, number: int, client: socket.socket) -> str:
         job = self._job

@@ -129,14 +129,9 @@ def scanning(connection: Connected) -> Iterator[Scan]:
             listener(summary)
 
 
-@contextmanager
-def listening(listener: Callable[[ScanSummary], None]) -> Iterator[None]:
+def listen(listener: Callable[[ScanSummary], None]) -> None:
     """Have `listener` told of each scan of this process that ends, in the scan's own thread."""
     _listeners.append(listener)
-    try:
-        yield
-    finally:
-        _listeners.remove(listener)
 
 
 @contextmanager

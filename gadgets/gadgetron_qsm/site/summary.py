@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -37,6 +38,11 @@ class ScanSummary:
     warnings: int = 0
     objects: Mapping[str, int] = field(default_factory=dict)
     error: str = ""
+
+    @classmethod
+    def killed(cls, seconds: float, error: str) -> ScanSummary:
+        """Return what is known of a scan whose process died."""
+        return cls("", "killed", time.time(), seconds, error=error)
 
     def __str__(self) -> str:
         return "; ".join(self._parts())
