@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gadgetron_qsm.mrd.connection import Connection
+from gadgetron_qsm.server.ledger import Ledger
 
 AFTER_LAST_S = 30.0  # of silence behind the last readout: a client without CLOSE has said all
 LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
@@ -31,8 +32,8 @@ class Job(Protocol):
     def fail(self, connection: Connection, line: str) -> None:
         """Tell a client why there is no result."""
 
-    def prepare(self) -> None:
-        """Get ready in a new process."""
+    def prepare(self, ledger: Ledger) -> None:
+        """Get ready in a new process, which plans its memory with the ledger."""
 
     def handle(self, connection: Connection) -> None:
         """Serve a scan; what this raises, the client is told."""
@@ -62,12 +63,14 @@ class Scans:
         else:
             connection.fail_as_server(line)
 
-    def prepare(self) -> None:
+    def prepare(self, ledger: Ledger) -> None:
         """Set up the log, and make ready what a scan compiles and loads."""
         logging.basicConfig(level=self.log_level, format=LOG_FORMAT)
+        from gadgetron_qsm.ingest import memory
         from gadgetron_qsm.rehearsal import rehearse
         from gadgetron_qsm.settings import Settings
 
+        memory.share(ledger.reserve)
         rehearse(Settings.from_properties(self.properties))
 
     def handle(self, connection: Connection) -> None:
