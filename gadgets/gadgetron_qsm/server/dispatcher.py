@@ -9,7 +9,7 @@ import socket
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.server import orders
@@ -26,8 +26,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+BUSY_S = 1.0  # that a client too many waits: the scan before it may be just about to end
 TOLD_S = 5.0  # for clients to be told that the server stops
 STOPPED = "the server was stopped"
+
+
+class _Waiting(NamedTuple):
+    """A client that waits for a worker, and until when if there is no room for its scan."""
+
+    client: socket.socket
+    until: float
 
 
 class Dispatcher:
@@ -54,7 +62,7 @@ class Dispatcher:
         self._door = Door(listener, self._selector, self._spoke)
         self._staff = Staff(job, settings, self._hired)
         self._farewells = Farewells(inside_gadgetron=job.inside_gadgetron)
-        self._queue: deque[socket.socket] = deque()  # clients that wait for a worker
+        self._queue: deque[_Waiting] = deque()
         self._end_scans_at: float | None = None  # once stopped
         self._woken, self._wake = socket.socketpair()
         self._selector.register(self._woken, selectors.EVENT_READ, self._stop)
@@ -78,11 +86,6 @@ class Dispatcher:
         with contextlib.suppress(OSError):  # it has ended
             self._wake.send(b"!")
 
-    @property
-    def scans(self) -> int:
-        """How many scans run, or wait for a worker."""
-        return len(self._queue) + len(self._staff.busy)
-
     def _safely(self, act: Callable[[], None]) -> None:
         try:
             act()
@@ -96,6 +99,7 @@ class Dispatcher:
         now = time.monotonic()
         self._door.look_after(now)
         self._staff.look_after(now)
+        self._refuse_late(now)
         if self._end_scans_at is None:
             self._staff.hire(len(self._queue))
         elif self._end_scans_at <= now:
@@ -111,28 +115,46 @@ class Dispatcher:
 
     def _wait_s(self) -> float | None:
         """Return how long nothing is due; None when nothing ever is."""
-        times = [*self._door.times(), *self._staff.times()]
+        waiting = (one.until for one in self._too_many())
+        times = [*self._door.times(), *self._staff.times(), *waiting]
         if self._end_scans_at is not None and any(m.why is None for m in self._staff.busy):
             times.append(self._end_scans_at)
         return max(0.0, min(times) - time.monotonic()) if times else None
 
     def _spoke(self, client: socket.socket) -> None:
         """Take a client that has begun to send."""
-        if self.scans < self._settings.connections:
-            self._queue.append(client)
-            self._give()
-            return
+        self._queue.append(_Waiting(client, time.monotonic() + BUSY_S))
+        self._give()
+
+    def _too_many(self) -> list[_Waiting]:
+        """Return the clients for whom there is no room while the scans run that do."""
+        return list(self._queue)[self._settings.connections - len(self._staff.busy) :]
+
+    def _refuse_late(self, now: float) -> None:
+        """Refuse clients for whom no room was made in time."""
+        scans = self._settings.connections
+        line = f"busy: {scans} scans run, and no more may; send it again when one has ended"
+        for one in self._too_many():
+            if one.until <= now:
+                log.warning("a client was refused, %s", line)
+                self._queue.remove(one)
+                self._refuse(one.client, line)
+
+    def _refuse(self, client: socket.socket, line: str) -> None:
         self.counts["refused"] += 1
-        line = f"busy: {self.scans} scans run, and no more may; send it again when one has ended"
-        log.warning("a client was refused, %s", line)
         self._farewells.tell(client, line, read=False)
+
+    def _refuse_all(self, line: str) -> None:
+        """Tell the clients that wait for a worker."""
+        while self._queue:
+            self._refuse(self._queue.popleft().client, line)
 
     def _give(self) -> None:
         """Give clients that wait to workers that do; start more where there are too few."""
         while self._queue and (member := self._staff.idle()):
-            client = self._queue.popleft()
-            if not member.hand(client):
-                self._queue.appendleft(client)
+            if member.hand(self._queue[0].client):
+                self._queue.popleft()
+            else:
                 self._lost(member)
         self._staff.hire(len(self._queue))
 
@@ -151,10 +173,11 @@ class Dispatcher:
         if "summary" in message:
             self._note(ScanSummary(**message["summary"]))
             return
-        self.counts.update([message["outcome"]] if "outcome" in message else [])
+        outcome = message.get("outcome")
+        self.counts.update([outcome] if outcome else [])
         member.rest()
         self._staff.started()
-        if self._end_scans_at is not None:
+        if self._end_scans_at is not None or outcome == "fault":
             member.dismiss()
             return
         if self._ready:
@@ -175,15 +198,9 @@ class Dispatcher:
             log.error("%s", line)
             self._farewells.tell(member.client, line, read=True)
         if self._staff.hopeless:
-            self._refuse("the server can start no process for the scan; see its log")
+            self._refuse_all("the server can start no process for the scan; see its log")
             if self._ready:
                 raise QsmError("no process that serves scans can be started; see the log above")
-
-    def _refuse(self, line: str) -> None:
-        """Tell the clients that wait for a worker."""
-        while self._queue:
-            self.counts["refused"] += 1
-            self._farewells.tell(self._queue.popleft(), line, read=False)
 
     def _stop(self) -> None:
         """Begin to end, or end."""
@@ -191,8 +208,8 @@ class Dispatcher:
         if self._end_scans_at is None:
             self._end_scans_at = time.monotonic() + self._settings.grace_s
             self._door.shut()
-            self._refuse(STOPPED)
-            log.warning("stopping; %d scans go on", self.scans)
+            self._refuse_all(STOPPED)
+            log.warning("stopping; scans that go on: %d", len(self._staff.busy))
             calls -= 1
             for member in self._staff.members:
                 if member.idle:

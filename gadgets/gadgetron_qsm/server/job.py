@@ -9,6 +9,7 @@ from typing import Protocol
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.connection import Connection
+from gadgetron_qsm.server.ledger import Ledger
 from gadgetron_qsm.site import logs
 
 log = logging.getLogger(__name__)
@@ -34,8 +35,8 @@ class Job(Protocol):
     def fail(self, connection: Connection, line: str) -> None:
         """Tell a client why there is no result."""
 
-    def prepare(self) -> None:
-        """Get ready in a new process."""
+    def prepare(self, ledger: Ledger) -> None:
+        """Get ready in a new process, which plans its memory with the ledger."""
 
     def handle(self, connection: Connection) -> None:
         """Serve a scan; what this raises, the client is told."""
@@ -68,13 +69,15 @@ class Scans:
         else:
             connection.fail_as_server(line)
 
-    def prepare(self) -> None:
+    def prepare(self, ledger: Ledger) -> None:
         """Set up the log, and make ready what a scan compiles and loads."""
         logs.set_up(self.log_options)
+        from gadgetron_qsm.ingest import memory
         from gadgetron_qsm.rehearsal import rehearse
         from gadgetron_qsm.settings import Settings
         from gadgetron_qsm.site import selftest
 
+        memory.share(ledger.reserve)
         settings = Settings.from_properties(self.properties)
         selftest.tell(selftest.computes(settings.device))
         rehearse(settings)

@@ -12,8 +12,6 @@ from multiprocessing import reduction
 from pathlib import Path
 from typing import Any
 
-from gadgetron_qsm.ingest.memory import free_bytes
-
 Entries = dict[str, tuple[int, int]]  # by process: bytes planned, bytes resident at that time
 
 PAGE = 4096  # bytes: the entries of 64 processes, which the kernel writes whole or not at all
@@ -31,13 +29,17 @@ class Ledger:
         limit_bytes: float | None = None,
         *,
         descriptor: int | None = None,
-        free: Callable[[], float] = free_bytes,
+        free: Callable[[], float] | None = None,
     ) -> None:
-        """limit_bytes: for all processes together; None for what the machine has free."""
+        """limit_bytes: for all processes together, if there is that much; None for no limit.
+
+        free: returns what the machine has free.
+        """
         if descriptor is None:
             with tempfile.TemporaryFile() as file:
                 descriptor = os.dup(file.fileno())
-        self._descriptor, self._limit_bytes, self._free = descriptor, limit_bytes, free
+        self._descriptor, self._limit_bytes = descriptor, limit_bytes
+        self._free = free or _free_bytes
 
     def __reduce__(self) -> Any:
         return _opened, (reduction.DupFd(self._descriptor), self._limit_bytes)
@@ -91,6 +93,12 @@ class Ledger:
 
 def _opened(descriptor: Any, limit_bytes: float | None) -> Ledger:
     return Ledger(limit_bytes, descriptor=descriptor.detach())
+
+
+def _free_bytes() -> float:
+    from gadgetron_qsm.ingest.memory import free_bytes  # with it come the libraries of a scan
+
+    return free_bytes()
 
 
 def _outstanding(process: str, entry: tuple[int, int]) -> int:

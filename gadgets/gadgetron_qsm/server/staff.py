@@ -92,7 +92,7 @@ class Staff:
         """Do what is due: end scans that take too long, and workers that nobody needs."""
         longest_s = self._settings.longest_s
         self.end_scans(
-            now - longest_s, f"the scan took longer than server.longest_s, {longest_s:g}"
+            now - longest_s, f"the scan took longer than {longest_s:g} s (server.longest_s)"
         )
         for member in self.members:
             if member.starting and member.since + START_S <= now:

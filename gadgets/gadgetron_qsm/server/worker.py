@@ -16,7 +16,6 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.ingest import memory
 from gadgetron_qsm.mrd.connection import Connection
 from gadgetron_qsm.mrd.server import serve_one
 from gadgetron_qsm.server import orders
@@ -43,12 +42,11 @@ def run(control: socket.socket, ledger: Ledger, job: Job) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, TO_THE_PARENT)
     with contextlib.suppress(OSError):  # no Linux
         Path("/proc/self/oom_score_adj").write_text(str(SOONER_KILLED))
-    memory.share(ledger.reserve)
     worker = _Worker(control, job)
     scans.listen(worker.report)
     threading.Thread(target=worker.obey, name="server-orders", daemon=True).start()
     try:
-        job.prepare()
+        job.prepare(ledger)
     except QsmError as error:
         log.error("%s", error)
         sys.exit(1)
