@@ -17,7 +17,7 @@ from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom.identity_rules import completed
 from gadgetron_qsm.errors import QsmError, UsageError
 from gadgetron_qsm.mrd.connection import Connection
-from gadgetron_qsm.mrd.header import Header
+from gadgetron_qsm.mrd.header import Header, quoted_values
 from gadgetron_qsm.mrd.images import map_to_image
 from gadgetron_qsm.mrd.log_lines import warnings_told
 from gadgetron_qsm.mrd.messages import Image, Message, Text
@@ -39,6 +39,11 @@ Sent = chain.Sent
 Target = Callable[[Iterable[Message], Header, Settings], Iterator[Sent]]
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
+QUOTED = (
+    "%d values of this scan's header are not what its schema wants: the gadgetron package may have "
+    "printed them before gadgetron-qsm was asked; correct the converter, or have Gadgetron connect "
+    "to a resident process (configuration qsm_connect)"
+)
 LINGER_S = 20.0  # that a process of one scan goes on sending
 
 
@@ -133,6 +138,8 @@ def _serve_gadgetron(gadgetron_connection: Any, target: Target, *, rehearsed: bo
     logs.set_up_for_gadgetron()
     connection = Connection.adopt(gadgetron_connection)
     with scans.scanning(connection) as scan:
+        if quoted := quoted_values(connection.header_text):
+            log.warning(QUOTED, quoted)
         settings: Settings | None = None
         told = ""
         try:
