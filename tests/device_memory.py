@@ -89,6 +89,12 @@ class Device:
     def use(self) -> None:
         self.used.append(self.number)
 
+    def __enter__(self) -> Device:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
 
 def _set(array: DeviceArray, host: np.ndarray, **_stream: Stream | None) -> None:
     if not host.flags.c_contiguous or host.dtype != array.dtype or host.shape != array.shape:

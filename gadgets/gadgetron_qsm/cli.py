@@ -152,8 +152,8 @@ def serve(host: Host = "127.0.0.1", port: int = 9002, config: Rehearsed = "qsm")
     from gadgetron_qsm.gadgets import serve_scan
     from gadgetron_qsm.mrd.server import serve as serve_mrd
 
-    site = _rehearse(config)
-    serve_mrd(host, port, partial(serve_scan, site=site), ready=_tell(host))
+    with _watched(config) as site:
+        serve_mrd(host, port, partial(serve_scan, site=site), ready=_tell(host))
 
 
 @app.command()
@@ -163,8 +163,9 @@ def gadget(host: Host = "127.0.0.1", port: int = 18000, config: Rehearsed = "qsm
     from gadgetron_qsm.mrd.connection import Connection
     from gadgetron_qsm.mrd.server import serve as serve_mrd
 
-    _rehearse(config)
-    serve_mrd(host, port, serve_resident, ready=_tell(host), fail=Connection.fail_inside_gadgetron)
+    fail = Connection.fail_inside_gadgetron
+    with _watched(config):
+        serve_mrd(host, port, serve_resident, ready=_tell(host), fail=fail)
 
 
 @app.command()
@@ -211,6 +212,26 @@ def check(
     _print_pairs(_shown(finding) for finding in found)
     if errors := sum(f.level == "error" for f in found):
         raise QsmError(f"{subject or 'this installation'} is not usable, errors: {errors}")
+
+
+@app.command()
+def health(
+    host: Annotated[str, typer.Option(help="where it listens")] = "127.0.0.1",
+    port: int = 9002,
+    config: Annotated[
+        str | None, typer.Option(help="its configuration, to look at disks and outbox too")
+    ] = None,
+    timeout: Annotated[float, typer.Option(help="s")] = 10.0,
+    strict: Annotated[bool, typer.Option("--strict", help="warnings count as well")] = False,
+) -> None:
+    """Tell whether a `serve` or `gadget` that runs is well: status 0, or else 1; for monitors."""
+    from gadgetron_qsm.site.health import health as look
+
+    found = look(host, port, timeout, config)
+    for finding in found:
+        print_line(f"{finding.level}: {finding}")
+    if {finding.level for finding in found} & {"error", *(["warning"] if strict else [])}:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -290,8 +311,9 @@ def _bar(text: str) -> Iterator[Callable[[float], None]]:
         yield lambda fraction: progress.update(task, completed=fraction)
 
 
-def _rehearse(config: str) -> dict[str, str]:
-    """Get ready for the scans of a configuration; return its properties.
+@contextmanager
+def _watched(config: str) -> Iterator[dict[str, str]]:
+    """Watch over the scans of a configuration, having got ready for them; give its properties.
 
     What waits for its archives since the last process is sent from now on.
     """
@@ -300,13 +322,14 @@ def _rehearse(config: str) -> dict[str, str]:
     from gadgetron_qsm.mrd.properties import read_properties
     from gadgetron_qsm.rehearsal import rehearse
     from gadgetron_qsm.settings import Settings
+    from gadgetron_qsm.site.watch import watching
 
     properties = read_properties(configs.read(config))
     settings = Settings.from_properties(properties)
-    logs.adopt(settings.health)
-    opened(settings.store)
-    rehearse(settings)
-    return properties
+    with watching(settings):
+        opened(settings.store)
+        rehearse(settings)
+        yield properties
 
 
 def _address(server: str | None) -> tuple[str, int] | None:

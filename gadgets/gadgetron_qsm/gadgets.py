@@ -17,7 +17,7 @@ from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom.identity_rules import completed
 from gadgetron_qsm.errors import QsmError, UsageError
 from gadgetron_qsm.mrd.connection import Connection
-from gadgetron_qsm.mrd.header import Header
+from gadgetron_qsm.mrd.header import Header, quoted_values
 from gadgetron_qsm.mrd.images import map_to_image
 from gadgetron_qsm.mrd.messages import ConfigFile, Image, Message, Text
 from gadgetron_qsm.mrd.properties import read_properties
@@ -38,6 +38,11 @@ Target = Callable[[Iterable[Message], Header, Settings], Iterator[Sent]]
 
 FOLDERS = ("deliver.dicom_folder", "deliver.report_folder")
 OF_THE_SERVER = ("store.", "identity.", "server.", "spool.", "health.")
+QUOTED = (
+    "%d values of this scan's header are not what its schema wants: the gadgetron package may have "
+    "printed them before gadgetron-qsm was asked; correct the converter, or have Gadgetron connect "
+    "to a resident process (configuration qsm_connect)"
+)
 LINGER_S = 20.0  # that a process of one scan goes on sending
 
 
@@ -123,6 +128,8 @@ def _serve_gadgetron(gadgetron_connection: Any, target: Target, *, rehearsed: bo
     logs.set_up_for_gadgetron()
     connection = Connection.adopt(gadgetron_connection)
     with scans.scanning(connection) as scan:
+        if quoted := quoted_values(connection.header_text):
+            log.warning(QUOTED, quoted)
         settings: Settings | None = None
         told = ""
         try:

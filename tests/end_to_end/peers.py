@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -158,11 +158,14 @@ def _as_gadgetron_sets(home: Path) -> dict[str, str]:
 class Server:
     """A process of `gadgetron-qsm serve`, or of another command that listens."""
 
-    def __init__(self, command: str, folder: Path, *options: str) -> None:
+    def __init__(
+        self, command: str, folder: Path, *options: str, general: Sequence[str] = ()
+    ) -> None:
+        """`general` are options of all commands, in front of its name."""
         self._log = folder / f"{command}.log"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", COMMAND, command, "--port", "0", *options],
+                [sys.executable, "-c", COMMAND, *general, command, "--port", "0", *options],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

@@ -11,16 +11,15 @@ import sys
 import threading
 import warnings
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from gadgetron_qsm.mrd.traffic import Traffic
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.site import logs, scans
+from tests.site.connection import connected
 
 log = logging.getLogger("gadgetron_qsm.some.module")
-CONNECTION = SimpleNamespace(header_text="<patientName>Zebedee</patientName>", traffic=Traffic())
+CONNECTION = connected()
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
 

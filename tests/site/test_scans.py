@@ -7,7 +7,6 @@ import pickle
 import sys
 import threading
 from contextvars import copy_context
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -25,13 +24,10 @@ from gadgetron_qsm.mrd.traffic import Traffic
 from gadgetron_qsm.mrd.wire import PeerGone
 from gadgetron_qsm.site import scans
 from gadgetron_qsm.site.memory import forget_peak, peak_memory_bytes
+from tests.site.connection import connected
 
 READOUT = Acquisition(np.zeros((), ACQUISITION_HEADER)[()], np.zeros((4, 16), np.complex64))
 IMAGE = Image(np.zeros((), IMAGE_HEADER)[()], np.zeros((1, 2, 3, 4), np.float32))
-
-
-def connected(header="<patientName>Zebedee</patientName>"):
-    return SimpleNamespace(header_text=header, traffic=Traffic())
 
 
 def test_what_went_over_the_connection_is_counted():

@@ -16,6 +16,9 @@ PLANS = 64  # that are kept on a device,
 PLAN_SHARE = 0.5  # and what their work areas take of its memory, at most: no one plan has more
 
 
+_used: dict[int, str] = {}  # CUDA devices that this process computes on, by number
+
+
 class Place(Protocol):
     """Takes arrays in, and says how much room there is."""
 
@@ -95,6 +98,7 @@ class Gpu:
         except Exception as error:  # of the compiler, its headers, the driver: each has its own
             raise ValueError(f"CuPy cannot compute: {error}") from error
         self.name = cupy.cuda.runtime.getDeviceProperties(number)["name"].decode()
+        _used[number] = self.name
 
     @property
     def software(self) -> str:
@@ -152,6 +156,22 @@ class Gpu:
         """Give back what the pool holds for nobody, and this thread's FFT plans."""
         sys.modules["cupy"].fft.config.get_plan_cache().clear()
         self._pool.free_all_blocks()
+
+
+def still_computes() -> str:
+    """Compute a little on each device that this process has computed on; return their names.
+
+    Raises ValueError for one that does so no longer: after some errors CUDA refuses a process all
+    that it asks for.
+    """
+    for number, name in _used.items():
+        cupy = sys.modules["cupy"]
+        try:
+            with cupy.cuda.Device(number):
+                float(cupy.ones(2, cupy.float32).sum())
+        except Exception as error:
+            raise ValueError(f"{name} does not compute any more: {error}") from error
+    return ", ".join(_used.values()) or Host.name
 
 
 def _version(number: int) -> str:

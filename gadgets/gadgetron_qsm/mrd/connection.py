@@ -28,11 +28,14 @@ from gadgetron_qsm.mrd.messages import (
     Image,
     ImageArray,
     Message,
+    Query,
     ReconData,
+    Response,
     Text,
     Waveform,
 )
 from gadgetron_qsm.mrd.properties import read_properties
+from gadgetron_qsm.mrd.queries import answer
 from gadgetron_qsm.mrd.traffic import Traffic
 from gadgetron_qsm.mrd.wire import PeerGone, read_message, write_message
 
@@ -46,6 +49,10 @@ _BUFFER = 1 << 20
 
 class NoScan(QsmError):  # noqa: N818 - it names what happened
     """The peer ended before it sent an MRD header: nothing to do, and nobody to tell."""
+
+
+class OnlyAsked(NoScan):
+    """The peer sent queries, which were answered, and CLOSE."""
 
 
 class Connection:
@@ -85,7 +92,7 @@ class Connection:
         sock.settimeout(header_timeout_s)
         incoming = _buffered(sock)
         try:
-            config, header_text = _handshake(incoming)
+            config, header_text = _handshake(incoming, sock)
         except QsmError as error:
             connection = cls(sock, incoming, None, "")
             if not isinstance(error, NoScan):
@@ -219,10 +226,17 @@ def _buffered(sock: socket.socket) -> BinaryIO:
     return BufferedReader(sock.makefile("rb", buffering=0), _BUFFER)
 
 
-def _handshake(incoming: BinaryIO) -> tuple[ConfigFile | ConfigText | None, str]:
+def _handshake(
+    incoming: BinaryIO, sock: socket.socket
+) -> tuple[ConfigFile | ConfigText | None, str]:
     config = None
     try:
         message = read_message(incoming)
+        while isinstance(message, Query):
+            _respond(sock, message)
+            message = read_message(incoming)
+            if isinstance(message, Close):
+                raise OnlyAsked("the client only asked")
         if isinstance(message, ConfigFile | ConfigText):
             config, message = message, read_message(incoming)
     except (PeerGone, OSError) as error:
@@ -234,9 +248,15 @@ def _handshake(incoming: BinaryIO) -> tuple[ConfigFile | ConfigText | None, str]
     return config, message.text
 
 
+def _respond(sock: socket.socket, query: Query) -> None:
+    encoded = BytesIO()
+    write_message(encoded, Response(query.number, answer(query.key)))
+    sock.sendall(encoded.getbuffer())
+
+
 def _data(message: Message) -> Data:
     if isinstance(message, Error):
         raise QsmError(f"the peer reports an error: {message.text}")
-    if isinstance(message, ConfigFile | ConfigText | HeaderText | Close):
+    if isinstance(message, ConfigFile | ConfigText | HeaderText | Close | Query | Response):
         raise QsmError(f"the peer sent {type(message).__name__} in the middle of the scan")
     return message

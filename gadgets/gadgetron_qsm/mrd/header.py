@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import warnings
 import zlib
@@ -218,6 +219,18 @@ def _position_term(document: Any) -> str:
     position = measurement and measurement.patientPosition
     # xsdata gives an enumerated value, or the text where it is none of them
     return str(getattr(position, "value", position) or "").strip().upper()
+
+
+def quoted_values(text: str) -> int:
+    """Count the values that are not what the schema wants: who parses the header is shown them.
+
+    xsdata warns of each, quoting it, and ismrmrd has Python print warnings whatever its options.
+    0 for a header that cannot be parsed.
+    """
+    with warnings.catch_warnings(record=True) as caught, contextlib.suppress(Exception):
+        warnings.simplefilter("always")
+        ismrmrd.xsd.CreateFromDocument(text.rstrip("\0\r\n ").encode())
+    return len(caught)
 
 
 def _line(error: Exception) -> str:

@@ -17,6 +17,8 @@ from ismrmrd.hdf5 import (
 )
 from numpy.typing import NDArray
 
+HEALTH = "gadgetron-qsm::health"  # the key of a query: our own server answers with JSON
+
 Record = Any  # numpy.void of one of the three types below
 
 ACQUISITION_HEADER = acquisition_header_dtype
@@ -74,6 +76,22 @@ class Close:
 class Text:
     """A line for the log, or parameters as JSON (OpenRecon)."""
 
+    text: str
+
+
+@dataclass(frozen=True)
+class Query:
+    """A question to a server, by a key as in 'gadgetron::version'; its answer has its number."""
+
+    number: int
+    key: str
+
+
+@dataclass(frozen=True)
+class Response:
+    """The answer to the query of that number."""
+
+    number: int
     text: str
 
 
@@ -162,6 +180,6 @@ class ImageArray:
 
 
 Message = (
-    ConfigFile | ConfigText | HeaderText | Close | Text | Error
+    ConfigFile | ConfigText | HeaderText | Close | Text | Query | Response | Error
     | Acquisition | Waveform | Image | DicomFile | Bucket | ReconData | ImageArray
 )  # fmt: skip

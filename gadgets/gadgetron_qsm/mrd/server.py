@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.mrd.connection import HEADER_TIMEOUT_S, Connection, NoScan
+from gadgetron_qsm.mrd.connection import HEADER_TIMEOUT_S, Connection, NoScan, OnlyAsked
 from gadgetron_qsm.site.privacy import line_of
 from gadgetron_qsm.site.scans import Scan, scanning
 
@@ -103,7 +103,7 @@ def _serve_one(sock: socket.socket, handler: Handler, fail: Fail, header_timeout
     try:
         connection = Connection.open(sock, header_timeout_s=header_timeout_s)
     except NoScan as error:
-        log.info("%s", error)
+        log.log(logging.DEBUG if isinstance(error, OnlyAsked) else logging.INFO, "%s", error)
         return
     except QsmError as error:
         log.error("%s", error)

@@ -23,7 +23,9 @@ from gadgetron_qsm.mrd.messages import (
     Image,
     Message,
     MessageId,
+    Query,
     Record,
+    Response,
     Text,
     Waveform,
 )
@@ -53,6 +55,7 @@ PIXEL_TYPES: dict[int, np.dtype[Any]] = {
 }
 _DATA_TYPES = {dtype: number for number, dtype in PIXEL_TYPES.items()}
 _CONFIG_FILE_SIZE = 1024
+_RESERVED = 8  # bytes in front of a query, which are 0
 
 
 def read_message(stream: BinaryIO) -> Message:
@@ -93,6 +96,17 @@ def image_head(image: Image) -> Record:
 def _read_config_file(stream: BinaryIO) -> ConfigFile:
     name = exactly(stream, _CONFIG_FILE_SIZE, "the configuration's name")
     return ConfigFile(name.partition(b"\0")[0].decode("utf-8", errors="replace"))
+
+
+def _read_query(stream: BinaryIO) -> Query:
+    what = "a query"
+    exactly(stream, _RESERVED, what)
+    return Query(number(stream, "<u8", what), text(stream, "<u8", what))
+
+
+def _read_response(stream: BinaryIO) -> Response:
+    what = "the answer to a query"
+    return Response(number(stream, "<u8", what), text(stream, "<u8", what))
 
 
 def _read_acquisition(stream: BinaryIO) -> Acquisition:
@@ -144,6 +158,8 @@ _READERS: dict[int, Callable[[BinaryIO], Message]] = {
     MessageId.HEADER: lambda s: HeaderText(text(s, "<u4", "the MRD header")),
     MessageId.CLOSE: lambda _: Close(),
     MessageId.TEXT: lambda s: Text(text(s, "<u4", "a text")),
+    MessageId.QUERY: _read_query,
+    MessageId.RESPONSE: _read_response,
     MessageId.ERROR: lambda s: Error(text(s, "<u8", "an error message")),
     MessageId.ACQUISITION: _read_acquisition,
     MessageId.DICOM: _read_dicom,
@@ -172,6 +188,21 @@ def _text_writer(kind: MessageId, length_bytes: int) -> Callable[[BinaryIO, Any]
         stream.write(_kind(kind) + len(encoded).to_bytes(length_bytes, "little") + encoded)
 
     return write
+
+
+def _write_query(stream: BinaryIO, query: Query) -> None:
+    stream.write(_kind(MessageId.QUERY) + bytes(_RESERVED))
+    _write_numbered(stream, query.number, query.key)
+
+
+def _write_response(stream: BinaryIO, response: Response) -> None:
+    stream.write(_kind(MessageId.RESPONSE))
+    _write_numbered(stream, response.number, response.text)
+
+
+def _write_numbered(stream: BinaryIO, number: int, value: str) -> None:
+    encoded = value.encode()
+    stream.write(number.to_bytes(8, "little") + len(encoded).to_bytes(8, "little") + encoded)
 
 
 def _write_close(stream: BinaryIO, _: Close) -> None:
@@ -229,6 +260,8 @@ _WRITERS: dict[type, Callable[[BinaryIO, Any], None]] = {
     HeaderText: _text_writer(MessageId.HEADER, 4),
     Close: _write_close,
     Text: _text_writer(MessageId.TEXT, 4),
+    Query: _write_query,
+    Response: _write_response,
     Error: _text_writer(MessageId.ERROR, 8),
     Acquisition: _write_acquisition,
     Waveform: _write_waveform,

@@ -10,7 +10,7 @@ import secrets
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
@@ -100,6 +100,7 @@ class Scan:
 
 _current: ContextVar[Scan | None] = ContextVar("scan", default=None)
 _running: list[Scan] = []
+_listeners: list[Callable[[ScanSummary], None]] = []
 
 
 @contextmanager
@@ -124,6 +125,18 @@ def scanning(connection: Connected) -> Iterator[Scan]:
         log.info("%s", summary, extra={"summary": summary})
         _running.remove(scan)
         _current.reset(token)
+        for listener in tuple(_listeners):
+            listener(summary)
+
+
+@contextmanager
+def listening(listener: Callable[[ScanSummary], None]) -> Iterator[None]:
+    """Have `listener` told of each scan of this process that ends, in the scan's own thread."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
 
 
 @contextmanager
