@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pydicom
@@ -70,6 +71,26 @@ def test_a_field_that_came_in_hertz_is_not_converted_again(maps):
     (image,) = delivered(maps, asked)
     (again,) = delivered([image_to_map(image)], asked)
     np.testing.assert_array_equal(image_to_map(again).data, image_to_map(image).data)
+
+
+def test_a_field_is_stored_as_finely_as_it_is_inside_the_mask(maps, caplog):
+    chi, field = (next(v for v in maps if v.name == name) for name in ("chi", "total_field"))
+    inside = chi.data != 0
+    noisy = field.data.copy()
+    noisy[~inside] = 1e5 * np.sign(field.data[~inside] + 0.5)
+    asked = {"deliver.maps": "total_field", "deliver.form": "rescaled", "deliver.field_unit": "Hz"}
+    came = [chi, replace(field, data=noisy)]
+    with caplog.at_level("INFO"):
+        files = read(delivered(came, {**asked, "deliver.console": "dicom"}))
+        (image,) = delivered(came, {**asked, "deliver.image_pixels": "uint12"})
+    assert {float(dataset.RescaleSlope) for dataset in files} == {0.1}
+    outside = np.count_nonzero(~inside)
+    assert (
+        f"{outside} voxels outside the mask beyond the 12-bit range were" in files[0].ImageComments
+    )
+    hertz = field.data * LARMOR_HZ * 1e-9
+    np.testing.assert_allclose(image_to_map(image).data[inside], hertz[inside], atol=0.051)
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
 def test_regions_come_with_the_mask_though_it_is_not_delivered_itself(maps):

@@ -53,7 +53,8 @@ class Map:
     """One result as people read it: chi and fields in ppb, R2* in 1/s, g in %, magnitude, mask.
 
     data (z, y, x) float32 in `unit`; `name` is a key of MAPS in `dicom/kinds.py`.
-    `echo` counts from 0 for maps of a single echo. `report`, `repetition` as in Echoes.
+    `echo` counts from 0 for maps of a single echo. `report`, `repetition` as in Echoes. Values that
+    are valid lie between -`reach` and `reach` (in `unit`); None where all are.
     """
 
     name: str
@@ -64,3 +65,4 @@ class Map:
     echo_time_s: float | None = None
     report: Mapping[str, Any] = field(default_factory=dict)
     repetition: int = 0
+    reach: float | None = None

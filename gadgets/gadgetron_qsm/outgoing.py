@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from threading import BoundedSemaphore
 
+import numpy as np
+from numpy.typing import NDArray
 from pydicom import Dataset
 
 from gadgetron_qsm.arrays import to_numpy
@@ -114,6 +116,7 @@ class Outgoing:
         if record is None and settings.deliver.report_folder:
             self._record = Record(header)
         self._objects = ScanObjects(header, settings)
+        self._valid: tuple[int, NDArray[np.bool_]] = -1, np.zeros(0, bool)  # of a repetition
         self._worker = ThreadPoolExecutor(1, "outgoing")
         self._room = BoundedSemaphore(PENDING)
         self._failures: list[QsmError] = []
@@ -126,7 +129,7 @@ class Outgoing:
 
     def seen(self, volume: Map) -> Map:
         """Note a map, delivered or not; return it in the unit, and with the words, it leaves in."""
-        volume = replace(volume, data=to_numpy(volume.data))
+        volume = self._with_reach(replace(volume, data=to_numpy(volume.data)))
         if self._record:
             self._record.see(volume)
         hertz = self._settings.deliver.field_unit == "Hz" and volume.name in IN_HERTZ
@@ -134,6 +137,20 @@ class Outgoing:
             volume = in_hertz(volume, self._header.larmor_hz)
         provenance = {**volume.report.get("provenance", {}), **self._identity}
         return replace(volume, report={**volume.report, "provenance": provenance})
+
+    def _with_reach(self, volume: Map) -> Map:
+        """Return a field with the largest value that it has where chi, which came before, is valid.
+
+        Beyond the mask a field is noise, which pixels of few bits need not hold.
+        """
+        if volume.name == "chi":
+            self._valid = volume.repetition, volume.data != 0
+        repetition, valid = self._valid
+        if volume.name not in IN_HERTZ or repetition != volume.repetition or not valid.any():
+            return volume
+        values = volume.data[valid]
+        reach = np.max(np.abs(values), where=np.isfinite(values), initial=0)
+        return replace(volume, reach=float(reach))
 
     def objects(self, volume: Map) -> Future[list[Dataset]]:
         """Have the DICOM objects made that a map gives rise to, and kept where settings say.

@@ -216,6 +216,9 @@ class StoreSettings(Section):
         "127.0.0.1", description="our address that archives report their promises to"
     )
     commitment_port: int = Field(11113, ge=1, le=65535, description="and its port")
+    commitment_tls: bool = Field(
+        False, description="archives report over TLS, to our certificate_file"
+    )
     outbox: Path | None = Field(
         None, description="folder of objects that wait; default in the user's state folder"
     )
@@ -238,3 +241,9 @@ class StoreSettings(Section):
         with told():
             check_title(title)
         return title
+
+    @model_validator(mode="after")
+    def _shown(self) -> StoreSettings:
+        if self.commitment_tls and not self.certificate_file:
+            raise ValueError("commitment_tls needs a certificate of ours, store.certificate_file")
+        return self

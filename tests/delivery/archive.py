@@ -82,7 +82,7 @@ class Archive:
             with ThreadPoolExecutor(1) as thread:
                 thread.submit(takers[self.reports](), transaction_uid, kept, failed).result()
 
-    def listener(self, host: str, port: int, title: str, on_result: Any) -> Listener:
+    def listener(self, host: str, port: int, title: str, on_result: Any, _context: Any) -> Listener:
         self.listening.append(Listener((host, port, title), on_result))
         return self.listening[-1]
 

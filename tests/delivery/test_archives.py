@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,25 @@ def test_orthanc_promises_to_keep_what_it_was_sent(promising, folder):
         outbox.put(slices(7, 20), [orthanc.node], terms)
         assert Sender(folder).flush(20) == []
         assert outbox.rows("SELECT count(*) FROM confirmed") == [(20,)]
+
+
+def test_orthanc_promises_over_tls(serve, authority, folder):
+    port, ours = free_port(), authority.issue("ours")
+    us = {"AET": CALLER.title, "Host": "127.0.0.1", "Port": port, "UseDicomTls": True}
+    orthanc = serve(
+        Orthanc,
+        certificate=authority.issue("archive"),
+        clients=authority.file,
+        DicomModalities={"us": us},
+    )
+    caller = replace(
+        CALLER, ca_file=authority.file, certificate_file=ours.certificate, key_file=ours.key
+    )
+    terms = Terms(caller, commitment=True, commitment_port=port, commitment_tls=True)
+    with Outbox(folder) as outbox:
+        outbox.put(slices(7, 3), [orthanc.node], terms)
+        assert Sender(folder).flush(20) == []
+        assert outbox.rows("SELECT count(*) FROM confirmed") == [(3,)]
 
 
 def test_an_object_that_the_archive_lost_before_it_promised_is_sent_again(promising, folder):

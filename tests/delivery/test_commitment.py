@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import queue
 import socket
+import ssl
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 
 import pytest
 from pydicom import Dataset
@@ -15,7 +17,10 @@ from gadgetron_qsm.delivery import commitment
 from gadgetron_qsm.delivery.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, Listener, ask
 from gadgetron_qsm.delivery.nodes import Caller, Later
 from gadgetron_qsm.delivery.store import VERIFICATION, store
-from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.delivery.tls import context_of, listening_context_of
+from gadgetron_qsm.errors import QsmError, UsageError
+from gadgetron_qsm.settings import Settings
+from tests.delivery.certificates import Authority
 from tests.delivery.clock import until
 from tests.delivery.objects import objects
 from tests.delivery.peers import scripted
@@ -128,7 +133,7 @@ def test_a_report_that_nobody_took_is_told_so_to_the_node():
     assert statuses == [0x0110]
 
 
-def report_to(port, title=CALLER.title, transaction=TRANSACTION):
+def report_to(port, title=CALLER.title, transaction=TRANSACTION, context=None):
     """Report to a listener as a node does; return the status, or None when it refuses."""
     from pynetdicom import AE
     from pynetdicom.presentation import build_role
@@ -136,7 +141,8 @@ def report_to(port, title=CALLER.title, transaction=TRANSACTION):
     entity = AE("ARCHIVE")
     entity.add_requested_context(PUSH_MODEL)
     role = build_role(PUSH_MODEL, scp_role=True)
-    association = entity.associate(HOST, port, ae_title=title, ext_neg=[role])
+    encrypted = (context, HOST) if context else None
+    association = entity.associate(HOST, port, ae_title=title, ext_neg=[role], tls_args=encrypted)
     if not association.is_established:
         return None
     report = Dataset()
@@ -198,3 +204,68 @@ def test_the_port_is_free_once_the_listener_has_ended():
 def test_verification_is_no_commitment():
     with scripted(classes=[VERIFICATION]) as node, pytest.raises(Later, match="does not do"):
         ask(node, CALLER, TRANSACTION, [])
+
+
+def test_strangers_who_begin_no_handshake_do_not_keep_an_archive_out(encrypted, authority):
+    with ExitStack() as silent:
+        for _ in range(12):
+            silent.enter_context(socket.create_connection((HOST, encrypted.port)))
+        context = context_of(Caller(ca_file=authority.file))
+        assert report_to(encrypted.port, context=context) == 0
+
+
+@pytest.fixture
+def encrypted(authority, reports):
+    """A listener that shows a certificate, and asks for one of the authority's."""
+    ours = authority.issue("listener")
+    caller = replace(
+        CALLER, ca_file=authority.file, certificate_file=ours.certificate, key_file=ours.key
+    )
+
+    def put(*report):
+        reports.put(report)
+
+    with Listener(HOST, 0, CALLER.title, put, listening_context_of(caller)) as listening:
+        yield listening
+
+
+def test_a_report_may_come_encrypted_with_and_without_a_certificate_of_the_nodes(
+    encrypted, authority, reports
+):
+    theirs = authority.issue("theirs")
+    known = Caller(ca_file=authority.file)
+    shown = replace(known, certificate_file=theirs.certificate, key_file=theirs.key)
+    for caller in (known, shown):
+        assert report_to(encrypted.port, context=context_of(caller)) == 0
+        assert reports.get(timeout=5)[0] == TRANSACTION
+
+
+def test_a_report_in_the_clear_or_of_a_stranger_is_not_taken(
+    encrypted, authority, reports, tmp_path
+):
+    theirs = Authority(tmp_path, "stranger").issue("theirs")
+    stranger = Caller(
+        ca_file=authority.file, certificate_file=theirs.certificate, key_file=theirs.key
+    )
+    with socket.create_connection((HOST, encrypted.port), 5) as clear:
+        clear.sendall(bytes([1, 0, 0, 0, 0, 80]))  # as an association begins
+        with suppress(ConnectionResetError):
+            while clear.recv(100):
+                pass
+    with (
+        socket.create_connection((HOST, encrypted.port), 5) as connected,
+        pytest.raises(ssl.SSLError, match="UNKNOWN_CA"),
+        context_of(stranger).wrap_socket(connected, server_hostname=HOST) as secure,
+    ):
+        secure.recv(1)
+    assert reports.empty()
+    assert report_to(encrypted.port, context=context_of(Caller(ca_file=authority.file))) == 0
+
+
+def test_to_listen_encrypted_takes_a_certificate_of_ours(authority, tmp_path):
+    with pytest.raises(UsageError, match="give certificate_file"):
+        listening_context_of(Caller(ca_file=authority.file))
+    with pytest.raises(UsageError, match=r"cannot use .*gone\.pem"):
+        listening_context_of(Caller(certificate_file=tmp_path / "gone.pem"))
+    with pytest.raises(UsageError, match="commitment_tls needs a certificate of ours"):
+        Settings.from_properties({"store.commitment_tls": "true"})

@@ -67,6 +67,22 @@ def test_twelve_bits_clip_what_the_coarsest_step_does_not_reach():
     assert stored.clipped == 2
 
 
+@pytest.mark.parametrize(
+    ("reach", "slope", "clipped"), [(2000, 1, 2), (2040.4, 1, 2), (4e4, 20, 0)]
+)
+def test_twelve_bits_are_as_fine_as_what_is_valid_allows(reach, slope, clipped):
+    data = np.array([-300.0, 2000.0, -30_000.0, 30_000.0])
+    stored = quantise12(data, reach=reach)
+    assert (stored.slope, stored.clipped) == (slope, clipped)
+    assert stored.holds(reach)
+    np.testing.assert_allclose(read_back(stored)[:2], data[:2], atol=slope / 2)
+
+
+def test_what_is_valid_and_beyond_the_coarsest_step_is_not_held():
+    stored = quantise12(np.array([-50_000.0, 7.0]), reach=50_000)
+    assert (stored.clipped, stored.holds(50_000), stored.holds(None)) == (1, False, False)
+
+
 def test_twelve_bits_of_what_is_no_number_read_as_zero():
     stored = quantise12(np.array([np.nan, -np.inf, -5.0], np.float32))
     assert read_back(stored).tolist() == [0, 0, -5]

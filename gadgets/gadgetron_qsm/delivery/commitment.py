@@ -97,10 +97,12 @@ class Listener:
         self._on_result = on_result
         self._context = context
         self._entity: Any = None
+        self._server: Any = None
 
     def __enter__(self) -> Listener:
         from pynetdicom import AE, evt
 
+        from gadgetron_qsm.delivery.acceptor import Acceptor
         from gadgetron_qsm.delivery.watch import quiet
 
         quiet()
@@ -110,18 +112,19 @@ class Listener:
         self._entity.add_supported_context(PUSH_MODEL, scu_role=True, scp_role=True)
         handlers = [(evt.EVT_N_EVENT_REPORT, self._handle)]
         try:
-            server = self._entity.start_server(
+            self._server = self._entity.make_server(
                 (self.host, self.port),
-                block=False,
                 ssl_context=self._context,
                 evt_handlers=handlers,
+                server_class=Acceptor,
             )
         except OSError as error:
             raise QsmError(
                 f"cannot listen at {self.host}:{self.port} for storage commitment "
                 f"({error.strerror}); choose another port or end what uses it"
             ) from error
-        self.port = server.server_address[1]
+        self.port = self._server.server_address[1]
+        self._server.start()
         return self
 
     def __exit__(
@@ -130,7 +133,7 @@ class Listener:
         __: BaseException | None,
         ___: TracebackType | None,
     ) -> None:
-        self._entity.shutdown()
+        self._server.end()
 
     def _handle(self, event: Event) -> tuple[int, None]:
         return _report(event.event_information, self._on_result), None

@@ -112,6 +112,7 @@ def terms_of(settings: StoreSettings) -> Terms:
         settings.commitment,
         settings.commitment_host,
         settings.commitment_port,
+        settings.commitment_tls,
     )
 
 

@@ -6,19 +6,31 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from gadgetron_qsm.delivery import promises
+from gadgetron_qsm.delivery.nodes import Caller
 from gadgetron_qsm.delivery.outbox import Outbox
 from gadgetron_qsm.delivery.terms import Terms
+from gadgetron_qsm.delivery.tls import listening_context_of
 from gadgetron_qsm.errors import QsmError
 
 log = logging.getLogger(__name__)
 
 RETRY_S = 60.0  # after the port could not be had
-Place = tuple[str, int, str]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where to listen, as whom, and, for TLS, with whose certificate."""
+
+    host: str
+    port: int
+    title: str
+    encrypted_by: Caller | None = None
 
 
 class Listening:
@@ -54,7 +66,9 @@ class Listening:
         if place is None:
             return
         try:
-            self._open.enter_context(self._listener(*place, self._report))
+            context = listening_context_of(place.encrypted_by) if place.encrypted_by else None
+            listener = self._listener(place.host, place.port, place.title, self._report, context)
+            self._open.enter_context(listener)
         except (QsmError, OSError) as error:
             self._not_before = time.monotonic() + RETRY_S
             log.error("storage commitment cannot be reported to us: %s", error)
@@ -63,7 +77,7 @@ class Listening:
 
 
 def _place(outbox: Outbox) -> Place | None:
-    """Return host, port and title to listen with, None when nobody has something to report."""
+    """Return where to listen, None when nobody has something to report."""
     found = outbox.rows(
         """SELECT terms FROM node WHERE EXISTS (
             SELECT 1 FROM delivery WHERE node = name AND state <> 'dead') ORDER BY name"""
@@ -71,5 +85,6 @@ def _place(outbox: Outbox) -> Place | None:
     for (text,) in found:
         terms = Terms.from_text(text)
         if terms.commitment:
-            return terms.commitment_host, terms.commitment_port, terms.caller.title
+            caller = terms.caller if terms.commitment_tls else None
+            return Place(terms.commitment_host, terms.commitment_port, terms.caller.title, caller)
     return None

@@ -16,7 +16,8 @@ FILES = ("ca_file", "certificate_file", "key_file")
 class Terms:
     """Who we are, how long a node may take nothing, and whether it shall commit itself to storage.
 
-    The archive reports its commitment to `commitment_host`:`commitment_port`, where we listen.
+    The archive reports its commitment to `commitment_host`:`commitment_port`, where we listen, with
+    `commitment_tls` encrypted by the certificate of the caller.
     """
 
     caller: Caller = field(default_factory=Caller)
@@ -24,6 +25,7 @@ class Terms:
     commitment: bool = False
     commitment_host: str = "127.0.0.1"
     commitment_port: int = 11113
+    commitment_tls: bool = False
 
     def to_text(self) -> str:
         """Return the terms as JSON."""

@@ -44,17 +44,44 @@ def context_of(caller: Caller) -> ssl.SSLContext:
     """
     if caller.key_file and not caller.certificate_file:
         raise UsageError(f"key_file {caller.key_file} without certificate_file; give both")
+    context = _context(caller, ssl.Purpose.SERVER_AUTH)
+    _show(context, caller)
+    return context
+
+
+def listening_context_of(caller: Caller) -> ssl.SSLContext:
+    """Return what those who connect to us are answered with: our certificate.
+
+    Where `ca_file` says who may vouch for nodes they are asked for theirs, and one that is shown is
+    verified. Raises UsageError when a file cannot be used, or we have no certificate.
+    """
+    if not caller.certificate_file:
+        raise UsageError("to listen with TLS takes a certificate of ours; give certificate_file")
+    context = _context(caller, ssl.Purpose.CLIENT_AUTH)
+    if caller.ca_file:
+        context.verify_mode = ssl.CERT_OPTIONAL
+    _show(context, caller)
+    return context
+
+
+def _context(caller: Caller, purpose: ssl.Purpose) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cafile=caller.ca_file)
+        context = ssl.create_default_context(purpose, cafile=caller.ca_file)
     except OSError as error:
         raise UsageError(_unusable(caller.ca_file, error)) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if caller.certificate_file:
-        try:
-            context.load_cert_chain(caller.certificate_file, caller.key_file, password=_no_password)
-        except OSError as error:
-            raise UsageError(_unusable(caller.certificate_file, error)) from error
     return context
+
+
+def _show(context: ssl.SSLContext, caller: Caller) -> None:
+    """Have our certificate shown, if there is one."""
+    path = caller.certificate_file
+    if path is None:
+        return
+    try:
+        context.load_cert_chain(path, caller.key_file, password=_no_password)
+    except OSError as error:
+        raise UsageError(_unusable(path, error)) from error
 
 
 def fault(error: ssl.SSLError, node: Node) -> str:

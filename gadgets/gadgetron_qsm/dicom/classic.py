@@ -45,7 +45,7 @@ def rescaled(volume: Map, header: Header) -> Iterator[Dataset]:
 
     Against the module's letter (a Standard Extended SOP Class, PS3.2): validators warn of it.
     """
-    stored = quantise12(to_numpy(volume.data), kind_of(volume).step)
+    stored = quantise12(to_numpy(volume.data), kind_of(volume).step, volume.reach)
     return _slices(volume, header, stored, "rescaled", rescale=True)
 
 

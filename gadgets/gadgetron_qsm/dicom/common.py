@@ -70,12 +70,15 @@ def window(volume: Map, stored: Counts) -> Window:
 
 
 def log_losses(volume: Map, stored: Counts) -> None:
-    """Warn of values that are not stored as they are."""
+    """Warn of values that are not stored as they are, and tell of those that are not valid."""
     if stored.clipped or stored.not_finite:
-        log.warning(
-            "map '%s': %d voxels beyond the %d-bit range clipped, %d not finite set to 0",
+        harmless = stored.holds(volume.reach) and not stored.not_finite
+        log.log(
+            logging.INFO if harmless else logging.WARNING,
+            "map '%s': %d voxels%s beyond the %d-bit range clipped, %d not finite set to 0",
             volume.name,
             stored.clipped,
+            provenance.OUTSIDE if stored.holds(volume.reach) else "",
             stored.bits,
             stored.not_finite,
         )

@@ -22,9 +22,9 @@ from gadgetron_qsm.mrd.messages import DicomFile, Image
 from gadgetron_qsm.mrd.slices import slices_of
 from gadgetron_qsm.outgoing_sections import DeliverSettings
 
-PIXELS: Mapping[str, Callable[[NDArray[np.floating], float], Counts]] = {
-    "float32": lambda data, _: unrounded(data),
-    "int16": quantise,
+PIXELS: Mapping[str, Callable[[NDArray[np.floating], float, float | None], Counts]] = {
+    "float32": lambda data, _, __: unrounded(data),
+    "int16": lambda data, step, _: quantise(data, step),
     "uint12": quantise12,
 }
 
@@ -38,7 +38,7 @@ def images_of(
     image's comment and the log count them.
     """
     kind = kind_of(volume)
-    stored = PIXELS[settings.image_pixels](to_numpy(volume.data), kind.step)
+    stored = PIXELS[settings.image_pixels](to_numpy(volume.data), kind.step, volume.reach)
     log_losses(volume, stored)
     image = map_to_image(
         volume,

@@ -197,4 +197,6 @@ def in_hertz(volume: Map, larmor_hz: float) -> Map:
 
     Positive where the field is above B0, as the phase then rises with time: +2 pi f TE.
     """
-    return replace(volume, data=volume.data * np.float32(larmor_hz * PER_PPB), unit="Hz")
+    hz_per_ppb = larmor_hz * PER_PPB
+    reach = None if volume.reach is None else volume.reach * hz_per_ppb
+    return replace(volume, data=volume.data * np.float32(hz_per_ppb), unit="Hz", reach=reach)

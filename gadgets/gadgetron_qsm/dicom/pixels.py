@@ -49,6 +49,15 @@ class Counts:
         """Whether counts may be negative."""
         return self.lowest < 0
 
+    def holds(self, reach: float | None) -> bool:
+        """Say whether no value up to `reach`, of either sign, was clipped; None: all values count.
+
+        Where values have both signs the counts reach as far to both sides.
+        """
+        if reach is None:
+            return not self.clipped
+        return reach < (self.highest + 0.5) * self.slope + self.intercept
+
     @property
     def sample(self) -> NDArray[np.float64]:
         """Stored values of about a million voxels, evenly taken, in the map's unit."""
@@ -62,11 +71,12 @@ def quantise(data: NDArray[np.floating], step: float = 1.0) -> Counts:
     return Counts(counts, clipped, not_finite, float(step))
 
 
-def quantise12(data: NDArray[np.floating], step: float = 1.0) -> Counts:
+def quantise12(data: NDArray[np.floating], step: float = 1.0, reach: float | None = None) -> Counts:
     """Round a map, (z, y, x) in its unit, to counts 0 to 4095, as scanners' injectors take them.
 
-    A count is the finest of 1, 2, 5, 10, 20 `step` that holds every value, so that numbers stay
-    right where they are large (bleeds, fields near air); values beyond 20 are clipped.
+    A count is the finest of 1, 2, 5, 10, 20 `step` that holds every value, or with `reach` those
+    between -reach and reach, so that numbers stay right where they are large (bleeds, fields near
+    air) and fine where only what is not valid is large; values beyond are clipped.
     A map with negative values counts 1 to 4095, 2048 being 0: the same reach to both sides, and
     count 0, with which scanners fill what lies outside an image, is no value. Without negative
     values count 0 is 0.
@@ -74,6 +84,8 @@ def quantise12(data: NDArray[np.floating], step: float = 1.0) -> Counts:
     finite = np.isfinite(data)
     most = float(np.max(data, where=finite, initial=0))
     least = float(np.min(data, where=finite, initial=0))
+    if reach is not None:
+        most, least = min(most, reach), max(least, -reach)
     signed = np.rint(least / step) < 0
     zero = MIDDLE_12 if signed else 0
     times = (n for n in COARSER if np.rint(max(most, -least) / (n * step)) <= HIGHEST_12 - zero)

@@ -25,6 +25,7 @@ from gadgetron_qsm.settings import Settings
 
 SOFTWARE = "gadgetron-qsm"
 LONGEST_ST, LONGEST_LT = 1024, 10240
+OUTSIDE = " outside the mask"
 NOT_CLINICAL = "Research use; not for clinical use."
 
 ACQUISITION: Code = ("109101", DCM, "Acquisition Equipment")
@@ -100,7 +101,9 @@ def comments(volume: Map, stored: Counts | None = None) -> str:
     if preset := volume.report.get("provenance", {}).get("preset"):
         lines.append(f"Preset {preset['method']}.")
     if stored and stored.clipped:
-        lines.append(f"{stored.clipped} voxels beyond the {stored.bits}-bit range were clipped.")
+        where = OUTSIDE if stored.holds(volume.reach) else ""
+        beyond = f"beyond the {stored.bits}-bit range"
+        lines.append(f"{stored.clipped} voxels{where} {beyond} were clipped.")
     if stored and stored.not_finite:
         lines.append(f"{stored.not_finite} voxels without a finite value were set to 0.")
     lines += [f"Warning: {warning}." for warning in volume.report.get("warnings", ())]
