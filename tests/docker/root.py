@@ -17,7 +17,7 @@ CA_FILE = "/tmp/try_steps_ca.crt"  # in the root that is tried
 INTO_ROOT = """mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" &&
 exec chroot --userspec="$1" "$0" env -i -C "$2" "${@:3}"
 """
-SAYS_ONLY = ("LABEL", "EXPOSE", "HEALTHCHECK")  # and does nothing
+SAYS_ONLY = ("LABEL", "EXPOSE")  # and does nothing
 
 
 class Root:
@@ -29,7 +29,7 @@ class Root:
         self.env = {"PATH": PATH}
         self.arguments: dict[str, str] = {}
         self.user, self.workdir = "0", "/"
-        self.commands: dict[str, list[str]] = {"ENTRYPOINT": [], "CMD": []}
+        self.commands: dict[str, list[str]] = {"ENTRYPOINT": [], "CMD": [], "HEALTHCHECK": []}
 
     def copy_to(self, folder: Path) -> Root:
         """A root for the next stage."""
@@ -67,7 +67,7 @@ class Root:
         elif step.word == "COPY":
             self.copy(expand(step.text, known).split(), built)
         elif step.word in self.commands:
-            self.commands[step.word] = command(step.text)
+            self.commands[step.word] = command(step.text.rpartition("CMD ")[2])
         elif step.word not in SAYS_ONLY:
             self.set(step, known, given)
 

@@ -5,7 +5,7 @@
 By hand, as root, with debootstrap installed and the network at hand; it takes minutes and 2 GB,
 or 10 with CUDA. Every stage is a folder: what FROM names is copied, then the steps run in it, RUN
 in its own name spaces of processes and mounts. What Docker does beyond that (layers, limits, its
-network, HEALTHCHECK) is not tried. The image starts as its CMD says and gets the recorded stream of
+network) is not tried. The image starts as its CMD says and gets the recorded stream of
 a client, once with an operator's parameters put in; what comes back is printed.
 """
 
@@ -31,7 +31,7 @@ from tests.docker.root import CONTEXT, Root, debian
 from tests.docker.scan_sent import send_scan
 
 STREAM = CONTEXT.parent / "shared/data/wire/client_python_ismrmrd_server.bin.gz"
-READY_S, STOPPED_S = 600.0, 60.0
+READY_S, STOPPED_S = 600.0, 30.0
 ASKED = {"config": "fast", "r2star": "False", "magnitude": "False", "phasesign": "configured"}
 
 # A stand-in of the Gadgetron's image: its user, and where its Python and configurations are.
@@ -72,6 +72,8 @@ def started(root: Root) -> Iterator[None]:
                 raise SystemExit("it does not listen")
             time.sleep(0.2)
         print(f"listens after {time.monotonic() - start:.1f} s", flush=True)
+        check = root.start(root.commands["HEALTHCHECK"])
+        print(f"the health check says {check.wait(60)}", flush=True)
         yield
     finally:
         stop(process)
@@ -80,25 +82,28 @@ def started(root: Root) -> Iterator[None]:
 def stop(process: subprocess.Popen[bytes]) -> None:
     """Stop it as Docker does: a signal to the first process, and the end of all after a while."""
     start = time.monotonic()
-    if process.poll() is None:
-        os.kill(child_of(process.pid), signal.SIGTERM)
+    first = first_of(process.pid)
     try:
+        if first:
+            os.kill(first, signal.SIGTERM)
         process.wait(STOPPED_S)
-        print(f"stopped after {time.monotonic() - start:.1f} s: {process.returncode}", flush=True)
     except subprocess.TimeoutExpired:
-        process.kill()
+        os.kill(first, signal.SIGKILL)  # and with it all in its name space
+        process.wait()
         raise SystemExit("it does not stop") from None
+    print(f"stopped after {time.monotonic() - start:.1f} s: {process.returncode}", flush=True)
+
+
+def first_of(pid: int) -> int:
+    """The process in the root, which is the first in its name space; 0 when it has ended."""
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    return int(children.read_text().split()[0]) if children.exists() else 0
 
 
 def listens() -> bool:
     """Whether something listens at the port; a client that says nothing is borne."""
     with socket.socket() as sock:
         return sock.connect_ex(("127.0.0.1", PORT)) == 0
-
-
-def child_of(pid: int) -> int:
-    """The process in the root, which is the first in its name space."""
-    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
 
 def main() -> None:
