@@ -14,6 +14,7 @@ from gadgetron.types.recon_data import ReconBit, ReconBuffer, ReconData, write_r
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.messages import WAVEFORM_HEADER, Bucket, ImageArray
 from gadgetron_qsm.mrd.wire import PeerGone, read_message
+from tests.encoded import bucket as bucket_of
 
 # numpy tells so whenever it looks at an array of the package's packed ctypes headers
 pytestmark = pytest.mark.filterwarnings("ignore:A builtin ctypes object gave:RuntimeWarning")
@@ -89,29 +90,6 @@ def test_a_bucket_is_what_the_package_reads(both):
         np.testing.assert_array_equal(mine.data, other.data)
 
 
-def encoded_bucket(data, reference, waveforms, *, trajectories=None):
-    """A bucket as AcquisitionBucketWriter.cpp writes it: all headers, trajectories, then data."""
-
-    def readouts(items):
-        paths = b"".join(a.trajectory.tobytes() for a in items if a.trajectory is not None)
-        return (
-            b"".join(a.head.tobytes() for a in items),
-            paths if trajectories is None else trajectories,
-            b"".join(a.data.tobytes() for a in items),
-        )
-
-    statistics = struct.pack("<Q", 1) + 9 * struct.pack("<QH", 1, 0)
-    heads = b"".join(w.head.tobytes() for w in waveforms)
-    values = b"".join(w.data.tobytes() for w in waveforms)
-    sizes, body = [], b""
-    for items in (data, reference):
-        head, path, pixels = readouts(items)
-        sizes += [len(items), len(head), len(pixels), len(path)]
-        body += head + path + pixels + statistics
-    sizes += [len(statistics), len(statistics), len(waveforms), len(heads), len(values)]
-    return struct.pack("<H13Q", 1050, *sizes) + body + heads + values
-
-
 def test_a_bucket_with_waveforms_and_trajectories_is_read_whole(make_acquisition, make_waveform):
     data = [
         make_acquisition(samples=5, dimensions=2),
@@ -120,7 +98,7 @@ def test_a_bucket_with_waveforms_and_trajectories_is_read_whole(make_acquisition
     ]
     reference = [make_acquisition(channels=1, dimensions=3)]
     waveforms = [make_waveform(), make_waveform(channels=1, samples=9)]
-    stream = io.BytesIO(encoded_bucket(data, reference, waveforms) + struct.pack("<H", 4))
+    stream = io.BytesIO(bucket_of(data, reference, waveforms) + struct.pack("<H", 4))
     bucket = read_message(stream)
     for mine, sent in zip((*bucket.data, *bucket.reference), (*data, *reference), strict=True):
         assert mine.head.tobytes() == sent.head.tobytes()
@@ -136,34 +114,32 @@ def test_a_bucket_with_waveforms_and_trajectories_is_read_whole(make_acquisition
 def test_trajectories_longer_than_their_cropped_readouts_are_left_out(make_acquisition):
     data = [make_acquisition(dimensions=2), make_acquisition(dimensions=2)]
     uncropped = np.zeros(2 * 14 * 2, np.float32).tobytes()
-    stream = io.BytesIO(encoded_bucket(data, [], [], trajectories=uncropped))
+    stream = io.BytesIO(bucket_of(data, [], [], trajectories=uncropped))
     bucket = read_message(stream)
     assert [readout.trajectory for readout in bucket.data] == [None, None]
     np.testing.assert_array_equal(bucket.data[1].data, data[1].data)
 
 
 def test_an_empty_bucket_is_empty():
-    assert read_message(io.BytesIO(encoded_bucket([], [], []))) == Bucket([], [], [])
+    assert read_message(io.BytesIO(bucket_of([], [], []))) == Bucket([], [], [])
 
 
 def test_a_bucket_whose_readouts_are_not_as_long_as_their_headers_say_is_refused(make_acquisition):
-    encoded = bytearray(encoded_bucket([make_acquisition(samples=5)], [], []))
+    encoded = bytearray(bucket_of([make_acquisition(samples=5)], [], []))
     struct.pack_into("<H", encoded, 2 + 104 + 34, 6)
     with pytest.raises(QsmError, match="not as long as their headers say"):
         read_message(io.BytesIO(encoded))
 
 
 def test_a_bucket_with_headers_of_another_version_is_refused(make_acquisition):
-    encoded = bytearray(encoded_bucket([make_acquisition()], [], []))
+    encoded = bytearray(bucket_of([make_acquisition()], [], []))
     struct.pack_into("<Q", encoded, 2 + 8, 344)
     with pytest.raises(QsmError, match="version"):
         read_message(io.BytesIO(encoded))
 
 
 def test_a_bucket_cut_anywhere_is_a_peer_gone(make_acquisition, make_waveform):
-    encoded = encoded_bucket(
-        [make_acquisition(dimensions=1)], [make_acquisition()], [make_waveform()]
-    )
+    encoded = bucket_of([make_acquisition(dimensions=1)], [make_acquisition()], [make_waveform()])
     for end in range(len(encoded)):
         with pytest.raises(PeerGone):
             read_message(io.BytesIO(encoded[:end]))
