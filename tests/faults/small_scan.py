@@ -104,7 +104,7 @@ def images():
 
 def scan_of(form):
     """The messages of the scan in a form, encoded, one by one, without header and CLOSE."""
-    return _SCANS[form]()
+    return FORMS[form]()
 
 
 def stream(form="acquisitions", config=None, header=HEADER):
@@ -148,7 +148,7 @@ def _image_array():
     return [encoded.image_array(data[..., np.newaxis, np.newaxis], heads)]
 
 
-_SCANS = {
+FORMS = {
     "acquisitions": _acquisitions,
     "images": _images_sent,
     "bucket": _bucket,

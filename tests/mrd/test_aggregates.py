@@ -12,9 +12,16 @@ from gadgetron.types.image_array import write_image_array
 from gadgetron.types.recon_data import ReconBit, ReconBuffer, ReconData, write_recon_data
 
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.mrd.messages import WAVEFORM_HEADER, Bucket, ImageArray
+from gadgetron_qsm.mrd.messages import (
+    ACQUISITION_HEADER,
+    IMAGE_HEADER,
+    WAVEFORM_HEADER,
+    Bucket,
+    ImageArray,
+)
 from gadgetron_qsm.mrd.wire import PeerGone, read_message
 from tests.encoded import bucket as bucket_of
+from tests.encoded import image_array, recon_data
 
 # numpy tells so whenever it looks at an array of the package's packed ctypes headers
 pytestmark = pytest.mark.filterwarnings("ignore:A builtin ctypes object gave:RuntimeWarning")
@@ -135,6 +142,33 @@ def test_a_bucket_with_headers_of_another_version_is_refused(make_acquisition):
     encoded = bytearray(bucket_of([make_acquisition()], [], []))
     struct.pack_into("<Q", encoded, 2 + 8, 344)
     with pytest.raises(QsmError, match="version"):
+        read_message(io.BytesIO(encoded))
+
+
+@pytest.mark.parametrize(("at", "part"), [(3, "trajectory"), (2, "data")])
+def test_a_bucket_whose_parts_end_in_a_number_is_refused(make_acquisition, at, part):
+    encoded = bytearray(bucket_of([make_acquisition(dimensions=1)], [], []) + bytes(9))
+    (size,) = struct.unpack_from("<Q", encoded, 2 + 8 * at)
+    struct.pack_into("<Q", encoded, 2 + 8 * at, size + 1)
+    with pytest.raises(QsmError, match=f"the {part} of a bucket ends in the middle of a number"):
+        read_message(io.BytesIO(encoded))
+
+
+def test_a_bucket_with_empty_waveforms_and_readouts_is_read(make_acquisition, make_waveform):
+    empty = make_acquisition(samples=0, dimensions=2)
+    encoded = bucket_of([empty, make_acquisition(dimensions=2)], [], [make_waveform(channels=0)])
+    read = read_message(io.BytesIO(encoded))
+    assert read.data[0].trajectory.shape == (0, 2)
+    assert read.waveforms[0].data.shape == (0, 5)
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 2, 1, 2, 1), (4, 3, 2, 1, 2, 2, 1)])
+@pytest.mark.parametrize("encode", [recon_data, image_array])
+def test_an_array_without_a_header_for_each_part_is_refused(shape, encode):
+    heads = {recon_data: ACQUISITION_HEADER, image_array: IMAGE_HEADER}[encode]
+    behind = {recon_data: (3, 2, 2, 1, 1), image_array: (2, 1, 1)}[encode]
+    encoded = encode(np.zeros(shape, np.complex64), np.zeros(behind, heads))
+    with pytest.raises(QsmError, match=r"has headers \(.*\) for data"):
         read_message(io.BytesIO(encoded))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.messages import (
@@ -51,6 +52,7 @@ _BUCKET = np.dtype(
     ]
 )  # everything but count is a number of bytes
 _MOST_ITEMS = 1 << 24
+DIMENSIONS = 7  # of Gadgetron's buffers and image arrays
 
 
 def read_bucket(stream: BinaryIO) -> Bucket:
@@ -78,6 +80,8 @@ def read_image_array(stream: BinaryIO) -> ImageArray:
     what = "an image array"
     data = array(stream, np.complex64, what)
     headers = array(stream, IMAGE_HEADER, what)
+    if data.ndim != DIMENSIONS or headers.shape != data.shape[4:]:
+        raise QsmError(f"{what} has headers {headers.shape} for data {data.shape}")
     meta = [text(stream, "<u8", what) for _ in range(_count(stream, what))]
     optional(stream, _loose_waveforms, what)
     optional(stream, lambda s: array(s, ACQUISITION_HEADER, what), what)
@@ -98,6 +102,8 @@ def _recon_buffer(stream: BinaryIO) -> ReconBuffer:
     for _ in ("trajectory", "density"):
         optional(stream, lambda s: array(s, np.float32, what), what)
     headers = array(stream, ACQUISITION_HEADER, what)
+    if data.ndim != DIMENSIONS or headers.shape != (*data.shape[1:3], *data.shape[4:]):
+        raise QsmError(f"{what} has headers {headers.shape} for data {data.shape}")
     return ReconBuffer(data, headers, record(stream, SAMPLING, what))
 
 
@@ -107,8 +113,11 @@ def _loose_waveforms(stream: BinaryIO) -> None:
         exactly(stream, 4 * int(head["channels"]) * int(head["number_of_samples"]), "a waveform")
 
 
-def _bytes(stream: BinaryIO, sizes: Record, part: str) -> bytes:
-    return exactly(stream, bounded(int(sizes[part]), LARGEST_ARRAY, "a bucket"), "a bucket")
+def _values(stream: BinaryIO, sizes: Record, part: str, dtype: DTypeLike) -> np.ndarray:
+    size, of = bounded(int(sizes[part]), LARGEST_ARRAY, "a bucket"), np.dtype(dtype)
+    if size % of.itemsize:
+        raise QsmError(f"the {part} of a bucket ends in the middle of a number")
+    return np.frombuffer(exactly(stream, size, "a bucket"), of)
 
 
 def _cuts(lengths: np.ndarray, whole: np.ndarray, what: str) -> list[np.ndarray]:
@@ -122,13 +131,13 @@ def _cuts(lengths: np.ndarray, whole: np.ndarray, what: str) -> list[np.ndarray]
 def _heads(stream: BinaryIO, sizes: Record, dtype: np.dtype) -> np.ndarray:
     if int(sizes["header"]) != int(sizes["count"]) * dtype.itemsize:
         raise QsmError("the headers of a bucket are not of ISMRMRD version 1")
-    return np.frombuffer(_bytes(stream, sizes, "header"), dtype)
+    return _values(stream, sizes, "header", dtype)
 
 
 def _readouts(stream: BinaryIO, sizes: Record) -> list[Acquisition]:
     heads = _heads(stream, sizes, ACQUISITION_HEADER)
-    trajectory = np.frombuffer(_bytes(stream, sizes, "trajectory"), np.float32)
-    data = np.frombuffer(_bytes(stream, sizes, "data"), np.complex64)
+    trajectory = _values(stream, sizes, "trajectory", np.float32)
+    data = _values(stream, sizes, "data", np.complex64)
     samples = heads["number_of_samples"].astype(np.int64)
     channels = heads["active_channels"].astype(np.int64)
     lengths = samples * heads["trajectory_dimensions"]
@@ -136,7 +145,7 @@ def _readouts(stream: BinaryIO, sizes: Record) -> list[Acquisition]:
     fits = len(trajectory) > 0 and lengths.sum() == len(trajectory)
     trajectories = _cuts(lengths, trajectory, "trajectories") if fits else [None] * len(heads)
     return [
-        Acquisition(head, part.reshape(coils, n), path if path is None else path.reshape(n, -1))
+        Acquisition(head, part.reshape(coils, n), _path(path, head))
         for head, part, path, coils, n in zip(
             heads, _cuts(samples * channels, data, "readouts"), trajectories,
             channels.tolist(), samples.tolist(), strict=True,
@@ -144,11 +153,16 @@ def _readouts(stream: BinaryIO, sizes: Record) -> list[Acquisition]:
     ]  # fmt: skip
 
 
+def _path(values: np.ndarray | None, head: Record) -> np.ndarray | None:
+    shape = head["number_of_samples"], head["trajectory_dimensions"]
+    return None if values is None else values.reshape(shape)
+
+
 def _waveforms(stream: BinaryIO, sizes: Record) -> list[Waveform]:
     heads = _heads(stream, sizes, WAVEFORM_HEADER)
-    data = np.frombuffer(_bytes(stream, sizes, "data"), np.uint32)
+    data = _values(stream, sizes, "data", np.uint32)
     lengths = heads["channels"].astype(np.int64) * heads["number_of_samples"]
     return [
-        Waveform(head, part.reshape(int(head["channels"]), -1))
+        Waveform(head, part.reshape(head["channels"], head["number_of_samples"]))
         for head, part in zip(heads, _cuts(lengths, data, "waveforms"), strict=True)
     ]

@@ -31,6 +31,7 @@ from gadgetron_qsm.mrd.primitives import (
     LARGEST_ARRAY,
     LARGEST_DICOM,
     LARGEST_READOUT,
+    LARGEST_XML,
     PeerGone,
     bounded,
     exactly,
@@ -140,8 +141,8 @@ def _read_dicom(stream: BinaryIO) -> DicomFile:
 
 _READERS: dict[int, Callable[[BinaryIO], Message]] = {
     MessageId.CONFIG_FILE: _read_config_file,
-    MessageId.CONFIG_TEXT: lambda s: ConfigText(text(s, "<u4", "the configuration")),
-    MessageId.HEADER: lambda s: HeaderText(text(s, "<u4", "the MRD header")),
+    MessageId.CONFIG_TEXT: lambda s: ConfigText(text(s, "<u4", "the configuration", LARGEST_XML)),
+    MessageId.HEADER: lambda s: HeaderText(text(s, "<u4", "the MRD header", LARGEST_XML)),
     MessageId.CLOSE: lambda _: Close(),
     MessageId.TEXT: lambda s: Text(text(s, "<u4", "a text")),
     MessageId.ERROR: lambda s: Error(text(s, "<u8", "an error message")),
