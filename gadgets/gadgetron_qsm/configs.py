@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from pathlib import Path
 
 from gadgetron_qsm.errors import UsageError
@@ -24,7 +25,8 @@ def load(name: str) -> str:
     """
     stem = name.removesuffix(".xml")
     if stem not in names():
-        raise UsageError(f"no configuration is named '{stem}'; there are {', '.join(names())}")
+        named = reprlib.repr(stem)  # a client's may be long, or have control characters
+        raise UsageError(f"no configuration is named {named}; there are {', '.join(names())}")
     return (FOLDER / f"{stem}.xml").read_text(encoding="utf-8")
 
 

@@ -17,7 +17,8 @@ from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom.identity_rules import completed
 from gadgetron_qsm.errors import QsmError, UsageError
 from gadgetron_qsm.mrd.connection import Connection
-from gadgetron_qsm.mrd.header import Header, quoted_values
+from gadgetron_qsm.mrd.document import quoted_values
+from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.images import map_to_image
 from gadgetron_qsm.mrd.log_lines import warnings_told
 from gadgetron_qsm.mrd.messages import Image, Message, Text

@@ -55,6 +55,13 @@ def test_a_single_echo_of_an_off_centre_frequency_is_moved_towards_0():
     np.testing.assert_allclose(unwrapped, truth - TURN, atol=1e-3)
 
 
+def test_an_echo_without_signal_where_the_first_is_bright_is_unwrapped_all_the_same():
+    magnitude = np.ones((2, 3, 4, 5), np.float32)
+    magnitude[0, 1, 1, 1], magnitude[1, 1, 1, 1] = 1e20, 0
+    phase = np.zeros_like(magnitude)
+    np.testing.assert_array_equal(romeo(phase, magnitude, TIMES_S[:2]), phase)
+
+
 @pytest.mark.parametrize("steepness", [0.8, 1.2])  # 1.2: the second echo turns by more than pi
 @pytest.mark.parametrize("times_s", [TIMES_S, TIMES_S[:1]])
 def test_noise_around_an_object_does_not_spoil_it(times_s, steepness):

@@ -70,8 +70,25 @@ def test_partial_fourier_that_the_header_announces_is_filled_with_zeros_and_warn
 
 
 def test_counters_beyond_the_matrix_are_refused(lines):
+    limits = header(lines=(0, 5, 2))
     with pytest.raises(QsmError, match="line 6 lies outside the 6 encoded; convert it again"):
-        assembled(lines, header(lines=(0, 5, 2)))
+        assembled(lines, limits, incomplete="warn")
+
+
+@pytest.mark.parametrize("limits", [(0, 6, 3), (0, 5, 2), (1, 6, 3)])
+def test_limits_beyond_the_matrix_are_refused_or_warned_of(lines, limits):
+    with pytest.raises(QsmError, match=r"beyond the 6 of its matrix; correct .*incomplete=warn"):
+        assembled(lines, header(lines=limits))
+    seen = [
+        line for line in lines if limits[2] != 2 or line.head["idx"]["kspace_encode_step_1"] < 5
+    ]
+    result = assembled(seen, header(lines=limits), incomplete="warn")
+    assert any("beyond the 6 of its matrix" in text for text in result.report["warnings"])
+
+
+def test_a_matrix_of_which_the_header_announces_next_to_nothing_is_refused(lines):
+    with pytest.raises(QsmError, match="from 2 to 3 about 3, few of the 12 of its matrix"):
+        assembled(lines, header(y=12, lines=(2, 3, 3)))
 
 
 @pytest.mark.parametrize(

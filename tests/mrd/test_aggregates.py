@@ -12,8 +12,16 @@ from gadgetron.types.image_array import write_image_array
 from gadgetron.types.recon_data import ReconBit, ReconBuffer, ReconData, write_recon_data
 
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.mrd.messages import WAVEFORM_HEADER, Bucket, ImageArray
+from gadgetron_qsm.mrd.messages import (
+    ACQUISITION_HEADER,
+    IMAGE_HEADER,
+    WAVEFORM_HEADER,
+    Bucket,
+    ImageArray,
+)
 from gadgetron_qsm.mrd.wire import PeerGone, read_message
+from tests.encoded import bucket as bucket_of
+from tests.encoded import image_array, recon_data
 
 # numpy tells so whenever it looks at an array of the package's packed ctypes headers
 pytestmark = pytest.mark.filterwarnings("ignore:A builtin ctypes object gave:RuntimeWarning")
@@ -89,29 +97,6 @@ def test_a_bucket_is_what_the_package_reads(both):
         np.testing.assert_array_equal(mine.data, other.data)
 
 
-def encoded_bucket(data, reference, waveforms, *, trajectories=None):
-    """A bucket as AcquisitionBucketWriter.cpp writes it: all headers, trajectories, then data."""
-
-    def readouts(items):
-        paths = b"".join(a.trajectory.tobytes() for a in items if a.trajectory is not None)
-        return (
-            b"".join(a.head.tobytes() for a in items),
-            paths if trajectories is None else trajectories,
-            b"".join(a.data.tobytes() for a in items),
-        )
-
-    statistics = struct.pack("<Q", 1) + 9 * struct.pack("<QH", 1, 0)
-    heads = b"".join(w.head.tobytes() for w in waveforms)
-    values = b"".join(w.data.tobytes() for w in waveforms)
-    sizes, body = [], b""
-    for items in (data, reference):
-        head, path, pixels = readouts(items)
-        sizes += [len(items), len(head), len(pixels), len(path)]
-        body += head + path + pixels + statistics
-    sizes += [len(statistics), len(statistics), len(waveforms), len(heads), len(values)]
-    return struct.pack("<H13Q", 1050, *sizes) + body + heads + values
-
-
 def test_a_bucket_with_waveforms_and_trajectories_is_read_whole(make_acquisition, make_waveform):
     data = [
         make_acquisition(samples=5, dimensions=2),
@@ -120,7 +105,7 @@ def test_a_bucket_with_waveforms_and_trajectories_is_read_whole(make_acquisition
     ]
     reference = [make_acquisition(channels=1, dimensions=3)]
     waveforms = [make_waveform(), make_waveform(channels=1, samples=9)]
-    stream = io.BytesIO(encoded_bucket(data, reference, waveforms) + struct.pack("<H", 4))
+    stream = io.BytesIO(bucket_of(data, reference, waveforms) + struct.pack("<H", 4))
     bucket = read_message(stream)
     for mine, sent in zip((*bucket.data, *bucket.reference), (*data, *reference), strict=True):
         assert mine.head.tobytes() == sent.head.tobytes()
@@ -136,34 +121,59 @@ def test_a_bucket_with_waveforms_and_trajectories_is_read_whole(make_acquisition
 def test_trajectories_longer_than_their_cropped_readouts_are_left_out(make_acquisition):
     data = [make_acquisition(dimensions=2), make_acquisition(dimensions=2)]
     uncropped = np.zeros(2 * 14 * 2, np.float32).tobytes()
-    stream = io.BytesIO(encoded_bucket(data, [], [], trajectories=uncropped))
+    stream = io.BytesIO(bucket_of(data, [], [], trajectories=uncropped))
     bucket = read_message(stream)
     assert [readout.trajectory for readout in bucket.data] == [None, None]
     np.testing.assert_array_equal(bucket.data[1].data, data[1].data)
 
 
 def test_an_empty_bucket_is_empty():
-    assert read_message(io.BytesIO(encoded_bucket([], [], []))) == Bucket([], [], [])
+    assert read_message(io.BytesIO(bucket_of([], [], []))) == Bucket([], [], [])
 
 
 def test_a_bucket_whose_readouts_are_not_as_long_as_their_headers_say_is_refused(make_acquisition):
-    encoded = bytearray(encoded_bucket([make_acquisition(samples=5)], [], []))
+    encoded = bytearray(bucket_of([make_acquisition(samples=5)], [], []))
     struct.pack_into("<H", encoded, 2 + 104 + 34, 6)
     with pytest.raises(QsmError, match="not as long as their headers say"):
         read_message(io.BytesIO(encoded))
 
 
 def test_a_bucket_with_headers_of_another_version_is_refused(make_acquisition):
-    encoded = bytearray(encoded_bucket([make_acquisition()], [], []))
+    encoded = bytearray(bucket_of([make_acquisition()], [], []))
     struct.pack_into("<Q", encoded, 2 + 8, 344)
     with pytest.raises(QsmError, match="version"):
         read_message(io.BytesIO(encoded))
 
 
+@pytest.mark.parametrize(("at", "part"), [(3, "trajectory"), (2, "data")])
+def test_a_bucket_whose_parts_end_in_a_number_is_refused(make_acquisition, at, part):
+    encoded = bytearray(bucket_of([make_acquisition(dimensions=1)], [], []) + bytes(9))
+    (size,) = struct.unpack_from("<Q", encoded, 2 + 8 * at)
+    struct.pack_into("<Q", encoded, 2 + 8 * at, size + 1)
+    with pytest.raises(QsmError, match=f"the {part} of a bucket ends in the middle of a number"):
+        read_message(io.BytesIO(encoded))
+
+
+def test_a_bucket_with_empty_waveforms_and_readouts_is_read(make_acquisition, make_waveform):
+    empty = make_acquisition(samples=0, dimensions=2)
+    encoded = bucket_of([empty, make_acquisition(dimensions=2)], [], [make_waveform(channels=0)])
+    read = read_message(io.BytesIO(encoded))
+    assert read.data[0].trajectory.shape == (0, 2)
+    assert read.waveforms[0].data.shape == (0, 5)
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 2, 1, 2, 1), (4, 3, 2, 1, 2, 2, 1)])
+@pytest.mark.parametrize("encode", [recon_data, image_array])
+def test_an_array_without_a_header_for_each_part_is_refused(shape, encode):
+    heads = {recon_data: ACQUISITION_HEADER, image_array: IMAGE_HEADER}[encode]
+    behind = {recon_data: (3, 2, 2, 1, 1), image_array: (2, 1, 1)}[encode]
+    encoded = encode(np.zeros(shape, np.complex64), np.zeros(behind, heads))
+    with pytest.raises(QsmError, match=r"has headers \(.*\) for data"):
+        read_message(io.BytesIO(encoded))
+
+
 def test_a_bucket_cut_anywhere_is_a_peer_gone(make_acquisition, make_waveform):
-    encoded = encoded_bucket(
-        [make_acquisition(dimensions=1)], [make_acquisition()], [make_waveform()]
-    )
+    encoded = bucket_of([make_acquisition(dimensions=1)], [make_acquisition()], [make_waveform()])
     for end in range(len(encoded)):
         with pytest.raises(PeerGone):
             read_message(io.BytesIO(encoded[:end]))

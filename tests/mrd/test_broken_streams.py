@@ -113,12 +113,14 @@ def absurd_head(dtype, **values):
     [
         struct.pack("<HI", 3, 0xFFFFFFFF),
         struct.pack("<HQ", 8, 1 << 60),
+        struct.pack("<HI", 2, (4 << 20) + 1),
         struct.pack("<H", 1008)
         + absurd_head(ACQUISITION_HEADER, active_channels=65535, number_of_samples=65535),
         struct.pack("<H", 1022)
         + absurd_head(IMAGE_HEADER, data_type=7, channels=9, matrix_size=65535)
         + struct.pack("<Q", 0),
         struct.pack("<HQ7Q", 1024, 7, *[1 << 20] * 7),
+        struct.pack("<HQ7Q", 1024, 7, 1 << 40, *[0] * 6),
         struct.pack("<HQ", 1024, 1 << 40),
         struct.pack("<HQ", 1023, 1 << 40),
         struct.pack("<HI", 1018, 0xFFFFFFFF),
@@ -126,7 +128,8 @@ def absurd_head(dtype, **values):
         struct.pack("<HIQQ", 1018, 0, 0, 1 << 40),
     ],
     ids=[
-        "text", "error", "readout", "image", "array size", "array rank", "buffers",
+        "header", "error", "configuration", "readout", "image", "array size", "empty array",
+        "array rank", "buffers",
         "dicom", "name of dicom", "meta of dicom",
     ],
 )  # fmt: skip

@@ -117,6 +117,22 @@ def test_an_error_inside_gadgetron_that_is_gone_is_no_second_error(connected):
     assert readers() == []
 
 
+def test_a_fault_of_the_reader_is_raised_where_messages_are_taken_and_not_by_close(
+    connected, send, monkeypatch
+):
+    def broken(_):
+        raise RuntimeError("a fault of ours")
+
+    connection, peer = connected
+    monkeypatch.setattr("gadgetron_qsm.mrd.connection.read_message", broken)
+    send(peer, Text("first"), Text("second"))  # the reader waits in the unbroken one
+    assert connection.peek() == Text("first")
+    with pytest.raises(RuntimeError):
+        list(connection)
+    connection.fail_as_server("why")
+    assert readers() == []
+
+
 def test_an_error_after_bytes_that_are_no_message_waits_until_the_peer_is_silent(connected):
     connection, peer = connected
     nonsense = struct.pack("<H", 1012) + bytes(32 << 20)  # far more than the kernel buffers

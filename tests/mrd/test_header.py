@@ -89,14 +89,25 @@ def test_without_imaging_frequency_the_nominal_field_counts(header_text):
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
-        ({"te_ms": ()}, "no echo times"),
+        ({"te_ms": (), "last_contrast": 0}, "no echo times"),
         ({"te_ms": (0.005, -0.01)}, "must be in ms"),
         ({"te_ms": (5, 5, 10)}, "must increase"),
         ({"te_ms": (5000, 10000)}, "must be in ms"),
         ({"te_ms": (0.005, 0.01, 0.015)}, "must be in ms"),
         ({"last_contrast": 4}, "3 echo times but 5 contrasts"),
         ({"trajectory": "spiral"}, "'spiral' is not supported"),
+        ({"te_ms": (5, "nan", 15)}, "must increase"),
+        ({"te_ms": ("nan", 10)}, "must increase"),
+        ({"te_ms": tuple(range(1, 40))[::-1]}, r"echo times \[39.0, .*, 32.0, ...\] are wrong"),
         ({"larmor_hz": 0}, "no field strength"),
+        ({"larmor_hz": 123.2}, "H1resonanceFrequency_Hz of 123.2; correct it, in Hz"),
+        ({"larmor_hz": "inf"}, "H1resonanceFrequency_Hz of inf"),
+        ({"larmor_hz": -1}, "H1resonanceFrequency_Hz of -1"),
+        ({"z": 65536}, "65536 as encodedSpace.matrixSize.z, not from 0 to 65535"),
+        ({"last_slice": -1}, "-1 as encodingLimits.slice.maximum"),
+        ({"fov_z": "nan"}, "matrix or field of view"),
+        ({"fov_z": 1e-308}, "no such voxels can be"),
+        ({"fov_z": 1e9}, "no such voxels can be"),
         ({"z": 0}, "matrix or field of view"),
         ({"fov_z": -1}, "matrix or field of view"),
     ],
@@ -139,7 +150,9 @@ def test_a_frequency_that_was_not_written_as_a_whole_number_is_read(header_text)
     assert Header.parse(header_text(larmor_hz="61600000.5")).larmor_hz == 61600000.5
 
 
-@pytest.mark.parametrize("changes", [{"larmor_hz": "abc"}, {"z": "four"}])
+@pytest.mark.parametrize(
+    "changes", [{"larmor_hz": "abc"}, {"z": "four"}, {"te_ms": ("x",)}, {"last_slice": "x"}]
+)
 def test_a_text_where_a_number_must_be_is_refused(header_text, changes):
     with pytest.raises(QsmError, match="a text where a number must be"):
         Header.parse(header_text(**changes))

@@ -162,7 +162,7 @@ def _mean_phasor(angle: Array, weight: Array) -> complex:
     xp = array_module(angle)
     parts = weight, weight * xp.cos(angle), weight * xp.sin(angle)
     total, re, im = xp.stack([part.sum(dtype=xp.float64) for part in parts]).tolist()
-    return complex(re, im) / total
+    return complex(re, im) / total if total > 0 else 0j  # no weight: nothing agrees
 
 
 def _whole_turns(angle: Array) -> np.float32:

@@ -10,6 +10,7 @@ from gadgetron_qsm.arrays import Array, on_device, to_numpy
 from gadgetron_qsm.data import CoilImages
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.ingest import memory
+from gadgetron_qsm.ingest.announced import STEPS, announced_lines
 from gadgetron_qsm.ingest.calibration import Calibration
 from gadgetron_qsm.ingest.complete import MOST_ACCELERATED, complete
 from gadgetron_qsm.ingest.early import Early
@@ -20,12 +21,9 @@ from gadgetron_qsm.journal import Journal, rounded
 from gadgetron_qsm.kspace.assemble import KY, KZ, Assembly, Place
 from gadgetron_qsm.kspace.bipolar import mirrored_echoes, odd_even_phase, remove_odd_even
 from gadgetron_qsm.kspace.kernels import Kernels
-from gadgetron_qsm.kspace.sampling import encoded_rectangle
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.messages import Record
 from gadgetron_qsm.settings import KSpaceSettings
-
-STEPS = ("kspace_encode_step_2", "kspace_encode_step_1")
 
 
 class Volume:
@@ -49,7 +47,7 @@ class Volume:
         nz, ny = shape[2:4]
         if not on_device(like):  # whose memory was asked for before it was chosen
             memory.require(shape, settings.memory_gb)
-        self._announced = self._rectangle((nz, ny))
+        self._announced = announced_lines(header, (nz, ny), settings, journal)
         self._parts = [slice(z, z + 1) for z in range(nz)] if self._flat else [slice(0, nz)]
         axes = (KY,) if self._flat else (KZ, KY)
         self._assembly = Assembly(shape, axes=axes, awaited=self._awaited(), like=like)
@@ -184,20 +182,6 @@ class Volume:
                 f"{fewer} of {np.count_nonzero(count)} lines came fewer than the {averages} times "
                 "that the header announces"
             )
-
-    def _rectangle(self, shape: tuple[int, int]) -> np.ndarray:
-        """Lines (kz, ky) that the header announces; slices take the place of kz."""
-        limits = [self._header.limit(step) for step in STEPS]
-        ranges = [(limit.minimum, limit.maximum, limit.center) for limit in limits]
-        if self._flat:
-            ranges[0] = (0, shape[0] - 1, shape[0] // 2)
-        for step, (minimum, maximum, center) in zip(STEPS, ranges, strict=True):
-            if not minimum <= center <= maximum:
-                raise QsmError(
-                    f"the MRD header has {step} from {minimum} to {maximum} about {center}, which "
-                    "does not lie between; correct its encodingLimits"
-                )
-        return encoded_rectangle(shape, tuple(ranges))
 
     def _early_filling(self) -> Early | None:
         """What fills the lines left out as the scan goes on, where that is done alike for all."""

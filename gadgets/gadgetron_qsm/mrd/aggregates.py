@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.limits import Limits
@@ -51,15 +52,16 @@ _BUCKET = np.dtype(
     ]
 )  # everything but count is a number of bytes
 _MOST_ITEMS = 1 << 24
+DIMENSIONS = 7  # of Gadgetron's buffers and image arrays
 
 
 def read_bucket(stream: BinaryIO, limits: Limits) -> Bucket:
     """Read an AcquisitionBucket without its statistics, which the readouts themselves tell."""
     sizes, limit = record(stream, _BUCKET, "a bucket"), limits.array
     data = _readouts(stream, sizes["data"], limit)
-    _skip(stream, sizes, "data_statistics", limit)
+    _bytes(stream, sizes, "data_statistics", limit)
     reference = _readouts(stream, sizes["reference"], limit)
-    _skip(stream, sizes, "reference_statistics", limit)
+    _bytes(stream, sizes, "reference_statistics", limit)
     return Bucket(data, reference, _waveforms(stream, sizes["waveforms"], limit))
 
 
@@ -82,6 +84,8 @@ def read_image_array(stream: BinaryIO, limits: Limits) -> ImageArray:
     what, limit = "an image array", limits.array
     data = array(stream, np.complex64, what, limit)
     headers = array(stream, IMAGE_HEADER, what, limit)
+    if data.ndim != DIMENSIONS or headers.shape != data.shape[4:]:
+        raise QsmError(f"{what} has headers {headers.shape} for data {data.shape}")
     meta = [text(stream, "<u8", what) for _ in range(_count(stream, what))]
     optional(stream, lambda s: _loose_waveforms(s, limits.readout), what)
     optional(stream, lambda s: array(s, ACQUISITION_HEADER, what, limit), what)
@@ -92,16 +96,14 @@ def _count(stream: BinaryIO, what: str) -> int:
     return bounded(number(stream, "<u8", what), _MOST_ITEMS, f"the number of {what}")
 
 
-def _skip(stream: BinaryIO, sizes: Record, part: str, limit: int) -> None:
-    _bytes(stream, sizes, part, limit)
-
-
 def _recon_buffer(stream: BinaryIO, limit: int) -> ReconBuffer:
     what = "a reconstruction buffer"
     data = array(stream, np.complex64, what, limit)
     for _ in ("trajectory", "density"):
         optional(stream, lambda s: array(s, np.float32, what, limit), what)
     headers = array(stream, ACQUISITION_HEADER, what, limit)
+    if data.ndim != DIMENSIONS or headers.shape != (*data.shape[1:3], *data.shape[4:]):
+        raise QsmError(f"{what} has headers {headers.shape} for data {data.shape}")
     return ReconBuffer(data, headers, record(stream, SAMPLING, what))
 
 
@@ -117,6 +119,12 @@ def _bytes(stream: BinaryIO, sizes: Record, part: str, limit: int) -> bytes:
     return exactly(stream, bounded(int(sizes[part]), limit, "a bucket"), "a bucket")
 
 
+def _values(stream: BinaryIO, sizes: Record, part: str, dtype: DTypeLike, limit: int) -> np.ndarray:
+    if int(sizes[part]) % np.dtype(dtype).itemsize:
+        raise QsmError(f"the {part} of a bucket ends in the middle of a number")
+    return np.frombuffer(_bytes(stream, sizes, part, limit), dtype)
+
+
 def _cuts(lengths: np.ndarray, whole: np.ndarray, what: str) -> list[np.ndarray]:
     """Cut `whole` in parts of the lengths that the headers give."""
     ends = np.cumsum(lengths)
@@ -128,13 +136,13 @@ def _cuts(lengths: np.ndarray, whole: np.ndarray, what: str) -> list[np.ndarray]
 def _heads(stream: BinaryIO, sizes: Record, dtype: np.dtype, limit: int) -> np.ndarray:
     if int(sizes["header"]) != int(sizes["count"]) * dtype.itemsize:
         raise QsmError("the headers of a bucket are not of ISMRMRD version 1")
-    return np.frombuffer(_bytes(stream, sizes, "header", limit), dtype)
+    return _values(stream, sizes, "header", dtype, limit)
 
 
 def _readouts(stream: BinaryIO, sizes: Record, limit: int) -> list[Acquisition]:
     heads = _heads(stream, sizes, ACQUISITION_HEADER, limit)
-    trajectory = np.frombuffer(_bytes(stream, sizes, "trajectory", limit), np.float32)
-    data = np.frombuffer(_bytes(stream, sizes, "data", limit), np.complex64)
+    trajectory = _values(stream, sizes, "trajectory", np.float32, limit)
+    data = _values(stream, sizes, "data", np.complex64, limit)
     samples = heads["number_of_samples"].astype(np.int64)
     channels = heads["active_channels"].astype(np.int64)
     lengths = samples * heads["trajectory_dimensions"]
@@ -142,7 +150,7 @@ def _readouts(stream: BinaryIO, sizes: Record, limit: int) -> list[Acquisition]:
     fits = len(trajectory) > 0 and lengths.sum() == len(trajectory)
     trajectories = _cuts(lengths, trajectory, "trajectories") if fits else [None] * len(heads)
     return [
-        Acquisition(head, part.reshape(coils, n), path if path is None else path.reshape(n, -1))
+        Acquisition(head, part.reshape(coils, n), _path(path, head))
         for head, part, path, coils, n in zip(
             heads, _cuts(samples * channels, data, "readouts"), trajectories,
             channels.tolist(), samples.tolist(), strict=True,
@@ -150,11 +158,16 @@ def _readouts(stream: BinaryIO, sizes: Record, limit: int) -> list[Acquisition]:
     ]  # fmt: skip
 
 
+def _path(values: np.ndarray | None, head: Record) -> np.ndarray | None:
+    shape = head["number_of_samples"], head["trajectory_dimensions"]
+    return None if values is None else values.reshape(shape)
+
+
 def _waveforms(stream: BinaryIO, sizes: Record, limit: int) -> list[Waveform]:
     heads = _heads(stream, sizes, WAVEFORM_HEADER, limit)
-    data = np.frombuffer(_bytes(stream, sizes, "data", limit), np.uint32)
+    data = _values(stream, sizes, "data", np.uint32, limit)
     lengths = heads["channels"].astype(np.int64) * heads["number_of_samples"]
     return [
-        Waveform(head, part.reshape(int(head["channels"]), -1))
+        Waveform(head, part.reshape(head["channels"], head["number_of_samples"]))
         for head, part in zip(heads, _cuts(lengths, data, "waveforms"), strict=True)
     ]

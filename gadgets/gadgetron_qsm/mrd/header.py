@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import warnings
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import ismrmrd
 from numpy.typing import NDArray
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.geometry import Geometry
-from gadgetron_qsm.mrd.limits import require_sane
+from gadgetron_qsm.mrd.document import parsed
+from gadgetron_qsm.mrd.header_values import LARMOR_HZ_PER_T, echo_times_s, larmor_hz, space, zyx
 
 log = logging.getLogger(__name__)
 
-LARMOR_HZ_PER_T = 42.577478518e6  # CODATA 2018, proton
-LAST_ECHO_TIME_MS = (0.5, 1000.0)  # shorter: seconds were written; longer: microseconds
 # PS3.3 C.7.3.1.1.2: the patient lies along the bore, or across it
 ALONG_THE_BORE = ("HFS", "HFP", "HFDR", "HFDL", "FFS", "FFP", "FFDR", "FFDL")
 ACROSS_THE_BORE = ("LFP", "LFS", "RFP", "RFS", "AFDR", "AFDL", "PFDR", "PFDL")
@@ -58,17 +54,9 @@ class Header:
     def parse(cls, text: str) -> Header:
         """Read an MRD header; raise QsmError for one that no susceptibility map can come from."""
         text = text.rstrip("\0\r\n ")
-        require_sane(text)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # they quote values, of patients too
-                document = ismrmrd.xsd.CreateFromDocument(text.encode())
-        except Exception as error:  # xsdata raises whatever the broken text leads it to
-            raise QsmError(f"the MRD header is not valid XML of ISMRMRD: {_line(error)}") from error
-        if not document.encoding:
-            raise QsmError("the MRD header has no <encoding>; convert the raw data again")
+        document = parsed(text)
         encoding = document.encoding[0]
-        trajectory = encoding.trajectory.value
+        trajectory = _term(encoding.trajectory)
         if trajectory != "cartesian":
             raise QsmError(f"trajectory '{trajectory}' is not supported; only cartesian scans are")
         if _position_term(document) in ACROSS_THE_BORE:
@@ -77,13 +65,16 @@ class Header:
                 "where B0 is not along the patient's z axis; such scans are not supported"
             )
         limits = _limits(encoding.encodingLimits)
+        contrast = limits.get("contrast")
+        encoded_matrix, encoded_fov_mm = space(encoding.encodedSpace)
+        recon_matrix, recon_fov_mm = space(encoding.reconSpace)
         return cls(
-            echo_times_s=_echo_times_s(document, limits.get("contrast")),
-            larmor_hz=_larmor_hz(document),
-            encoded_matrix=_zyx(encoding.encodedSpace.matrixSize),
-            encoded_fov_mm=_zyx(encoding.encodedSpace.fieldOfView_mm),
-            recon_matrix=_zyx(encoding.reconSpace.matrixSize),
-            recon_fov_mm=_zyx(encoding.reconSpace.fieldOfView_mm),
+            echo_times_s=echo_times_s(document, contrast.maximum + 1 if contrast else None),
+            larmor_hz=larmor_hz(document),
+            encoded_matrix=encoded_matrix,
+            encoded_fov_mm=encoded_fov_mm,
+            recon_matrix=recon_matrix,
+            recon_fov_mm=recon_fov_mm,
             limits=limits,
             text=text,
             document=document,
@@ -171,7 +162,7 @@ class Header:
                 f"{len(self.document.encoding)}"
             )
         encoding = self.document.encoding[space]
-        size = _zyx(encoding.encodedSpace.matrixSize)[1 if counter.endswith("1") else 0]
+        size = zyx(encoding.encodedSpace.matrixSize)[1 if counter.endswith("1") else 0]
         return _limits(encoding.encodingLimits).get(counter, Limit(0, 0, size // 2)).center
 
     def geometry(
@@ -219,31 +210,12 @@ def fingerprint(head: Any, came_as: str, data: NDArray | None = None) -> dict[st
 def _position_term(document: Any) -> str:
     measurement = document.measurementInformation
     position = measurement and measurement.patientPosition
-    # xsdata gives an enumerated value, or the text where it is none of them
-    return str(getattr(position, "value", position) or "").strip().upper()
+    return _term(position).strip().upper()
 
 
-def quoted_values(text: str) -> int:
-    """Count the values that are not what the schema wants: who parses the header is shown them.
-
-    xsdata warns of each, quoting it, and ismrmrd has Python print warnings whatever its options.
-    0 for a header that cannot be parsed.
-    """
-    with warnings.catch_warnings(record=True) as caught, contextlib.suppress(Exception):
-        warnings.simplefilter("always")
-        ismrmrd.xsd.CreateFromDocument(text.rstrip("\0\r\n ").encode())
-    return len(caught)
-
-
-def _line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]
-
-
-def _zyx(triple: Any) -> tuple[Any, Any, Any]:
-    values = (triple.z, triple.y, triple.x)
-    if not all(_number(value) > 0 for value in values):
-        raise QsmError(f"the MRD header has a matrix or field of view of {values} (z, y, x)")
-    return values
+def _term(value: Any) -> str:
+    """Return an enumerated value, or the text that xsdata left because it is none of them."""
+    return str(getattr(value, "value", value) or "")
 
 
 def _triple(values: Any) -> tuple[float, float, float]:
@@ -261,41 +233,3 @@ def _limits(limits: Any) -> dict[str, Limit]:
         "contrast": limits and limits.contrast,
     }
     return {k: Limit(v.minimum, v.maximum, v.center) for k, v in named.items() if v}
-
-
-def _echo_times_s(document: Any, contrast: Limit | None) -> tuple[float, ...]:
-    parameters = document.sequenceParameters
-    times = [float(te) for te in parameters.TE] if parameters else []
-    if not times:
-        raise QsmError("the MRD header has no echo times (sequenceParameters.TE); add them in ms")
-    shortest, longest = LAST_ECHO_TIME_MS
-    if min(times) <= 0 or sorted(set(times)) != times or not shortest < times[-1] < longest:
-        raise QsmError(f"echo times {times} are wrong: they must increase, and must be in ms")
-    if contrast and contrast.maximum + 1 != len(times):
-        raise QsmError(
-            f"the MRD header names {len(times)} echo times but {contrast.maximum + 1} contrasts; "
-            "correct sequenceParameters.TE or encodingLimits.contrast"
-        )
-    return tuple(te / 1000 for te in times)
-
-
-def _number(value: Any) -> float:
-    """Return a value of the header, which is text when it is of another type than it should be."""
-    try:
-        return float(value or 0)
-    except ValueError as error:
-        raise QsmError("the MRD header has a text where a number must be") from error
-
-
-def _larmor_hz(document: Any) -> float:
-    conditions, system = document.experimentalConditions, document.acquisitionSystemInformation
-    frequency_hz = _number(conditions and conditions.H1resonanceFrequency_Hz)
-    if frequency_hz > 0:
-        return frequency_hz
-    field_strength_t = _number(system and system.systemFieldStrength_T)
-    if field_strength_t > 0:
-        return field_strength_t * LARMOR_HZ_PER_T
-    raise QsmError(
-        "the MRD header has no field strength; fill in H1resonanceFrequency_Hz "
-        "(or acquisitionSystemInformation.systemFieldStrength_T)"
-    )

@@ -11,9 +11,11 @@ from numpy.typing import DTypeLike, NDArray
 
 from gadgetron_qsm.errors import QsmError
 
-LARGEST_TEXT = 16 << 20  # bytes; the longest header seen, with every user parameter, is 1 MiB
+LARGEST_TEXT = 64 << 20  # bytes; the meta of an image may have a whole report
+LARGEST_XML = 4 << 20  # bytes; the longest header seen, with every user parameter, is 1 MiB
 LARGEST_DICOM = 1 << 30  # bytes; 512 slices of 512 x 512 floats in one object are 512 MiB
 MOST_DIMENSIONS = 16
+LONGEST_DIMENSION = 1 << 31
 
 T = TypeVar("T")
 
@@ -82,9 +84,9 @@ def record(stream: BinaryIO, dtype: np.dtype[Any], what: str) -> Any:
     return np.frombuffer(exactly(stream, dtype.itemsize, what), dtype)[0]
 
 
-def text(stream: BinaryIO, length_kind: str, what: str) -> str:
+def text(stream: BinaryIO, length_kind: str, what: str, limit: int = LARGEST_TEXT) -> str:
     """Read a text behind its length, without the NUL that some clients end it with."""
-    size = bounded(number(stream, length_kind, what), LARGEST_TEXT, what)
+    size = bounded(number(stream, length_kind, what), limit, what)
     return exactly(stream, size, what).rstrip(b"\0").decode("utf-8", errors="replace")
 
 
@@ -98,6 +100,7 @@ def array(stream: BinaryIO, dtype: DTypeLike, what: str, limit: int) -> NDArray[
     if rank > MOST_DIMENSIONS:
         raise QsmError(f"{what} announces {rank} dimensions; the stream is corrupt")
     shape = np.frombuffer(exactly(stream, 8 * rank, what), "<u8").tolist()
+    bounded(max(shape, default=0), LONGEST_DIMENSION, what)
     size = bounded(math.prod(shape) * dtype.itemsize, limit, what)
     return np.frombuffer(exactly(stream, size, what), dtype).reshape(shape, order="F")
 

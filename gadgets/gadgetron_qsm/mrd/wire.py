@@ -32,6 +32,7 @@ from gadgetron_qsm.mrd.messages import (
 )
 from gadgetron_qsm.mrd.primitives import (
     LARGEST_DICOM,
+    LARGEST_XML,
     NoClose,
     PeerGone,
     bounded,
@@ -157,8 +158,10 @@ def _read_dicom(stream: BinaryIO, _: Limits) -> DicomFile:
 
 _READERS: dict[int, Callable[[BinaryIO, Limits], Message]] = {
     MessageId.CONFIG_FILE: _read_config_file,
-    MessageId.CONFIG_TEXT: lambda s, _: ConfigText(text(s, "<u4", "the configuration")),
-    MessageId.HEADER: lambda s, _: HeaderText(text(s, "<u4", "the MRD header")),
+    MessageId.CONFIG_TEXT: lambda s, _: ConfigText(
+        text(s, "<u4", "the configuration", LARGEST_XML)
+    ),
+    MessageId.HEADER: lambda s, _: HeaderText(text(s, "<u4", "the MRD header", LARGEST_XML)),
     MessageId.CLOSE: lambda *_: Close(),
     MessageId.TEXT: lambda s, _: Text(text(s, "<u4", "a text")),
     MessageId.ERROR: lambda s, _: Error(text(s, "<u8", "an error message")),

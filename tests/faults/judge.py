@@ -1,0 +1,146 @@
+"""What came back for a spoilt stream: an error line, or a series; and whether that can be true."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from io import BytesIO
+from xml.etree import ElementTree as ET
+
+import numpy as np
+
+from gadgetron_qsm.data import Map
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.mrd.images import image_to_map
+from gadgetron_qsm.mrd.messages import (
+    Acquisition,
+    Bucket,
+    Close,
+    Error,
+    HeaderText,
+    Image,
+    Message,
+    ReconData,
+    Record,
+    Text,
+)
+from gadgetron_qsm.mrd.wire import read_message
+
+# ismrmrd.h: noise, navigation, phase correction, feedback, dummy, surface coils, stabilisation
+NO_LINE_OF_THE_IMAGE = sum(1 << (n - 1) for n in (19, 23, 24, 26, 27, 28, 29, 30, 31))
+LONGEST_LINE = 600  # characters of an error that a console shows
+
+Line = tuple[int, int, int]  # echo, kz, ky
+
+
+@dataclass
+class Verdict:
+    """How a stream ended, and what is wrong with that."""
+
+    ending: str
+    problems: list[str] = field(default_factory=list)
+
+
+def judge(stream: bytes, answer: bytes, log: str) -> Verdict:
+    """Judge the whole answer to a stream, and what the server logged of it."""
+    told = _messages(answer)
+    closed = bool(told) and isinstance(told[-1], Close)
+    maps = [image_to_map(message) for message in told if isinstance(message, Image)]
+    errors = [m.text for m in told if isinstance(m, Text | Error)]
+    verdict = Verdict(_ending(maps, errors, closed))
+    problems = verdict.problems
+    if not closed:
+        problems.append("ended without CLOSE")
+    if "Traceback" in log:
+        problems.append(f"a fault of ours: {log.strip().splitlines()[-1]}")
+    if any("\n" in text or len(text) > LONGEST_LINE for text in errors) or len(errors) > 1:
+        problems.append(f"not one line: {errors}")
+    if any(name in text for text in (log, *errors) for name in ("Doe", "0815")):
+        problems.append("names the patient")
+    problems += [f"{volume.name} is not finite" for volume in maps if not _finite(volume)]
+    problems += _claimed_in_vain(stream, maps)
+    return verdict
+
+
+def _ending(maps: list[Map], errors: list[str], closed: bool) -> str:
+    if maps:
+        warned = any(volume.report["warnings"] for volume in maps if volume.name == "chi")
+        series = "series with a warning" if warned else "series"
+        return f"{series}, then an error line" if errors else series
+    if errors:
+        return "error line"
+    return "closed: no scan had begun" if closed else "nothing"
+
+
+def _finite(volume: Map) -> bool:
+    placed = np.isfinite(volume.geometry.affine).all()
+    return bool(placed and np.isfinite(volume.data).all())
+
+
+def _claimed_in_vain(stream: bytes, maps: list[Map]) -> Iterator[str]:
+    """Find series that do not say what they lack."""
+    chi = [v for v in maps if v.name == "chi" and not v.report["warnings"]]
+    if not chi:
+        return
+    messages = _messages(stream)
+    announced = _announced(messages)
+    came = _lines(messages)
+    for volume in chi if announced and came else []:
+        missing = announced - came[volume.repetition]
+        if missing:
+            yield f"{len(missing)} lines of repetition {volume.repetition} are missing, unsaid"
+
+
+def _announced(messages: list[Message]) -> set[Line]:
+    """Lines that the header announces; none where it has lines left out on purpose."""
+    text = next(message.text for message in messages if isinstance(message, HeaderText))
+    root = ET.fromstring(text.rstrip("\0\r\n ").encode())
+    if root.find(".//{*}parallelImaging") is not None:
+        return set()
+    encoding = root.find("{*}encoding")
+    ranges = []
+    for step, axis in (("kspace_encoding_step_2", "z"), ("kspace_encoding_step_1", "y")):
+        limit = encoding.find(f"{{*}}encodingLimits/{{*}}{step}")
+        if limit is None:
+            size = int(encoding.findtext(f"{{*}}encodedSpace/{{*}}matrixSize/{{*}}{axis}"))
+            ranges.append(range(size))
+        else:
+            first, last = (
+                int(limit.findtext(f"{{*}}{end}") or 0) for end in ("minimum", "maximum")
+            )
+            ranges.append(range(first, last + 1))
+    echoes = range(len(root.findall("{*}sequenceParameters/{*}TE")))
+    return {(echo, kz, ky) for echo in echoes for kz in ranges[0] for ky in ranges[1]}
+
+
+def _lines(messages: list[Message]) -> dict[int, set[Line]]:
+    """Lines of the image that came, of each repetition."""
+    came: dict[int, set[Line]] = defaultdict(set)
+    for head in (head for message in messages for head in _heads(message)):
+        idx, flags = head["idx"], int(head["flags"])
+        if not flags & NO_LINE_OF_THE_IMAGE and not head["encoding_space_ref"]:
+            line = (idx["contrast"], idx["kspace_encode_step_2"], idx["kspace_encode_step_1"])
+            came[int(idx["repetition"])].add(tuple(int(number) for number in line))
+    return came
+
+
+def _heads(message: Message) -> Iterator[Record]:
+    if isinstance(message, Acquisition):
+        yield message.head
+    elif isinstance(message, Bucket):
+        yield from (readout.head for readout in message.data)
+    elif isinstance(message, ReconData):
+        for data, _ in message.bits[:1]:
+            yield from (head for head in data.headers.flat if head["number_of_samples"])
+
+
+def _messages(stream: bytes) -> list[Message]:
+    """Read messages as long as they make sense, to CLOSE."""
+    incoming, messages = BytesIO(stream), []
+    try:
+        while not messages or not isinstance(messages[-1], Close):
+            messages.append(read_message(incoming))
+    except QsmError:
+        pass
+    return messages

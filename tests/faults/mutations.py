@@ -1,0 +1,113 @@
+"""Thousands of spoilt streams to one server: each must end soon, with an error line or a series.
+
+python -m tests.faults.mutations --count 10000 --seed 0
+
+tells how they ended, the slowest and the most memory; `--first N --count 1` repeats one. Exit
+status 1 when one did not end as it must.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import socket
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.faults.census import forget_peak, peak_bytes, resident_bytes
+from tests.faults.judge import judge
+from tests.faults.mutators import mutated
+from tests.faults.served import SOON_S, Served, connected
+
+MOST_BYTES = 300 << 20  # that a spoilt stream may take beside what the server holds at rest
+
+
+@dataclass
+class Outcome:
+    """What became of one stream."""
+
+    number: int
+    done: str
+    ending: str
+    problems: list[str]
+    took_s: float
+    bytes: int
+
+
+def outcomes(served: Served, seed: int, numbers: range) -> Iterator[Outcome]:
+    """Send spoilt streams, one after the other."""
+    for number in numbers:
+        done, stream = mutated(seed, number)
+        at_rest = resident_bytes(served.pid)
+        forget_peak(served.pid)
+        start = time.monotonic()
+        answer, problem = _answer(served.port, stream)
+        took_s = time.monotonic() - start
+        verdict = judge(stream, answer, served.log_since())
+        taken = peak_bytes(served.pid) - at_rest
+        if took_s > SOON_S:
+            verdict.problems.append(f"took {took_s:.1f} s")
+        if taken > MOST_BYTES:
+            verdict.problems.append(f"took {taken >> 20} MB")
+        problems = [*problem, *verdict.problems]
+        yield Outcome(number, done, verdict.ending, problems, took_s, taken)
+
+
+def _answer(port: int, stream: bytes) -> tuple[bytes, list[str]]:
+    """Send a stream, say that no more comes, and read to the end."""
+    deadline, parts, problem = time.monotonic() + SOON_S, [], []
+    with connected(port) as sock:
+        with contextlib.suppress(OSError):  # it may have said CLOSE before it had all
+            sock.sendall(stream)
+            sock.shutdown(socket.SHUT_WR)
+        try:
+            while True:
+                sock.settimeout(max(0.01, deadline - time.monotonic()))
+                if not (part := sock.recv(1 << 16)):
+                    break
+                parts.append(part)
+        except OSError as error:
+            problem.append(f"no end came: {error}")
+    return b"".join(parts), problem
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    arguments.add_argument("--count", type=int, default=10_000)
+    arguments.add_argument("--first", type=int, default=0)
+    arguments.add_argument("--seed", type=int, default=0)
+    given = arguments.parse_args()
+    numbers = range(given.first, given.first + given.count)
+    with tempfile.TemporaryDirectory() as folder:
+        served = Served("serve", Path(folder))
+        try:
+            return _told(outcomes(served, given.seed, numbers))
+        finally:
+            served.end()
+
+
+def _told(all_of_them: Iterator[Outcome]) -> int:
+    start, seen = time.monotonic(), []
+    for outcome in all_of_them:
+        seen.append(outcome)
+        for problem in outcome.problems:
+            print(f"{outcome.number} ({outcome.done}): {problem}", flush=True)
+    for ending, count in Counter(outcome.ending for outcome in seen).most_common():
+        print(f"{count:6d}  {ending}")
+    slowest = max(seen, key=lambda outcome: outcome.took_s)
+    largest = max(seen, key=lambda outcome: outcome.bytes)
+    print(f"{len(seen)} streams in {time.monotonic() - start:.0f} s; the slowest took")
+    print(f"{slowest.took_s:.2f} s ({slowest.number}, {slowest.done}); the most memory beside what")
+    print(f"is held at rest was {largest.bytes >> 20} MB ({largest.number}, {largest.done})")
+    wrong = sum(bool(outcome.problems) for outcome in seen)
+    print(f"{wrong} did not end as they must")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

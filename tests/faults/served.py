@@ -1,0 +1,85 @@
+"""A server of ours in a process of its own, with the small scan's settings, and what it holds."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.end_to_end.peers import Answer, Peer, Server
+from tests.faults import small_scan
+from tests.faults.census import Census, census, eventually
+
+SOON_S = 5.0  # until nothing more may be heard, whatever a client did
+
+
+class Served:
+    """`serve` or `gadget`, and how a client of it is told what went wrong."""
+
+    def __init__(self, command: str, folder: Path, **properties: str) -> None:
+        """`properties` are of the server's own configuration, with '__' for the point."""
+        config = folder / "site.xml"
+        config.write_bytes(small_scan.config_text(**properties)[6:])
+        self.command = command
+        self._server = Server(command, folder, "--config", str(config))
+        self._read = 0
+
+    @property
+    def port(self) -> int:
+        return self._server.port
+
+    @property
+    def pid(self) -> int:
+        return self._server.process.pid
+
+    def census(self) -> Census:
+        return census(self.pid)
+
+    def client(self) -> contextlib.AbstractContextManager[Peer]:
+        return self._server.client()
+
+    def answer(self, stream: bytes) -> Answer:
+        """Pass a whole stream; read to the CLOSE."""
+        with self.client() as peer:
+            peer.send(stream)
+            return peer.answer()
+
+    def serves(self, form: str = "images") -> bool:
+        """Tell whether the next client gets its series."""
+        return names(self.answer(b"".join(small_scan.stream(form)))) == SERIES
+
+    def settles(self, before: Census) -> bool:
+        """Wait until the server holds no more than it held before, and has no zombies."""
+        return eventually(lambda: self.census().within(before), SOON_S)
+
+    def log_since(self) -> str:
+        """Return what was logged since this was last asked."""
+        log = self._server.log
+        new, self._read = log[self._read :], len(log)
+        return new
+
+    def end(self) -> None:
+        self._server.end()
+
+
+SERIES = ["chi", "r2star", "magnitude", "magnitude"]
+
+
+def names(answer: Answer) -> list[str]:
+    return [volume.name for volume in answer.maps]
+
+
+@contextlib.contextmanager
+def connected(port: int) -> Iterator[socket.socket]:
+    """A socket without a thread behind it, for bytes that are sent piece by piece."""
+    with socket.create_connection(("127.0.0.1", port), SOON_S) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        yield sock
+
+
+def reset(sock: socket.socket) -> None:
+    """Close as the kernel does for a killed process with unread bytes: RST instead of FIN."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
