@@ -65,7 +65,7 @@ class Connection:
     `config` is what the peer configured us with and `header_text` its MRD header, both as sent.
     Iterating yields what follows, until CLOSE. A peer that ends without CLOSE raises PeerGone, of
     which NoClose is one that ends, or falls silent, behind a whole message.
-    `traffic` counts what came and went. `postscript` goes behind whatever failure is told.
+    `traffic` counts what came and went.
     """
 
     def __init__(
@@ -86,7 +86,6 @@ class Connection:
         self._limits = Limits.of_header(header_text)
         self._sending = threading.Lock()
         self.traffic = Traffic()
-        self.postscript = ""
         self._inbox = Inbox()
         self._taken: deque[Message] = deque()
         self._reader = threading.Thread(target=self._receive, name="mrd-reader", daemon=True)
@@ -194,12 +193,12 @@ class Connection:
         """Report why the gadget ends: Gadgetron passes it on only after its own CLOSE."""
         self.drain()
         with contextlib.suppress(PeerGone):
-            self.send(Error(text + self.postscript))
+            self.send(Error(text))
 
     def fail_as_server(self, text: str) -> None:
         """Report why there is no result, and close."""
         with contextlib.suppress(PeerGone):
-            self.send(Text(f"ERROR   {text}{self.postscript}"))
+            self.send(Text(f"ERROR   {text}"))
         self.close()
 
     def close(self) -> None:

@@ -119,12 +119,12 @@ def _handled(connection: Connection, handler: Handler, fail: Fail, scan: Scan) -
         handler(connection)
     except QsmError as error:
         scan.failed(error)
-        log.error("%s%s", error, connection.postscript)
+        log.error("%s", error)
         fail(connection, str(error))
         return "failed"
     except Exception as error:  # a fault in the chain must not end the server
         scan.failed(error)
-        log.exception("the reconstruction failed%s", connection.postscript)
+        log.exception("the reconstruction failed")
         fail(connection, line_of(error))
         return "fault"
     return "done"
