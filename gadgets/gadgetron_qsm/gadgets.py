@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from types import MappingProxyType
 from typing import Any
 
@@ -19,6 +20,7 @@ from gadgetron_qsm.errors import QsmError, UsageError
 from gadgetron_qsm.mrd.connection import Connection
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.images import map_to_image
+from gadgetron_qsm.mrd.kept import spooled
 from gadgetron_qsm.mrd.log_lines import warnings_told
 from gadgetron_qsm.mrd.messages import ConfigFile, Image, Message, Text
 from gadgetron_qsm.mrd.properties import read_properties
@@ -37,6 +39,7 @@ Target = Callable[[Iterable[Message], Header, Settings], Iterator[Sent]]
 
 FOLDERS = ("deliver.dicom_folder", "deliver.report_folder")
 OF_THE_SERVER = ("store.", "identity.", "server.", "spool.", "health.")
+NONE: Mapping[str, str] = MappingProxyType({})
 LINGER_S = 20.0  # that a process of one scan goes on sending
 
 
@@ -61,19 +64,21 @@ def deliver(connection: Any) -> None:
 
 
 def run(
-    connection: Connection, target: Target, settings: Settings, *, close_expected: bool = True
+    connection: Connection,
+    target: Target,
+    settings: Settings,
+    incoming: Iterable[Message] | None = None,
 ) -> None:
-    """Run a target on a connection and send what it makes.
+    """Run a target on what comes over a connection and send what it makes.
 
-    When the peer is gone before it has all, what goes elsewhere is made all the same. Without
-    `close_expected` a peer that ends behind a message has ended the scan: whether all has come is
-    then for the target to tell.
+    `incoming` is what comes, by default spooled as settings say. When the peer is gone before it
+    has all, what goes elsewhere is made all the same.
     """
+    if incoming is None:
+        with spooled(connection, settings.spool) as incoming:
+            run(connection, target, settings, incoming)
+        return
     header = completed(Header.parse(connection.header_text), settings.identity)
-    # SPOOL: what comes is to be spooled here, in front of everything that may fail.
-    incoming: Iterable[Message] = connection
-    if not close_expected:
-        incoming = _to_its_end(incoming)
     messages = target(incoming, header, settings)
     with processors():
         try:
@@ -85,22 +90,52 @@ def run(
             raise
 
 
-def serve_resident(connection: Connection) -> None:
-    """Run the whole chain for a Gadgetron that connects to a resident process."""
-    run(connection, chain.qsm, _for_gadgetron(Settings.from_properties(connection.properties)))
+def serve_resident(connection: Connection, site: Mapping[str, str] = NONE) -> None:
+    """Run the whole chain for a Gadgetron that connects to a resident process.
+
+    What comes is spooled as the properties of the process say, else as the chain's do.
+    """
+
+    def settings() -> Settings:
+        return _for_gadgetron(Settings.from_properties(connection.properties))
+
+    _serve(connection, _of_site(site), settings, lambda incoming: incoming)
 
 
-def serve_scan(connection: Connection, site: Mapping[str, str] = MappingProxyType({})) -> None:
+def serve_scan(connection: Connection, site: Mapping[str, str] = NONE) -> None:
     """Run the whole chain for a client of our own server, configured by name or by XML.
 
     `site` are properties of the server's own configuration. Of these, where maps are kept, whose
     they are and where they are sent hold for a client's XML, too, which may not set them: raises
     QsmError for settings that would let a client write to the server's disk, connect it to others,
     or have patients named in images. Parameters that an operator sets (see parameters) come on top;
-    a configuration that they name takes the place of the client's.
+    a configuration that they name takes the place of the client's. What comes is spooled as the
+    site says, else as the configuration does. The client is told what the log warns of.
     """
+    kept = _of_site(site)
+    with warnings_told(connection):
+        _serve(connection, kept, lambda: _settings_of(connection, kept), _to_its_end)
+
+
+def _serve(
+    connection: Connection,
+    kept: Mapping[str, str],
+    settings_of: Callable[[], Settings],
+    whole: Callable[[Iterable[Message]], Iterable[Message]],
+) -> None:
+    """Spool and run a scan; what is wrong with its settings does not cost its data."""
+    spool = Settings.from_properties(kept).spool
+    with ExitStack() as stack:
+        incoming = stack.enter_context(spooled(connection, spool))
+        settings = settings_of()
+        if spool.folder is None:
+            incoming = stack.enter_context(spooled(connection, settings.spool))
+        run(connection, chain.qsm, settings, whole(incoming))
+
+
+def _settings_of(connection: Connection, kept: Mapping[str, str]) -> Settings:
+    """Return the settings of a client's scan; `kept` are those of the site that hold for all."""
     properties = connection.properties
-    kept = {key: value for key, value in site.items() if _of_the_server(key)}
     if isinstance(connection.config, ConfigFile):
         properties = read_properties(configs.load(connection.config.name))
     elif own := [key for key in properties if _of_the_server(key)]:
@@ -110,9 +145,7 @@ def serve_scan(connection: Connection, site: Mapping[str, str] = MappingProxyTyp
     if (given := _parameters(connection)) is not None:
         configured = given.keys() & {"config", "customconfig"}
         properties = {**(kept if configured else properties), **to_properties(given)}
-    with warnings_told(connection):
-        settings = Settings.from_properties(properties)
-        run(connection, chain.qsm, settings, close_expected=False)
+    return Settings.from_properties(properties)
 
 
 def _to_its_end(messages: Iterable[Message]) -> Iterator[Message]:
@@ -127,6 +160,10 @@ def _parameters(connection: Connection) -> dict[str, str | bool] | None:
     """Return the parameters that the operator set, if the client sends them in front of data."""
     first = connection.peek()
     return read_parameters(first.text) if isinstance(first, Text) else None
+
+
+def _of_site(properties: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in properties.items() if _of_the_server(key)}
 
 
 def _of_the_server(key: str) -> bool:

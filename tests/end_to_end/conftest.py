@@ -59,12 +59,14 @@ def resident(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """A function that starts a `serve` with settings of its own."""
+    """A function that starts a server with settings of its own."""
     servers: list[Server] = []
 
-    def start(**settings: object) -> Server:
-        options = [f"--set=server.{key}={value}" for key, value in settings.items()]
-        servers.append(Server("serve", tmp_path, *options))
+    def start(command: str = "serve", **settings: object) -> Server:
+        """Settings: section__key=value."""
+        sets = {key.replace("__", "."): value for key, value in settings.items()}
+        options = [f"--set={key}={value}" for key, value in sets.items()]
+        servers.append(Server(command, tmp_path, *options))
         return servers[-1]
 
     yield start

@@ -51,7 +51,7 @@ class Dispatcher:
     ) -> None:
         """`ready` is called when the first worker is."""
         self.counts: Counter[str] = Counter()
-        self._settings, self._ready = settings, ready
+        self._job, self._settings, self._ready = job, settings, ready
         self._selector = selectors.DefaultSelector()
         self._door = Door(listener, self._selector, self._spoke)
         self._staff = Staff(job, settings, self._hired)
@@ -156,9 +156,6 @@ class Dispatcher:
             self._lost(member)
             return
         message, _ = report
-        if "spooled" in message:
-            member.spooled = message["spooled"]
-            return
         outcome = message.get("outcome")
         self.counts.update([outcome] if outcome else [])
         member.rest()
@@ -178,10 +175,8 @@ class Dispatcher:
         if member.client:
             self.counts["died"] += 1
             line = member.why or f"the reconstruction came to a sudden end ({how})"
-            if member.spooled:
-                line += f"; its data are kept: gadgetron-qsm replay {member.spooled} --output DIR"
             log.error("%s", line)
-            self._farewells.tell(member.client, line, read=True)
+            self._farewells.tell(member.client, line, read=True, more=self._job.kept)
         if self._staff.hopeless:
             self._refuse_all("the server can start no process for the scan; see its log")
             if self._ready:

@@ -32,6 +32,9 @@ class Job(Protocol):
     def fail(self, connection: Connection, line: str) -> None:
         """Tell a client why there is no result."""
 
+    def kept(self) -> str:
+        """Say, in the parent, how to replay scans whose process was killed; nothing if none are."""
+
     def prepare(self, ledger: Ledger) -> None:
         """Get ready in a new process, which plans its memory with the ledger."""
 
@@ -63,6 +66,13 @@ class Scans:
         else:
             connection.fail_as_server(line)
 
+    def kept(self) -> str:
+        """Find what the spool has of scans whose process was killed."""
+        from gadgetron_qsm.mrd.kept import left_by_the_dead
+        from gadgetron_qsm.settings import Settings
+
+        return left_by_the_dead(Settings.from_properties(self.properties).spool)
+
     def prepare(self, ledger: Ledger) -> None:
         """Set up the log, and make ready what a scan compiles and loads."""
         logging.basicConfig(level=self.log_level, format=LOG_FORMAT)
@@ -78,6 +88,6 @@ class Scans:
         from gadgetron_qsm import gadgets
 
         if self.inside_gadgetron:
-            gadgets.serve_resident(connection)
+            gadgets.serve_resident(connection, self.properties)
         else:
             gadgets.serve_scan(connection, self.properties)

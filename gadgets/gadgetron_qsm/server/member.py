@@ -32,7 +32,6 @@ class Member:
         self.since = time.monotonic()
         self.why: str | None = None  # its scan is ended
         self.kill_at: float | None = None
-        self.spooled: str | None = None  # the file with the raw data of its scan
         self._ready = self._dismissed = False
         self._scan = 0  # its number here: what is told of one is not of the next
         self.process = SPAWN.Process(target=worker.run, args=(theirs, ledger, job), daemon=True)
@@ -65,7 +64,7 @@ class Member:
         """Note that it is ready; the scan that it had is over, and so is its connection."""
         if self.client:
             self.client.close()
-        self.client = self.why = self.kill_at = self.spooled = None
+        self.client = self.why = self.kill_at = None
         self._ready, self.since = True, time.monotonic()
 
     def end(self, why: str) -> None:
