@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from types import MappingProxyType
 from typing import Any
 
@@ -20,6 +21,7 @@ from gadgetron_qsm.mrd.connection import Connection
 from gadgetron_qsm.mrd.document import quoted_values
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.images import map_to_image
+from gadgetron_qsm.mrd.kept import spooled
 from gadgetron_qsm.mrd.log_lines import warnings_told
 from gadgetron_qsm.mrd.messages import Image, Message, Text
 from gadgetron_qsm.mrd.slices import images_to_maps
@@ -32,14 +34,13 @@ from gadgetron_qsm.rehearsal import rehearse
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.site import logs, scans
 from gadgetron_qsm.site.privacy import line_of
-from gadgetron_qsm.spooling import spooled
 
 log = logging.getLogger(__name__)
 
 Sent = chain.Sent
 Target = Callable[[Iterable[Message], Header, Settings], Iterator[Sent]]
 
-NOTHING: Mapping[str, str] = MappingProxyType({})
+NONE: Mapping[str, str] = MappingProxyType({})
 QUOTED = (
     "%d values of this scan's header are not what its schema wants: the gadgetron package may have "
     "printed them before gadgetron-qsm was asked; correct the converter, or have Gadgetron connect "
@@ -69,18 +70,23 @@ def deliver(connection: Any) -> None:
 
 
 def run(
-    connection: Connection, target: Target, settings: Settings, *, close_expected: bool = True
+    connection: Connection,
+    target: Target,
+    settings: Settings,
+    incoming: Iterable[Message] | None = None,
 ) -> None:
-    """Run a target on a connection and send what it makes.
+    """Run a target on what comes over a connection and send what it makes.
 
-    When the peer is gone before it has all, what goes elsewhere is made all the same. Without
-    `close_expected` a peer that ends behind a message has ended the scan: whether all has come is
-    then for the target to tell.
+    `incoming` is what comes, by default spooled as settings say. When the peer is gone before it
+    has all, what goes elsewhere is made all the same.
     """
-    with spooled(connection, settings.spool) as incoming, processors():
-        header = completed(Header.parse(connection.header_text), settings.identity)
-        came = incoming if close_expected else _to_its_end(incoming)
-        messages = target(came, header, settings)
+    if incoming is None:
+        with spooled(connection, settings.spool) as incoming:
+            run(connection, target, settings, incoming)
+        return
+    header = completed(Header.parse(connection.header_text), settings.identity)
+    messages = target(incoming, header, settings)
+    with processors():
         try:
             for message in messages:
                 connection.send(message)
@@ -90,32 +96,52 @@ def run(
             raise
 
 
-def serve_resident(connection: Connection, site: Mapping[str, str] = NOTHING) -> None:
+def serve_resident(connection: Connection, site: Mapping[str, str] = NONE) -> None:
     """Run the whole chain for a Gadgetron that connects to a resident process.
 
-    `site` are the properties of the process's own configuration; what these say of the machine
-    holds unless the chain's configuration says otherwise.
+    `site` are the properties of the process's own configuration; what they say of the machine
+    holds unless the chain's configuration says otherwise. What comes is spooled as they say, else
+    as the chain's do.
     """
-    kept = {key: value for key, value in site.items() if is_of_the_server(key)}
-    settings = Settings.from_properties({**kept, **connection.properties})
-    run(connection, chain.qsm, _for_gadgetron(settings))
+    kept = _machine(site)
+
+    def settings() -> Settings:
+        return _for_gadgetron(Settings.from_properties({**kept, **connection.properties}))
+
+    _serve(connection, kept, settings, lambda incoming: incoming)
 
 
-def serve_scan(connection: Connection, site: Mapping[str, str] = NOTHING) -> None:
+def serve_scan(connection: Connection, site: Mapping[str, str] = NONE) -> None:
     """Run the whole chain for a client of our own server.
 
-    `site` are properties of the server's own configuration; see precedence for whose hold. Raises
-    QsmError for settings that a client may not set, or that are wrong.
+    `site` are the properties of the server's own configuration; see precedence for whose hold.
+    Raises QsmError for settings that are wrong, or that a client may not set. What comes is spooled
+    as the site says, else as the configuration does. The client is told what the log warns of.
     """
+
+    def settings() -> Settings:
+        given = _parameters(connection)
+        properties = scan_properties(connection.config, connection.properties, given, site)
+        return Settings.from_properties(properties)
+
     with warnings_told(connection):
-        try:
-            given = _parameters(connection)
-            properties = scan_properties(connection.config, connection.properties, given, site)
-            settings = Settings.from_properties(properties)
-        except QsmError:
-            with spooled(connection, Settings.from_properties(site).spool):
-                raise
-        run(connection, chain.qsm, settings, close_expected=False)
+        _serve(connection, _machine(site), settings, _to_its_end)
+
+
+def _serve(
+    connection: Connection,
+    kept: Mapping[str, str],
+    settings_of: Callable[[], Settings],
+    whole: Callable[[Iterable[Message]], Iterable[Message]],
+) -> None:
+    """Spool and run a scan; what is wrong with its settings does not cost its data."""
+    spool = Settings.from_properties(kept).spool
+    with ExitStack() as stack:
+        incoming = stack.enter_context(spooled(connection, spool))
+        settings = settings_of()
+        if spool.folder is None:
+            incoming = stack.enter_context(spooled(connection, settings.spool))
+        run(connection, chain.qsm, settings, whole(incoming))
 
 
 def _to_its_end(messages: Iterable[Message]) -> Iterator[Message]:
@@ -130,6 +156,10 @@ def _parameters(connection: Connection) -> dict[str, str | bool] | None:
     """Return the parameters that the operator set, if the client sends them in front of data."""
     first = connection.peek()
     return read_parameters(first.text) if isinstance(first, Text) else None
+
+
+def _machine(properties: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in properties.items() if is_of_the_server(key)}
 
 
 def _serve_gadgetron(gadgetron_connection: Any, target: Target, *, rehearsed: bool = False) -> None:
@@ -163,12 +193,13 @@ def _serve_gadgetron(gadgetron_connection: Any, target: Target, *, rehearsed: bo
 
 def _tell_gadgetron(connection: Connection, error: Exception) -> None:
     """Log why there is no result, and have the client told."""
-    if isinstance(error, QsmError):
-        log.error("%s%s", error, connection.postscript)
-        if not isinstance(error, PeerGone):  # nobody is there to be told
-            connection.fail_inside_gadgetron(str(error))
+    if isinstance(error, PeerGone):  # nobody is there to be told
+        log.error("%s", error)
+    elif isinstance(error, QsmError):
+        log.error("%s", error)
+        connection.fail_inside_gadgetron(str(error))
     else:
-        log.error("the chain failed%s", connection.postscript, exc_info=error)
+        log.error("the chain failed", exc_info=error)
         connection.fail_inside_gadgetron(f"the chain failed: {line_of(error)}")
 
 

@@ -24,6 +24,7 @@ class Told:
     inside_gadgetron: bool = False
     silence_s: float = 30.0
     after_last_s: float | None = None
+    left: str = ""
     broken: Path | None = None  # while this file is there, nothing can get ready
 
     def fail(self, connection: Connection, line: str) -> None:
@@ -31,6 +32,9 @@ class Told:
             connection.fail_inside_gadgetron(line)
         else:
             connection.fail_as_server(line)
+
+    def kept(self) -> str:
+        return self.left
 
     def prepare(self, ledger: Ledger) -> None:
         global _ledger

@@ -6,13 +6,14 @@ import os
 import signal
 import socket
 import struct
+import threading
 import time
 
 import pytest
 
 from gadgetron_qsm.mrd.messages import Close, Error, Text
 from gadgetron_qsm.mrd.wire import PeerGone, read_message
-from gadgetron_qsm.server import door, staff
+from gadgetron_qsm.server import door, farewell, staff
 from tests.server.conftest import HOST
 from tests.server.jobs import Told
 
@@ -119,6 +120,24 @@ def test_a_gadgetron_whose_process_is_killed_is_told_when_it_has_sent_all(serve)
         assert isinstance(told := read_message(stream), Error)
         assert isinstance(read_message(stream), Close)
     assert told.text.endswith("(signal 9, SIGKILL)")
+
+
+def test_a_client_whose_process_died_is_told_how_to_replay_its_scan(serve):
+    served = serve(Told(left="its data are kept: gadgetron-qsm replay a.h5 --output replayed"))
+    (line,) = served.client("die").rest()
+    assert line.endswith("SIGKILL); its data are kept: gadgetron-qsm replay a.h5 --output replayed")
+
+
+def test_a_disk_that_does_not_answer_keeps_no_client_waiting(monkeypatch):
+    monkeypatch.setattr(farewell, "MORE_S", 0.1)
+    ours, client = socket.socketpair()
+    released = threading.Event()
+    farewells = farewell.Farewells(inside_gadgetron=False)
+    farewells.tell(ours, "why", read=True, more=lambda: str(released.wait(30)))
+    with client, client.makefile("rb") as stream:
+        assert read_message(stream) == Text("ERROR   why")
+    released.set()
+    farewells.wait(5)
 
 
 def test_the_one_that_waits_is_replaced_when_it_is_killed(serve, until):

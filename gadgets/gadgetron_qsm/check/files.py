@@ -11,9 +11,12 @@ from gadgetron_qsm.dicom.header_fields import values_of
 from gadgetron_qsm.dicom.header_places import PLACES, present
 from gadgetron_qsm.dicom.read import read_series
 from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.ingest.kinds import Kind, kind_of
 from gadgetron_qsm.mrd.files import RawFile
 from gadgetron_qsm.mrd.header import Header
+from gadgetron_qsm.mrd.messages import Acquisition, Image
+from gadgetron_qsm.mrd.volumes import repetitions_of_images
 
 LINES = (("partitions", "kspace_encode_step_2"), ("lines", "kspace_encode_step_1"))  # z, y
 MOST_FIELDS = 20  # a scanner's user parameters may be hundreds
@@ -27,19 +30,38 @@ def raw_file(subject: Path) -> Pairs:
         header, readouts = Header.parse(file.header_text), len(file)
         everything = (readout for block in file.blocks() for readout in block)
         first = next((r for r in everything if kind_of(r.head, header) is Kind.IMAGE), None)
-    if first is None:
+        images = [] if readouts else list(file.images())
+    if images:
+        yield from _images(images, header)
+    elif first:
+        yield from _readouts(first, readouts, header)
+    else:
         raise QsmError(f"{subject.name} has no readout of an image")
-    geometry = header.geometry(first.head, *header.native_volume)
+    yield from _identity(header)
+
+
+def _readouts(first: Acquisition, readouts: int, header: Header) -> Pairs:
+    yield from _scan(header, header.geometry(first.head, *header.native_volume))
+    yield "header says", ", ".join(_announced(header)) or "every line once"
+    coils, samples = first.data.shape
+    shape = f"{coils} coils x {samples} samples, k = 0 at {first.head['center_sample']}"
+    yield "readouts", f"{readouts} of {shape}"
+
+
+def _images(images: list[Image], header: Header) -> Pairs:
+    volumes = list(repetitions_of_images(images, header))
+    yield from _scan(header, volumes[0].geometry)
+    echoes, channels = volumes[0].data.shape[:2]
+    shape = f"{echoes} echoes of {channels} channels"
+    yield "images", f"{len(images)}, of {len(volumes)} repetitions of {shape}"
+
+
+def _scan(header: Header, geometry: Geometry) -> Pairs:
     yield "echo times", ", ".join(f"{te * 1000:g}" for te in header.echo_times_s) + " ms"
     yield "field", f"{header.field_strength_t:.3f} T, {header.larmor_hz / 1e6:.6f} MHz"
     yield "matrix", " x ".join(map(str, geometry.matrix)) + " (slice, phase, read)"
     yield "voxel", " x ".join(f"{size:.3g}" for size in geometry.voxel_size) + " mm"
     yield "B0", np.array2string(np.array(geometry.b0_direction), precision=3) + " in the image"
-    yield "header says", ", ".join(_announced(header)) or "every line once"
-    coils, samples = first.data.shape
-    shape = f"{coils} coils x {samples} samples, k = 0 at {first.head['center_sample']}"
-    yield "readouts", f"{readouts} of {shape}"
-    yield from _identity(header)
 
 
 def _identity(header: Header) -> Pairs:

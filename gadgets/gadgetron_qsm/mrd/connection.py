@@ -146,6 +146,11 @@ class Connection:
         """The properties in `config`; raises QsmError when it is no XML."""
         return read_properties(self.config.text) if isinstance(self.config, ConfigText) else {}
 
+    @property
+    def received(self) -> bool:
+        """Whether nothing more comes: the peer has said CLOSE, or has gone."""
+        return not self._reader.is_alive()
+
     def __iter__(self) -> Iterator[Data]:
         while (message := self.peek()) is not None:
             self._taken.popleft()

@@ -45,6 +45,7 @@ class Spool:
         self._inbox = Inbox(CAPACITY)
         self._patience_s = PATIENCE_S
         self._given_up = False
+        self._giving_up = threading.Lock()
         self._failed = False
         self._hurry = threading.Event()  # no more is to be waited for before the next block
         self._ended = threading.Event()
@@ -103,9 +104,10 @@ class Spool:
         self._patience_s -= time.monotonic() - start
 
     def _give_up(self, reason: str) -> None:
-        if not self._given_up:
-            log.warning("the raw data of this scan are spooled no further: %s", reason)
-        self._given_up = True
+        with self._giving_up:
+            if not self._given_up:
+                log.warning("the raw data of this scan are spooled no further: %s", reason)
+            self._given_up = True
         self._inbox.end()
 
     def _run(self) -> None:

@@ -89,7 +89,9 @@ class SpoolFolder:
 
     def _files(self) -> list[Path]:
         """All of them, the oldest first."""
-        return sorted(path for path in self.path.iterdir() if _OURS.fullmatch(path.name))
+        with os.scandir(self.path) as entries:
+            ours = [e.path for e in entries if e.is_file(follow_symlinks=False)]
+        return sorted(path for path in map(Path, ours) if _OURS.fullmatch(path.name))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -17,6 +17,7 @@ from ismrmrd.hdf5 import acquisition_dtype, waveform_dtype
 from gadgetron_qsm.mrd.files import DATASET, pixels_in_file
 from gadgetron_qsm.mrd.gathered import readouts_of
 from gadgetron_qsm.mrd.growing import DataSet, GrowingFile, Members
+from gadgetron_qsm.mrd.hdf5_parts import NOTHING
 from gadgetron_qsm.mrd.messages import (
     IMAGE_HEADER,
     Acquisition,
@@ -82,7 +83,7 @@ class SpooledScan:
 
     def _readout(self, readout: Acquisition) -> bytes:
         data = _contiguous(readout.data, np.complex64)
-        head, trajectory = readout.head, self._file.value(b"", 0)
+        head, trajectory = readout.head, NOTHING
         if readout.trajectory is not None:
             points = _contiguous(readout.trajectory, np.float32)
             trajectory = self._file.value(points.data, points.size)

@@ -18,6 +18,7 @@ from gadgetron_qsm.server.farewell import Farewells
 from gadgetron_qsm.server.job import Job
 from gadgetron_qsm.server.member import Member
 from gadgetron_qsm.server.staff import Staff
+from gadgetron_qsm.site import scans
 from gadgetron_qsm.site.summary import ScanSummary
 from gadgetron_qsm.site_sections import ServerSettings
 
@@ -54,10 +55,10 @@ class Dispatcher:
         ready: Callable[[], None] | None = None,
         metrics: Metrics | None = None,
     ) -> None:
-        """`ready` is called when the first worker is; `metrics` note each scan that ends."""
+        """`ready` is called when the first worker is; `metrics` note how many work."""
         self.counts: Counter[str] = Counter()
-        self._settings, self._ready = settings, ready
-        self._job, self._metrics = job, metrics
+        self._job, self._settings, self._ready = job, settings, ready
+        self._metrics = metrics
         self._selector = selectors.DefaultSelector()
         self._door = Door(listener, self._selector, self._spoke)
         self._staff = Staff(job, settings, self._hired)
@@ -108,10 +109,6 @@ class Dispatcher:
         if self._metrics:
             self._metrics.running.set(len(self._staff.busy))
             self._metrics.workers.set(len(self._staff.members))
-
-    def _note(self, summary: ScanSummary) -> None:
-        if self._metrics:
-            self._metrics.note(summary)
 
     def _wait_s(self) -> float | None:
         """Return how long nothing is due; None when nothing ever is."""
@@ -171,7 +168,7 @@ class Dispatcher:
             return
         message, _ = report
         if "summary" in message:
-            self._note(ScanSummary(**message["summary"]))
+            scans.tell(ScanSummary(**message["summary"]))
             return
         outcome = message.get("outcome")
         self.counts.update([outcome] if outcome else [])
@@ -192,11 +189,9 @@ class Dispatcher:
         if member.client:
             self.counts["died"] += 1
             line = member.why or f"the reconstruction came to a sudden end ({how})"
-            self._note(ScanSummary.killed(member.seconds, line))
-            for command in self._job.rescued():
-                line += f"; the raw data are kept: {command}"
+            scans.tell(ScanSummary.killed(member.seconds, line))
             log.error("%s", line)
-            self._farewells.tell(member.client, line, read=True)
+            self._farewells.tell(member.client, line, read=True, more=self._job.kept)
         if self._staff.hopeless:
             self._refuse_all("the server can start no process for the scan; see its log")
             if self._ready:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import threading
 import time
 from collections.abc import Callable
+from queue import Empty, SimpleQueue
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.connection import LINGER_S, Connection
 from gadgetron_qsm.mrd.messages import Close, Error, Message, Text
 from gadgetron_qsm.mrd.wire import write_message
 
+log = logging.getLogger(__name__)
+
 MOST = 64  # clients that are told at once; others find their connection closed
 CLOSE = b"\x04\x00"
+MORE_S = 3.0  # that a client waits to be told how to replay its scan
 CLOSED_S, SILENCE_S = 1.0, 5.0  # of silence: behind what may be CLOSE, and behind anything else
 _BUFFER = 1 << 16
 
@@ -26,10 +31,13 @@ class Farewells:
         self._inside_gadgetron = inside_gadgetron
         self._threads: list[threading.Thread] = []
 
-    def tell(self, client: socket.socket, line: str, *, read: bool) -> None:
-        """Tell a client and close; `read` is whether somebody has read of what it sends.
+    def tell(
+        self, client: socket.socket, line: str, *, read: bool, more: Callable[[], str] = str
+    ) -> None:
+        """Tell a client a line, and what `more` returns if that is soon, and close.
 
-        A Gadgetron is told when it has sent all: before that it would crash, or not listen.
+        `read` is whether somebody has read of what it sends. A Gadgetron is told when it has sent
+        all: before that it would crash, or not listen.
         """
         tell = _tell_client
         if self._inside_gadgetron:
@@ -38,7 +46,7 @@ class Farewells:
         if len(self._threads) >= MOST:
             client.close()
             return
-        thread = threading.Thread(target=_run, args=(tell, client, line), daemon=True)
+        thread = threading.Thread(target=_run, args=(tell, client, line, more), daemon=True)
         self._threads.append(thread)
         thread.start()
 
@@ -49,9 +57,32 @@ class Farewells:
             thread.join(max(0.0, end - time.monotonic()))
 
 
-def _run(tell: Callable[[socket.socket, str], None], client: socket.socket, line: str) -> None:
+def _run(
+    tell: Callable[[socket.socket, str], None],
+    client: socket.socket,
+    line: str,
+    more: Callable[[], str],
+) -> None:
     with client, contextlib.suppress(OSError, QsmError):
-        tell(client, line)
+        tell(client, "; ".join(filter(None, (line, _soon(more)))))
+
+
+def _soon(ask: Callable[[], str]) -> str:
+    """Return an answer; nothing when there is none in time, as of a disk that does not answer."""
+    answers: SimpleQueue[str] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            answers.put(ask())
+        except QsmError as error:
+            log.warning("%s", error)
+            answers.put("")
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return answers.get(timeout=MORE_S)
+    except Empty:
+        return ""
 
 
 def _tell_client(client: socket.socket, line: str) -> None:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.connection import Connection
 from gadgetron_qsm.server.ledger import Ledger
 from gadgetron_qsm.site import logs
-
-log = logging.getLogger(__name__)
 
 AFTER_LAST_S = 30.0  # of silence behind the last readout: a client without CLOSE has said all
 
@@ -35,14 +31,14 @@ class Job(Protocol):
     def fail(self, connection: Connection, line: str) -> None:
         """Tell a client why there is no result."""
 
+    def kept(self) -> str:
+        """Say, in the parent, how to replay scans whose process was killed; nothing if none are."""
+
     def prepare(self, ledger: Ledger) -> None:
         """Get ready in a new process, which plans its memory with the ledger."""
 
     def handle(self, connection: Connection) -> None:
         """Serve a scan; what this raises, the client is told."""
-
-    def rescued(self) -> Sequence[str]:
-        """Return the commands that replay the scans of processes that have died."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +65,13 @@ class Scans:
         else:
             connection.fail_as_server(line)
 
+    def kept(self) -> str:
+        """Find what the spool has of scans whose process was killed."""
+        from gadgetron_qsm.mrd.kept import left_by_the_dead
+        from gadgetron_qsm.settings import Settings
+
+        return left_by_the_dead(Settings.from_properties(self.properties).spool)
+
     def prepare(self, ledger: Ledger) -> None:
         """Set up the log, and make ready what a scan compiles and loads."""
         logs.set_up(self.log_options)
@@ -90,15 +93,3 @@ class Scans:
             gadgets.serve_resident(connection, self.properties)
         else:
             gadgets.serve_scan(connection, self.properties)
-
-    def rescued(self) -> list[str]:
-        """Find what the spool has of scans whose process has died."""
-        from gadgetron_qsm.mrd.spool import recover, replay_command
-        from gadgetron_qsm.settings import Settings
-
-        spool = Settings.from_properties(self.properties).spool
-        try:
-            return [replay_command(path) for path in recover(spool)]
-        except QsmError as error:  # the client is told all the same
-            log.warning("%s", error)
-            return []

@@ -43,14 +43,14 @@ def run(control: socket.socket, ledger: Ledger, job: Job) -> None:
     with contextlib.suppress(OSError):  # no Linux
         Path("/proc/self/oom_score_adj").write_text(str(SOONER_KILLED))
     worker = _Worker(control, job)
-    scans.listen(worker.report)
     threading.Thread(target=worker.obey, name="server-orders", daemon=True).start()
     try:
         job.prepare(ledger)
     except QsmError as error:
         log.error("%s", error)
         sys.exit(1)
-    worker.work(ledger)
+    with scans.listening(worker.report):
+        worker.work(ledger)
 
 
 class _Worker:

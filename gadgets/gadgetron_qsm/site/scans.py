@@ -49,9 +49,13 @@ class Scan:
         self._maps: Counter[str] = Counter()
         self._objects: Counter[str] = Counter()
 
-    def failed(self, error: BaseException) -> None:
-        """Note why the scan ended, also where that goes no further; the first reason is it."""
+    def failed(self, error: BaseException) -> str:
+        """Note why the scan ended, also where that goes no further; the first reason is it.
+
+        Returns it in a line for the client, whose own log may keep it: without a patient's values.
+        """
         self._error = self._error or error
+        return self.hide(line_of(error))
 
     def see(self, report: Mapping[str, Any], repetition: int) -> None:
         """Note the report of a result: the later one of a repetition has all of the earlier."""
@@ -125,13 +129,23 @@ def scanning(connection: Connected) -> Iterator[Scan]:
         log.info("%s", summary, extra={"summary": summary})
         _running.remove(scan)
         _current.reset(token)
-        for listener in tuple(_listeners):
-            listener(summary)
+        tell(summary)
 
 
-def listen(listener: Callable[[ScanSummary], None]) -> None:
-    """Have `listener` told of each scan of this process that ends, in the scan's own thread."""
+def tell(summary: ScanSummary) -> None:
+    """Tell those who listen of a scan that has ended: here, or in a process that has told us."""
+    for listener in tuple(_listeners):
+        listener(summary)
+
+
+@contextmanager
+def listening(listener: Callable[[ScanSummary], None]) -> Iterator[None]:
+    """Have `listener` told of each scan that ends, in the scan's own thread."""
     _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
 
 
 @contextmanager

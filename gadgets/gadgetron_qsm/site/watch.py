@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from gadgetron_qsm.settings import Settings
-from gadgetron_qsm.site import logs
+from gadgetron_qsm.site import logs, scans
 from gadgetron_qsm.site.selftest import at_start
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ def watching(settings: Settings, *, device: bool = True) -> Iterator[Metrics | N
     """Log as the settings say, test the machine, and answer Prometheus for as long as it lasts.
 
     `device` is whether this process computes; see selftest.at_start. Gives the metrics, if settings
-    ask for any, where scans are to be noted. Raises QsmError for what makes every scan fail.
+    ask for any: scans of this process are noted there, and those that scans.tell is told of. Raises
+    QsmError for what makes every scan fail.
     """
     logs.adopt(settings.health)
     at_start(settings, device=device)
@@ -29,5 +30,5 @@ def watching(settings: Settings, *, device: bool = True) -> Iterator[Metrics | N
     from gadgetron_qsm.site.metrics import Metrics  # which others do without
 
     metrics = Metrics(settings)
-    with metrics.served(settings.health.metrics_port):
+    with metrics.served(settings.health.metrics_port), scans.listening(metrics.note):
         yield metrics
