@@ -114,6 +114,7 @@ def test_a_server_says_nothing_of_patients_in_success_and_in_failure(
     for what, sent in failing().items():
         answer = answer_to(server, sent)
         assert answer.maps or answer.refusals, what
+        assert_nothing_told(*answer.refusals)
     with server.client() as peer:
         peer.send(stream()[:500_000])
         peer.die()
@@ -175,7 +176,7 @@ def test_a_process_that_gadgetron_starts_says_nothing_either(site, tmp_path, mon
         gadget = Gadget("qsm", tmp_path)
         try:
             gadget.send(stream(config(site), **scan))
-            gadget.answer()
+            assert_nothing_told(*gadget.answer().refusals)
             gadget.status(within_s=30)
         finally:
             gadget.end()

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.connection import HEADER_TIMEOUT_S, Connection, NoScan, OnlyAsked
-from gadgetron_qsm.site.privacy import line_of
 from gadgetron_qsm.site.scans import Scan, scanning
 
 Handler = Callable[[Connection], None]
@@ -119,10 +118,8 @@ def _handle(connection: Connection, handler: Handler, fail: Fail, scan: Scan) ->
         connection.fail_as_server("the server was stopped")
         raise
     except QsmError as error:
-        scan.failed(error)
         log.error("%s", error)
-        fail(connection, str(error))
+        fail(connection, scan.failed(error))
     except Exception as error:  # a fault in the chain must not end the server
-        scan.failed(error)
         log.exception("the reconstruction failed")
-        fail(connection, line_of(error))
+        fail(connection, scan.failed(error))

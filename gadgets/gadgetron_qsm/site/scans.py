@@ -49,9 +49,13 @@ class Scan:
         self._maps: Counter[str] = Counter()
         self._objects: Counter[str] = Counter()
 
-    def failed(self, error: BaseException) -> None:
-        """Note why the scan ended, also where that goes no further; the first reason is it."""
+    def failed(self, error: BaseException) -> str:
+        """Note why the scan ended, also where that goes no further; the first reason is it.
+
+        Returns it in a line for the client, whose own log may keep it: without a patient's values.
+        """
         self._error = self._error or error
+        return self.hide(line_of(error))
 
     def see(self, report: Mapping[str, Any], repetition: int) -> None:
         """Note the report of a result: the later one of a repetition has all of the earlier."""
