@@ -129,13 +129,18 @@ def scanning(connection: Connected) -> Iterator[Scan]:
         log.info("%s", summary, extra={"summary": summary})
         _running.remove(scan)
         _current.reset(token)
-        for listener in tuple(_listeners):
-            listener(summary)
+        tell(summary)
+
+
+def tell(summary: ScanSummary) -> None:
+    """Tell those who listen of a scan that has ended: here, or in a process that has told us."""
+    for listener in tuple(_listeners):
+        listener(summary)
 
 
 @contextmanager
 def listening(listener: Callable[[ScanSummary], None]) -> Iterator[None]:
-    """Have `listener` told of each scan of this process that ends, in the scan's own thread."""
+    """Have `listener` told of each scan that ends, in the scan's own thread."""
     _listeners.append(listener)
     try:
         yield

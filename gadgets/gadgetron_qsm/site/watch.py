@@ -19,8 +19,8 @@ def watching(settings: Settings, *, device: bool = True) -> Iterator[Metrics | N
     """Log as the settings say, test the machine, and answer Prometheus for as long as it lasts.
 
     `device` is whether this process computes; see selftest.at_start. Gives the metrics, if settings
-    ask for any: scans of this process are noted there, those of others are to be. Raises QsmError
-    for what makes every scan fail.
+    ask for any: scans of this process are noted there, and those that scans.tell is told of. Raises
+    QsmError for what makes every scan fail.
     """
     logs.adopt(settings.health)
     at_start(settings, device=device)
