@@ -29,7 +29,8 @@ def served(server: Address | None) -> Iterator[Address]:
     if server:
         yield server
         return
-    logging.getLogger(serve.__module__).addFilter(_is_fault)
+    of_server = logging.getLogger(serve.__module__)
+    of_server.addFilter(_is_fault)
     stop, port = threading.Event(), Queue[int]()
     thread = threading.Thread(
         target=serve,
@@ -43,6 +44,7 @@ def served(server: Address | None) -> Iterator[Address]:
     finally:
         stop.set()
         thread.join()
+        of_server.removeFilter(_is_fault)
 
 
 def _is_fault(record: logging.LogRecord) -> bool:

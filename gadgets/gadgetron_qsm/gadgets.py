@@ -33,7 +33,6 @@ from gadgetron_qsm.processors import processors
 from gadgetron_qsm.rehearsal import rehearse
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.site import logs, scans
-from gadgetron_qsm.site.privacy import line_of
 
 log = logging.getLogger(__name__)
 
@@ -180,8 +179,7 @@ def _serve_gadgetron(gadgetron_connection: Any, target: Target, *, rehearsed: bo
                 rehearse(settings)
             run(connection, target, settings)
         except Exception as error:
-            scan.failed(error)
-            _tell_gadgetron(connection, error)
+            _tell_gadgetron(connection, error, scan.failed(error))
             told = str(error)
             raise SystemExit(1) from error
         finally:
@@ -191,16 +189,16 @@ def _serve_gadgetron(gadgetron_connection: Any, target: Target, *, rehearsed: bo
                 log.warning("%s", waiting)
 
 
-def _tell_gadgetron(connection: Connection, error: Exception) -> None:
-    """Log why there is no result, and have the client told."""
+def _tell_gadgetron(connection: Connection, error: Exception, line: str) -> None:
+    """Log why there is no result, and have the client told in a line."""
     if isinstance(error, PeerGone):  # nobody is there to be told
         log.error("%s", error)
     elif isinstance(error, QsmError):
         log.error("%s", error)
-        connection.fail_inside_gadgetron(str(error))
+        connection.fail_inside_gadgetron(line)
     else:
         log.error("the chain failed", exc_info=error)
-        connection.fail_inside_gadgetron(f"the chain failed: {line_of(error)}")
+        connection.fail_inside_gadgetron(f"the chain failed: {line}")
 
 
 def _for_gadgetron(settings: Settings) -> Settings:

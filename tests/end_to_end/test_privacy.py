@@ -114,6 +114,7 @@ def test_a_server_says_nothing_of_patients_in_success_and_in_failure(
     for what, sent in failing().items():
         answer = answer_to(server, sent)
         assert answer.maps or answer.refusals, what
+        assert_nothing_told(*answer.refusals)
     with server.client() as peer:
         peer.send(stream()[:500_000])
         peer.die()
@@ -121,7 +122,10 @@ def test_a_server_says_nothing_of_patients_in_success_and_in_failure(
     told = urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics", timeout=10).read().decode()
     log = wait_for(lambda: server.log, "are not delivered to node")
     lines = [json.loads(line) for line in log.splitlines()]
-    outcomes = [line["summary"]["outcome"] for line in lines if "summary" in line]
+    ended = [line["summary"] for line in lines if "summary" in line]
+    outcomes = [summary["outcome"] for summary in ended]
+    assert ended[0]["objects"].keys() == {"deliver.dicom_folder", "store.outbox"}
+    assert ended[0]["maps"] == {"chi": 1, "r2star": 1, "magnitude": 3}
     assert outcomes.count("done") >= 1
     assert outcomes.count("failed") >= 8
     assert f'gadgetron_qsm_scans_total{{outcome="failed"}} {outcomes.count("failed")}.0' in told
@@ -172,7 +176,7 @@ def test_a_process_that_gadgetron_starts_says_nothing_either(site, tmp_path, mon
         gadget = Gadget("qsm", tmp_path)
         try:
             gadget.send(stream(config(site), **scan))
-            gadget.answer()
+            assert_nothing_told(*gadget.answer().refusals)
             gadget.status(within_s=30)
         finally:
             gadget.end()

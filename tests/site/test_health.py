@@ -127,7 +127,8 @@ def encoded(*messages):
 @pytest.mark.parametrize(
     ("data", "ends", "level", "says"),
     [
-        (encoded(Text("ERROR   8 scans run"), Close()), True, "ok", "takes no scan now: 8 scans"),
+        (encoded(Text("ERROR   busy: 8 run"), Close()), True, "ok", "takes no scan now: busy"),
+        (encoded(Text("ERROR   it was stopped"), Close()), True, "error", "it was stopped"),
         (encoded(Close()), True, "error", "it is no gadgetron-qsm"),
         (encoded(Response(1, "4.7.2"), Close()), True, "error", "not as gadgetron-qsm does"),
         (encoded(Response(1, "[1]"), Close()), True, "error", "not as gadgetron-qsm does"),

@@ -168,8 +168,9 @@ def test_scans_of_a_watched_process_are_noted():
     with watching(a_site(port)):
         with scans.scanning(connected()):
             scans.made("chi")
+        scans.tell(SCAN)  # of a worker
         found = samples(page(port))
-    assert (found["scans_total", "done"], found["maps_total", "chi"]) == (1, 1)
+    assert (found["scans_total", "done"], found["maps_total", "chi"]) == (2, 2)
 
 
 def test_without_a_port_nothing_listens():

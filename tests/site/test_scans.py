@@ -85,7 +85,7 @@ def test_what_ends_a_scan_is_its_outcome(error, outcome, told):
 
 def test_the_first_reason_is_the_outcome():
     with pytest.raises(SystemExit), scans.scanning(connected()) as scan:
-        sys.exit(scan.failed(QsmError("no echo times")))
+        sys.exit(scan.failed(QsmError("no echo times of Zebedee")) == "no echo times of [hidden]")
     assert scan.summary().outcome == "failed"
 
 

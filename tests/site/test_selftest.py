@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
 import gadgetron_qsm
+from gadgetron_qsm import cli
 from gadgetron_qsm.delivery.nodes import Node
 from gadgetron_qsm.delivery.outbox import Outbox
 from gadgetron_qsm.delivery.terms import Terms
@@ -178,6 +180,21 @@ def test_the_start_is_stopped_by_what_no_scan_can_do_without(tmp_path):
     settings = Settings.from_properties({"spool.folder": str(tmp_path / "file" / "x")})
     with pytest.raises(QsmError, match=r"spool\.folder: .* cannot be written: Not a directory"):
         selftest.at_start(settings, device=False)
+
+
+@pytest.mark.parametrize("command", ["serve", "gadget"])
+def test_a_server_that_no_scan_can_succeed_with_does_not_start(tmp_path, capsys, command):
+    site = tmp_path / "site.xml"
+    site.write_text(
+        f'<configuration><property name="deliver.dicom_folder" value="{site}/x"/></configuration>'
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["gadgetron-qsm", command, "--port", "0", "--config", str(site)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+    *_, last = capsys.readouterr().err.splitlines()
+    assert end.value.code == 1
+    assert last.startswith(f"gadgetron-qsm: deliver.dicom_folder: {site}/x cannot be written: Not")
 
 
 def test_the_start_does_not_wait_for_archives(tmp_path, monkeypatch, caplog):

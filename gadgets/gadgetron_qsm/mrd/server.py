@@ -10,7 +10,6 @@ from typing import Literal
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.connection import HEADER_TIMEOUT_S, Connection, NoScan, OnlyAsked
-from gadgetron_qsm.site.privacy import line_of
 from gadgetron_qsm.site.scans import Scan, scanning
 
 Handler = Callable[[Connection], None]
@@ -118,13 +117,11 @@ def _handled(connection: Connection, handler: Handler, fail: Fail, scan: Scan) -
     try:
         handler(connection)
     except QsmError as error:
-        scan.failed(error)
         log.error("%s", error)
-        fail(connection, str(error))
+        fail(connection, scan.failed(error))
         return "failed"
     except Exception as error:  # a fault in the chain must not end the server
-        scan.failed(error)
         log.exception("the reconstruction failed")
-        fail(connection, line_of(error))
+        fail(connection, scan.failed(error))
         return "fault"
     return "done"

@@ -15,10 +15,11 @@ from io import BytesIO
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.messages import HEALTH, Close, Message, Query, Response, Text
 from gadgetron_qsm.mrd.wire import read_message, write_message
-from gadgetron_qsm.site.findings import Finding
+from gadgetron_qsm.site.findings import Finding, Level
 
 WORST_FIRST = ("error", "warning", "ok")
 SERVER = "server"
+BUSY = "busy"  # how a refusal begins that is for scans that run, and no fault
 
 
 def health(host: str, port: int, timeout_s: float, config: str | None = None) -> list[Finding]:
@@ -35,7 +36,7 @@ def health(host: str, port: int, timeout_s: float, config: str | None = None) ->
 def server(host: str, port: int, timeout_s: float) -> Finding:
     """Have a worker of the server answer a query, having computed a little on its device.
 
-    One that refuses, as it has scans enough, is well.
+    One that refuses since it is busy is well.
     """
     start, where = time.monotonic(), f"{host}:{port}"
     try:
@@ -55,7 +56,8 @@ def server(host: str, port: int, timeout_s: float) -> Finding:
             return _read(answer.text, took)
         if isinstance(answer, Text):
             text = " ".join(answer.text.removeprefix("ERROR").split())
-            return Finding("ok", SERVER, f"{took}, and takes no scan now: {text}")
+            level: Level = "ok" if text.startswith(BUSY) else "error"
+            return Finding(level, SERVER, f"{took}, and takes no scan now: {text}")
     return Finding("error", SERVER, f"{took}, but not what was asked; it is no gadgetron-qsm")
 
 
