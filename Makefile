@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 DEBIAN_PROGRAMS = dciodvfy:dicom3tools dcm2niix:dcm2niix g++:g++ storescp:dcmtk Orthanc:orthanc
 POLICY = /usr/sbin/policy-rc.d
 
-.PHONY: demo test test-oldest bench accuracy lint debian-programs clean
+.PHONY: demo test test-oldest bench accuracy lint debian-programs docker-steps clean
 
 demo: $(VENV)/installed
 	$(BIN)/gadgetron-qsm demo --output build/demo
@@ -32,6 +32,13 @@ bench: $(VENV)/installed-test
 # Every method against the truth of a head, as far as ../shared/data has one.
 accuracy: $(VENV)/installed-test
 	$(BIN)/python -m tests.benchmarks.accuracy
+
+# The steps of the images in a clean Debian root, what they start, and a scan through it: by hand, as
+# root, with debootstrap. DOCKER_STEPS="--ca-file FILE" behind a proxy that signs for others.
+docker-steps: $(VENV)/installed-test
+	$(BIN)/python -m tests.docker.try_steps server $(DOCKER_STEPS)
+	$(BIN)/python -m tests.docker.try_steps openrecon $(DOCKER_STEPS)
+	$(BIN)/python -m tests.docker.try_steps gadgetron $(DOCKER_STEPS)
 
 test-oldest:
 	$(MAKE) VENV=.venv-oldest PYTHON=$(OLDEST_PYTHON) PIP_CONSTRAINT=$(CURDIR)/tests/oldest.txt \

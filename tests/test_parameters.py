@@ -9,7 +9,13 @@ import pytest
 
 from gadgetron_qsm import configs
 from gadgetron_qsm.errors import UsageError
-from gadgetron_qsm.parameters import CONFIGURED, PARAMETERS, read_parameters, to_properties
+from gadgetron_qsm.parameters import (
+    CONFIGURED,
+    PARAMETERS,
+    in_header,
+    read_parameters,
+    to_properties,
+)
 from gadgetron_qsm.settings import Settings
 
 
@@ -67,6 +73,28 @@ def test_maps_are_those_left_on_and_chi():
 
 def test_maps_stay_those_of_the_configuration_when_none_is_named():
     assert "deliver.maps" not in to_properties(read_parameters(document(reference="csf")))
+
+
+def header(**parameters):
+    entries = "".join(
+        f"<userParameter{'Long' if value.isdigit() else 'String'}><name>{name}</name>"
+        f"<value>{value}</value></userParameter{'Long' if value.isdigit() else 'String'}>"
+        for name, value in parameters.items()
+    )
+    return f"""<ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD"><userParameters>{entries}
+    </userParameters></ismrmrdHeader>"""
+
+
+def test_they_may_be_in_the_header_with_those_of_others():
+    text = header(config="fast", swi="1", reference="csf", MeasuredBy="x")
+    assert in_header(text + "\0") == {"config": "fast", "swi": True, "reference": "csf"}
+    assert in_header(header(mask="17", reference="liver")) == {}  # a sequence's own
+    assert in_header("<ismrmrdHeader/>") == {}
+
+
+def test_a_wrong_one_in_the_header_is_refused():
+    with pytest.raises(UsageError, match="'reference' is one of"):
+        in_header(header(config="fast", reference="liver"))
 
 
 @pytest.mark.parametrize(

@@ -6,18 +6,18 @@ import pytest
 
 from gadgetron_qsm import configs
 from gadgetron_qsm.errors import QsmError, UsageError
-from gadgetron_qsm.mrd.messages import ConfigFile, ConfigText
+from gadgetron_qsm.mrd.messages import ConfigFile, ConfigText, Text
 from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.parameters import PARAMETERS
-from gadgetron_qsm.precedence import scan_properties
+from gadgetron_qsm.precedence import operator_parameters, scan_properties
 from gadgetron_qsm.settings import Settings
 
 OPENRECON = read_properties(configs.load("openrecon"))
 ALL = {parameter.id: parameter.default for parameter in PARAMETERS}  # as a console sends them
 
 
-def settings(config=None, own=(), given=None, site=OPENRECON):
-    return Settings.from_properties(scan_properties(config, dict(own), given, site))
+def settings(config=None, own=(), given=(), site=OPENRECON):
+    return Settings.from_properties(scan_properties(config, dict(own), dict(given), site))
 
 
 @pytest.mark.parametrize("preset", ["fast", "standard", "research"])
@@ -50,6 +50,17 @@ def test_parameters_that_name_no_configuration_go_on_top_of_the_clients():
     assert (chosen.preset, chosen.reference.region) == ("fast", "csf")
 
 
+def test_what_the_operator_set_may_come_in_the_header_and_behind_it():
+    header = """<ismrmrdHeader><userParameters>
+    <userParameterString><name>config</name><value>fast</value></userParameterString>
+    <userParameterString><name>reference</name><value>csf</value></userParameterString>
+    </userParameters></ismrmrdHeader>"""
+    text = Text('{"version": "1.1.0", "parameters": {"config": "research"}}')
+    assert operator_parameters(header, None) == {"config": "fast", "reference": "csf"}
+    assert operator_parameters(header, text) == {"config": "research", "reference": "csf"}
+    assert operator_parameters("<ismrmrdHeader/>", Text("INFO hello")) == {}
+
+
 def test_how_the_site_reconstructs_is_not_imposed():
     site = {"preset": "fast", "mask.two_pass": "true", "store.nodes": "A@b:104"}
     chosen = settings(ConfigText("..."), {"preset": "research"}, site=site)
@@ -59,6 +70,6 @@ def test_how_the_site_reconstructs_is_not_imposed():
 
 @pytest.mark.parametrize("key", ["deliver.dicom_folder", "store.nodes", "spool.folder", "server.x"])
 def test_what_is_the_sites_no_client_sets_even_if_the_operator_names_another(key):
-    for given in (None, {"config": "fast"}):
+    for given in ({}, {"config": "fast"}):
         with pytest.raises(QsmError, match=f"clients may not set {key}"):
             settings(ConfigText("..."), {key: "x"}, given)

@@ -1,8 +1,9 @@
 """Parameters that an operator sets at the console, and the settings that they stand for.
 
 FIRE and OpenRecon send them as a TEXT message behind the header, a JSON document
-{"version": "1.1.0", "parameters": {id: value}}; values may be texts, as in "True". An id has
-letters and digits alone, and a label names 14 of them at most (OpenRecon's schema 1.1.0).
+{"version": "1.1.0", "parameters": {id: value}}; values may be texts, as in "True". OpenRecon's
+schema (1.1.0) says that they are in the header, which nobody has shown; userParameters are read,
+too. An id has letters and digits alone, and a label names 14 of them at most.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from typing import Any
 from gadgetron_qsm import configs
 from gadgetron_qsm.errors import UsageError
 from gadgetron_qsm.mrd.properties import read_properties
+from gadgetron_qsm.mrd.safe_xml import local_name, parse_xml
 
 ALWAYS = ("chi",)  # the map that the operator cannot leave out
 CONFIGURED = "configured"  # the choice that leaves a setting as the configuration has it
+CHOOSES = "config"  # the id of the parameter that names the preset
 LONGEST = 256  # characters of a text
 
 
@@ -60,7 +63,7 @@ _AS_CONFIGURED = {CONFIGURED: "As configured"}
 
 PARAMETERS = (
     Parameter(
-        "config",
+        CHOOSES,
         "Preset",
         "standard",
         "Research takes twice as long as Standard and follows strong sources better",
@@ -150,13 +153,30 @@ def read_parameters(text: str) -> dict[str, str | bool] | None:
     return {name: _parameter(name).read(value) for name, value in given.items()}
 
 
+def in_header(header_text: str) -> dict[str, str | bool]:
+    """Return the parameters among the userParameters of an MRD header, by id.
+
+    Without `config`, which a console always sends, they are another's of the same names, and none
+    is taken. Raises UsageError for a value that its parameter does not take.
+    """
+    found = {}
+    for group in parse_xml(header_text.rstrip("\0"), "the MRD header"):
+        if local_name(group) == "userParameters":
+            for entry in group:
+                inner = {local_name(child): (child.text or "").strip() for child in entry}
+                found[inner.get("name", "")] = inner.get("value", "")
+    if CHOOSES not in found:
+        return {}
+    return {name: BY_ID[name].read(value) for name, value in found.items() if name in BY_ID}
+
+
 def to_properties(given: Mapping[str, str | bool]) -> dict[str, str]:
     """Return the settings that parameters stand for: those of the configuration, and changes.
 
     Raises UsageError when no configuration has the name that `customconfig` gives.
     """
     properties: dict[str, str] = {}
-    if name := given.get("customconfig") or given.get("config"):
+    if name := given.get("customconfig") or given.get(CHOOSES):
         properties = read_properties(configs.load(str(name)))
     for name, value in given.items():
         if BY_ID[name].key and value != CONFIGURED:

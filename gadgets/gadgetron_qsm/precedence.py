@@ -6,19 +6,28 @@ from collections.abc import Mapping
 
 from gadgetron_qsm import configs
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.mrd.messages import ConfigFile, ConfigText
+from gadgetron_qsm.mrd.messages import ConfigFile, ConfigText, Message, Text
 from gadgetron_qsm.mrd.properties import read_properties
-from gadgetron_qsm.parameters import to_properties
+from gadgetron_qsm.parameters import CHOOSES, in_header, read_parameters, to_properties
 
 FOLDERS = ("deliver.dicom_folder", "deliver.report_folder")
 OF_THE_SERVER = ("store.", "identity.", "server.", "spool.", "health.")
 OF_THE_INJECTOR = ("deliver.image_pixels", "deliver.image_slices", "deliver.console")
 
 
+def operator_parameters(header_text: str, first: Message | None) -> dict[str, str | bool]:
+    """Return what the operator set, from the header and the `first` message behind it.
+
+    Raises UsageError for parameters that there are not.
+    """
+    told = read_parameters(first.text) if isinstance(first, Text) else None
+    return {**in_header(header_text), **(told or {})}
+
+
 def scan_properties(
     config: ConfigFile | ConfigText | None,
     own: Mapping[str, str],
-    given: Mapping[str, str | bool] | None,
+    given: Mapping[str, str | bool],
     site: Mapping[str, str],
 ) -> dict[str, str]:
     """Return the properties of a scan.
@@ -37,8 +46,8 @@ def scan_properties(
             if is_of_the_server(key):
                 raise QsmError(f"clients may not set {key}; name it in a configuration here")
     below = {key: v for key, v in site.items() if is_of_the_server(key) or key in OF_THE_INJECTOR}
-    chosen = to_properties(given or {})
-    if given and (given.get("customconfig") or given.get("config")):
+    chosen = to_properties(given)
+    if given.get("customconfig") or given.get(CHOOSES):
         return {**below, **chosen}
     if isinstance(config, ConfigFile):
         return {**below, **read_properties(configs.load(config.name)), **chosen}

@@ -93,6 +93,14 @@ def test_what_starts_is_a_command_of_ours_on_all_addresses_at_the_labels_port(ta
     assert options.get("--config", "qsm") in configs.names()
 
 
+def test_fire_starts_what_openrecon_starts_with_the_environment_of_the_image():
+    script = (DOCKER / "start-fire.sh").read_text()
+    assert " ".join(command(STAGES["openrecon"].last("CMD"))[1:]) in script
+    kept = pairs(last("openrecon", "ENV"), {})
+    for name in ("NUMBA_CACHE_DIR", "MPLCONFIGDIR", "PYTHONUNBUFFERED"):
+        assert f"export {name}={kept[name]}\n" in script
+
+
 def test_openrecon_carries_the_label_that_the_build_is_given():
     given = {"OPENRECON_LABEL": "e30="}
     assert pairs(STAGES["openrecon"].last("LABEL"), given) == {KEY: "e30="}
