@@ -93,6 +93,16 @@ def test_a_field_is_stored_as_finely_as_it_is_inside_the_mask(maps, caplog):
     assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
+def test_a_field_without_chi_of_its_repetition_is_stored_whole(maps):
+    chi, field = (next(v for v in maps if v.name == name) for name in ("chi", "total_field"))
+    outside = np.where(chi.data == 0, np.float32(30_000), field.data)
+    asked = {"deliver.maps": "total_field", "deliver.image_pixels": "uint12"}
+    for repetition, most in ((0, 2047), (1, 30_000)):
+        came = [chi, replace(field, data=outside, repetition=repetition)]
+        (image,) = delivered(came, asked)
+        assert image_to_map(image).data.max() == pytest.approx(most, rel=0.001)
+
+
 def test_regions_come_with_the_mask_though_it_is_not_delivered_itself(maps):
     asked = {"deliver.maps": "chi", "deliver.console": "dicom", "deliver.measurements": "true"}
     *images, outlined, measured = read(delivered(maps, asked))

@@ -277,6 +277,12 @@ def test_gadgets_behind_that_break_susceptibility_are_named(wrong, classname, le
     assert wrong(qsm, gadget("GenericReconKSpaceFilteringGadget")) == []  # of another way
 
 
+def test_gadgets_between_ours_count_as_behind(wrong):
+    between = gadget("AutoScaleGadget")
+    ours = [external(EXECUTE.format(target)) for target in ("combine", "susceptibility", "deliver")]
+    only(wrong(ours[0], between, *ours[1:]), "warning", "AutoScaleGadget", "changes pixels")
+
+
 @pytest.mark.parametrize("dimension", ["contrast", "kspace_encode_step_1"])
 def test_a_trigger_that_cuts_a_scan_in_pieces_is_told(wrong, dimension):
     trigger = gadget("AcquisitionAccumulateTriggerGadget", prop("trigger_dimension", dimension))

@@ -86,6 +86,7 @@ def test_what_is_lacking_is_named_with_what_may_fill_it_in(raw, tmp_path):
     assert told["it lacks"].startswith("patient_id, patient_name, patient_birth_date, patient_sex,")
     assert "{protocol}" in told["it lacks"]
     assert "{user.Subject}" in told["it lacks"]
+    assert "{station}" not in told["it lacks"]  # the header has none
     assert "17" not in told["it lacks"]
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 from pydicom import Dataset
 
-from gadgetron_qsm.delivery import commitment
+from gadgetron_qsm.delivery import acceptor, commitment
 from gadgetron_qsm.delivery.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, Listener, ask
 from gadgetron_qsm.delivery.nodes import Caller, Later
 from gadgetron_qsm.delivery.store import VERIFICATION, store
@@ -212,6 +212,12 @@ def test_strangers_who_begin_no_handshake_do_not_keep_an_archive_out(encrypted, 
             silent.enter_context(socket.create_connection((HOST, encrypted.port)))
         context = context_of(Caller(ca_file=authority.file))
         assert report_to(encrypted.port, context=context) == 0
+
+
+def test_a_stranger_who_ends_no_handshake_is_hung_up(encrypted, monkeypatch):
+    monkeypatch.setattr(acceptor, "HANDSHAKE_S", 0.1)
+    with socket.create_connection((HOST, encrypted.port), 10) as silent:
+        assert silent.recv(1) == b""
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ class Document:
     def parse(cls, text: str) -> Document:
         """Read a configuration; raises QsmError for broken XML, document types and entities."""
         parse_xml(text, "the configuration")
-        builder, parser = TreeBuilder(), expat.ParserCreate()
+        builder, parser = TreeBuilder(), expat.ParserCreate("utf-8")
         lines: dict[Element, int] = {}
 
         def start(tag: str, attributes: dict[str, str]) -> None:

@@ -66,9 +66,9 @@ def surroundings(document: Document, nodes: Sequence[Node]) -> Iterator[Finding]
     if not nodes:
         return
     every = list(document.nodes())
-    first, last = (every.index(node.element) for node in (nodes[0], nodes[-1]))
+    first = every.index(nodes[0].element)
     front = every[:first]
-    for gadgets, harms in ((front, IN_FRONT), (every[last:], BEHIND), (every, (LEGACY,))):
+    for gadgets, harms in ((front, IN_FRONT), (every[first:], BEHIND), (every, (LEGACY,))):
         for gadget in gadgets:
             yield from _harms(document, gadget, harms)
     yield from _sorting(document, front, nodes[0])
