@@ -115,7 +115,11 @@ def served(monkeypatch):
 
     def run(config, properties, first=None, site=()):
         connection = SimpleNamespace(
-            config=config, properties=properties, header_text=SCAN, peek=lambda: first
+            config=config,
+            properties=properties,
+            header_text=SCAN,
+            peek=lambda: first,
+            send=lambda _: None,
         )
         gadgets.serve_scan(connection, dict(site))
         return given.pop()

@@ -6,7 +6,6 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -139,24 +138,30 @@ def replay(
 
 
 @app.command()
-def serve(host: Host = "127.0.0.1", port: int = 9002, config: Rehearsed = "qsm") -> None:
+def serve(
+    host: Host = "127.0.0.1",
+    port: int = 9002,
+    config: Rehearsed = "qsm",
+    settings: Set = [],  # noqa: B006 - typer wants a list
+) -> None:
     """Serve MRD clients: Gadgetron's, FIRE's and OpenRecon's."""
-    from gadgetron_qsm.gadgets import serve_scan
-    from gadgetron_qsm.mrd.server import serve as serve_mrd
+    from gadgetron_qsm.server.command import serve as serve_scans
 
-    site = _rehearse(config)
-    serve_mrd(host, port, partial(serve_scan, site=site), ready=_tell(host))
+    serve_scans(host, port, config, overrides(settings), ready=_tell(host))
 
 
 @app.command()
-def gadget(host: Host = "127.0.0.1", port: int = 18000, config: Rehearsed = "qsm") -> None:
+def gadget(
+    host: Host = "127.0.0.1",
+    port: int = 18000,
+    config: Rehearsed = "qsm",
+    settings: Set = [],  # noqa: B006 - typer wants a list
+) -> None:
     """Stay resident for a Gadgetron chain's <connect>, scan after scan."""
-    from gadgetron_qsm.gadgets import serve_resident
-    from gadgetron_qsm.mrd.connection import Connection
-    from gadgetron_qsm.mrd.server import serve as serve_mrd
+    from gadgetron_qsm.server.command import serve as serve_scans
 
-    _rehearse(config)
-    serve_mrd(host, port, serve_resident, ready=_tell(host), fail=Connection.fail_inside_gadgetron)
+    changed = overrides(settings)
+    serve_scans(host, port, config, changed, inside_gadgetron=True, ready=_tell(host))
 
 
 @app.command()
@@ -266,24 +271,6 @@ def _bar(text: str) -> Iterator[Callable[[float], None]]:
     with Progress(*columns, console=screen) as progress:
         task = progress.add_task(text, total=1.0)
         yield lambda fraction: progress.update(task, completed=fraction)
-
-
-def _rehearse(config: str) -> dict[str, str]:
-    """Get ready for the scans of a configuration; return its properties.
-
-    What waits for its archives since the last process is sent from now on.
-    """
-    from gadgetron_qsm import configs
-    from gadgetron_qsm.delivery.deliver import opened
-    from gadgetron_qsm.mrd.properties import read_properties
-    from gadgetron_qsm.rehearsal import rehearse
-    from gadgetron_qsm.settings import Settings
-
-    properties = read_properties(configs.read(config))
-    settings = Settings.from_properties(properties)
-    opened(settings.store)
-    rehearse(settings)
-    return properties
 
 
 def _address(server: str | None) -> tuple[str, int] | None:

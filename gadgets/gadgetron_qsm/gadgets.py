@@ -19,10 +19,11 @@ from gadgetron_qsm.errors import QsmError, UsageError
 from gadgetron_qsm.mrd.connection import Connection
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.images import map_to_image
+from gadgetron_qsm.mrd.log_lines import warnings_told
 from gadgetron_qsm.mrd.messages import ConfigFile, Image, Message, Text
 from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.mrd.slices import images_to_maps
-from gadgetron_qsm.mrd.wire import PeerGone
+from gadgetron_qsm.mrd.wire import NoClose, PeerGone
 from gadgetron_qsm.outgoing import keeps, send_what_waits
 from gadgetron_qsm.parameters import read_parameters, to_properties
 from gadgetron_qsm.processors import processors
@@ -59,13 +60,21 @@ def deliver(connection: Any) -> None:
     _serve_gadgetron(connection, _delivered)
 
 
-def run(connection: Connection, target: Target, settings: Settings) -> None:
+def run(
+    connection: Connection, target: Target, settings: Settings, *, close_expected: bool = True
+) -> None:
     """Run a target on a connection and send what it makes.
 
-    When the peer is gone before it has all, what goes elsewhere is made all the same.
+    When the peer is gone before it has all, what goes elsewhere is made all the same. Without
+    `close_expected` a peer that ends behind a message has ended the scan: whether all has come is
+    then for the target to tell.
     """
     header = completed(Header.parse(connection.header_text), settings.identity)
-    messages = target(connection, header, settings)
+    # SPOOL: what comes is to be spooled here, in front of everything that may fail.
+    incoming: Iterable[Message] = connection
+    if not close_expected:
+        incoming = _to_its_end(incoming)
+    messages = target(incoming, header, settings)
     with processors():
         try:
             for message in messages:
@@ -101,7 +110,17 @@ def serve_scan(connection: Connection, site: Mapping[str, str] = MappingProxyTyp
     if (given := _parameters(connection)) is not None:
         configured = given.keys() & {"config", "customconfig"}
         properties = {**(kept if configured else properties), **to_properties(given)}
-    run(connection, chain.qsm, Settings.from_properties(properties))
+    with warnings_told(connection):
+        settings = Settings.from_properties(properties)
+        run(connection, chain.qsm, settings, close_expected=False)
+
+
+def _to_its_end(messages: Iterable[Message]) -> Iterator[Message]:
+    """Pass messages on; a peer that ends without CLOSE, as some shut down instead, has ended."""
+    try:
+        yield from messages
+    except NoClose as error:
+        log.warning("taken as the end of the scan: %s", error)
 
 
 def _parameters(connection: Connection) -> dict[str, str | bool] | None:

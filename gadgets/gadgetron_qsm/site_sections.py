@@ -22,6 +22,9 @@ class ServerSettings(Section):
         600.0, gt=0, le=86400, description="that a client may be silent in the middle of a scan"
     )
     longest_s: float = Field(4 * 3600.0, gt=0, le=86400, description="that a scan may take")
+    grace_s: float = Field(
+        120.0, ge=0, le=86400, description="for scans to end when the server is stopped"
+    )
 
 
 class SpoolSettings(Section):

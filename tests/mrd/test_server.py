@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import socket
-import subprocess
-import sys
-import threading
 import time
 
 import pytest
@@ -16,12 +11,7 @@ import pytest
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.client import stream
 from gadgetron_qsm.mrd.connection import Connection
-from gadgetron_qsm.mrd.messages import (
-    ConfigText,
-    Error,
-    HeaderText,
-    Text,
-)
+from gadgetron_qsm.mrd.messages import ConfigText, Error, Text
 from gadgetron_qsm.mrd.server import serve
 from gadgetron_qsm.mrd.wire import PeerGone
 
@@ -130,56 +120,6 @@ def test_garbage_is_answered_with_an_error_and_the_next_is_served(serving, raw_f
         (answer,) = answers(sock)
     assert answer.text.startswith("ERROR   ")
     assert list(stream(raw_file, HOST, port, CONFIG)) == [Text("1880 readouts")]
-
-
-def listens(port):
-    with socket.socket() as sock:
-        return sock.connect_ex((HOST, port)) == 0
-
-
-def test_stop_ends_a_server_whose_client_is_silent_in_the_scan(serving, recorded):
-    stop, states = threading.Event(), []
-
-    def handler(connection):
-        states.append("started")
-        try:
-            list(connection)
-        except PeerGone:
-            states.append("ended")
-
-    port = serving(handler, stop=stop)
-    with socket.create_connection((HOST, port)) as sock:
-        sock.sendall(recorded("client_gadgetron")[:100_000])
-        time.sleep(0.3)
-        start = time.monotonic()
-        stop.set()
-        while listens(port) and time.monotonic() - start < 5:
-            time.sleep(0.05)
-    assert time.monotonic() - start < 2
-    assert states == ["started", "ended"]
-
-
-def test_interrupting_the_process_ends_the_server(tmp_path, send, answers):
-    script = (
-        "import signal\n"
-        "from gadgetron_qsm.mrd.server import serve\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # shells ignore it behind an &
-        "serve('127.0.0.1', 0, list, ready=lambda port: print(port, flush=True))\n"
-        "print('ended')"
-    )
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    with subprocess.Popen(
-        [sys.executable, "-c", script],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=tmp_path,
-    ) as process:  # fmt: skip
-        port = int(process.stdout.readline())
-        with socket.create_connection((HOST, port)) as sock:
-            send(sock, CONFIG, HeaderText("<header/>"))
-            time.sleep(0.3)
-            process.send_signal(signal.SIGINT)
-            assert [message.text for message in answers(sock)] == ["ERROR   the server was stopped"]
-        out, error = process.communicate(timeout=5)
-    assert (out, error, process.returncode) == ("ended\n", "", 0)
 
 
 def test_a_port_in_use_is_refused(serving, echo):

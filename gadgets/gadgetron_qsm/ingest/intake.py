@@ -23,7 +23,8 @@ from gadgetron_qsm.mrd.header import Header, fingerprint
 from gadgetron_qsm.mrd.messages import ACQUISITION_HEADER, Acquisition, Record
 from gadgetron_qsm.settings import KSpaceSettings
 
-BATCH_BYTES = 8_000_000  # of readouts that are transformed and placed together
+BATCH_BYTES = 8_000_000  # of readouts that are transformed and placed together, whole ones
+MOST_BATCHES = 64  # that wait to be full: scans have readouts of few kinds
 CENTRAL = 12  # lines from k = 0, along ky and kz, in which virtual coils are found
 
 
@@ -58,6 +59,7 @@ class Intake:
         self._volume: Volume | None = None
         self._scan: dict[str, int | str] = {}
         self._whitened = whitening is not None
+        self._whole_bytes = 8 * coils * header.encoded_matrix[2]  # that any readout is filled up to
         try:
             self._coils: CoilStream[_Tag] = CoilStream(
                 coils,
@@ -82,8 +84,10 @@ class Intake:
         alike = self._alike(kind, readout.head)
         batch = self._batches.setdefault(alike, [])
         batch.append(readout)
-        if len(batch) * readout.data.nbytes >= BATCH_BYTES:
+        if len(batch) * max(readout.data.nbytes, self._whole_bytes) >= BATCH_BYTES:
             self._flush(alike)
+        elif len(self._batches) > MOST_BATCHES:
+            self._flush(next(iter(self._batches)))
 
     def finish(self) -> CoilImages:
         """End a repetition, of which a readout came; raise QsmError when it is incomplete."""

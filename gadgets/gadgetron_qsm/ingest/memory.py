@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from gadgetron_qsm.errors import QsmError
@@ -16,7 +17,21 @@ log = logging.getLogger(__name__)
 WORKING_BYTES = 1_500_000_000  # beside the assembled lines: those in flight, buffers, temporaries
 ON_DEVICE_BYTES = 1_000_000_000  # the same of a device
 VOLUMES = 8  # complex ones that the combination of coils works with, at most
+IMAGES_AT_ONCE = 4  # copies of images that came, complex and as they were
 CGROUP = Path("/sys/fs/cgroup")
+
+Reserve = Callable[[int], float]  # takes bytes, returns those that are free for them
+
+_reserve: list[Reserve] = []  # of the server that this process is part of
+
+
+def share(reserve: Reserve) -> None:
+    """Have this process plan with memory that it shares with other scans.
+
+    `reserve` returns what is free beside them, and if that is enough it is ours from then on, in
+    place of what was before.
+    """
+    _reserve[:] = [reserve]
 
 
 def require(shape: Shape, limit_gb: float | None) -> None:
@@ -24,18 +39,42 @@ def require(shape: Shape, limit_gb: float | None) -> None:
 
     Raises QsmError when that is more than is free, or than `limit_gb` where it is given.
     """
-    needed = needed_on_host(shape)
-    free = limit_gb * 1e9 if limit_gb else free_bytes()
-    plan = (
-        f"{shape[0]} echoes x {shape[1]} coils x {shape[2]} partitions x {shape[3]} lines x "
-        f"{shape[4]} samples need {needed / 1e9:.1f} GB"
-    )
-    log.info("%s; %.1f GB are free", plan, free / 1e9)
+    advice = "set kspace.virtual_coils to fewer coils, or use a machine with more memory"
+    _require(needed_on_host(shape), limit_gb, _described(shape), advice)
+
+
+def require_possible(shape: Shape, limit_gb: float | None) -> None:
+    """Raise QsmError when not even the bare array would fit: before anything of a scan is there."""
+    needed, free = _of_lines(shape), limit_gb * 1e9 if limit_gb else free_bytes()
     if needed > free:
         raise QsmError(
-            f"{plan}, but {free / 1e9:.1f} GB are free; set kspace.virtual_coils to fewer coils, "
-            "or use a machine with more memory"
+            f"the MRD header announces {_described(shape)}, for which {free / 1e9:.1f} GB are not "
+            "enough; correct it, or use a machine with more memory"
         )
+
+
+def require_images(size: int, limit_gb: float | None) -> None:
+    """Raise QsmError when images of that many bytes, and the work on them, do not fit."""
+    _require(IMAGES_AT_ONCE * size, limit_gb, "the images that came", "send one scan at a time")
+
+
+def _require(needed: int, limit_gb: float | None, what: str, advice: str) -> None:
+    free = limit_gb * 1e9 if limit_gb else free_bytes()
+    if _reserve:
+        free = min(free, _reserve[0](needed))
+    plan = f"{what} need {needed / 1e9:.1f} GB"
+    log.info("%s; %.1f GB are free", plan, free / 1e9)
+    if needed > free:
+        beside = " beside the other scans" if _reserve else ""
+        raise QsmError(f"{plan}, but {free / 1e9:.1f} GB are free{beside}; {advice}")
+
+
+def _described(shape: Shape) -> str:
+    echoes, coils, partitions, lines, samples = shape
+    return (
+        f"{echoes} echoes x {coils} coils x {partitions} partitions x {lines} lines x "
+        f"{samples} samples"
+    )
 
 
 def needed_on_host(shape: Shape) -> int:

@@ -10,6 +10,7 @@ from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.kspace.prewhiten import noise_covariance, silent_receivers, whitening_matrix
 from gadgetron_qsm.mrd.messages import Acquisition, Record
 
+ENOUGH_BYTES = 256 << 20  # of noise: 128 coils have 2000 readouts of 128 samples then
 NO_NOISE = "no noise readouts before the image: all coils' noise was taken as equal, white"
 
 
@@ -22,10 +23,13 @@ class Noise:
     def __init__(self) -> None:
         self.silent: list[int] = []
         self._readouts: list[Acquisition] = []
+        self._bytes = 0
 
     def add(self, readout: Acquisition) -> None:
-        """Take one noise readout."""
-        self._readouts.append(readout)
+        """Take one noise readout; pass over those behind enough of them."""
+        if self._bytes < ENOUGH_BYTES:
+            self._readouts.append(readout)
+            self._bytes += readout.data.nbytes
 
     def whitening(self, image: Record) -> np.ndarray | None:
         """Whitening matrix (coil, coil) for readouts like `image`; None without a noise scan.

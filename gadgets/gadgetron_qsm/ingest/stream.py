@@ -9,8 +9,10 @@ import numpy as np
 from gadgetron_qsm.arrays.places import Place
 from gadgetron_qsm.data import CoilImages
 from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.ingest import memory
 from gadgetron_qsm.ingest.kinds import is_calibration_alone
 from gadgetron_qsm.ingest.lines import Lines, missing_repetitions, refuse_or_warn
+from gadgetron_qsm.ingest.volume import kspace_shape
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.messages import (
     Acquisition,
@@ -23,6 +25,8 @@ from gadgetron_qsm.mrd.messages import (
 )
 from gadgetron_qsm.mrd.volumes import images_of_array, repetitions_of_images
 from gadgetron_qsm.settings import KSpaceSettings
+
+FEW_BYTES = 256 << 20  # of images, for which no memory is planned
 
 
 def coil_images(
@@ -39,10 +43,13 @@ def coil_images(
     Raises QsmError when they are incomplete, mixed, or do not fit the header; of repetitions that
     are missing at the end not before those that came were given.
     """
-    lines = Lines(header, settings, place)
+    memory.require_possible(kspace_shape(header, 1), settings.memory_gb)
+    lines, held = Lines(header, settings, place), _Held(settings)
     images: list[Image] = []
     of_arrays: list[Image] = []
     for message in messages:
+        if isinstance(message, Image | ImageArray):
+            held.add(message)
         if isinstance(message, Image):
             images.append(message)
         elif isinstance(message, ImageArray):
@@ -60,6 +67,19 @@ def coil_images(
         refuse_or_warn(missing_repetitions(len(came), header), settings)
     else:
         yield from lines.end()
+
+
+class _Held:
+    """Counts the images that are held until the last has come; raises QsmError for too many."""
+
+    def __init__(self, settings: KSpaceSettings) -> None:
+        self._settings, self._bytes, self._planned = settings, 0, FEW_BYTES
+
+    def add(self, images: Image | ImageArray) -> None:
+        self._bytes += images.data.nbytes
+        if self._bytes > self._planned:
+            self._planned = 2 * self._bytes
+            memory.require_images(self._planned, self._settings.memory_gb)
 
 
 def _readouts_of(message: Message) -> Iterator[Acquisition]:

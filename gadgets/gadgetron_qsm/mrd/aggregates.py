@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.mrd.limits import Limits
 from gadgetron_qsm.mrd.messages import (
     ACQUISITION_HEADER,
     IMAGE_HEADER,
@@ -21,7 +22,6 @@ from gadgetron_qsm.mrd.messages import (
     Waveform,
 )
 from gadgetron_qsm.mrd.primitives import (
-    LARGEST_ARRAY,
     array,
     bounded,
     exactly,
@@ -55,36 +55,40 @@ _MOST_ITEMS = 1 << 24
 DIMENSIONS = 7  # of Gadgetron's buffers and image arrays
 
 
-def read_bucket(stream: BinaryIO) -> Bucket:
+def read_bucket(stream: BinaryIO, limits: Limits) -> Bucket:
     """Read an AcquisitionBucket without its statistics, which the readouts themselves tell."""
-    sizes = record(stream, _BUCKET, "a bucket")
-    data = _readouts(stream, sizes["data"])
-    _skip(stream, int(sizes["data_statistics"]))
-    reference = _readouts(stream, sizes["reference"])
-    _skip(stream, int(sizes["reference_statistics"]))
-    return Bucket(data, reference, _waveforms(stream, sizes["waveforms"]))
+    sizes, limit = record(stream, _BUCKET, "a bucket"), limits.array
+    data = _readouts(stream, sizes["data"], limit)
+    _skip(stream, sizes, "data_statistics", limit)
+    reference = _readouts(stream, sizes["reference"], limit)
+    _skip(stream, sizes, "reference_statistics", limit)
+    return Bucket(data, reference, _waveforms(stream, sizes["waveforms"], limit))
 
 
-def read_recon_data(stream: BinaryIO) -> ReconData:
+def read_recon_data(stream: BinaryIO, limits: Limits) -> ReconData:
     """Read an IsmrmrdReconData without trajectories and densities: no cartesian scan has them."""
+
+    def buffer(stream: BinaryIO) -> ReconBuffer:
+        return _recon_buffer(stream, limits.array)
+
     return ReconData(
         [
-            (_recon_buffer(stream), optional(stream, _recon_buffer, "a reconstruction buffer"))
+            (buffer(stream), optional(stream, buffer, "a reconstruction buffer"))
             for _ in range(_count(stream, "reconstruction buffers"))
         ]
     )
 
 
-def read_image_array(stream: BinaryIO) -> ImageArray:
+def read_image_array(stream: BinaryIO, limits: Limits) -> ImageArray:
     """Read an IsmrmrdImageArray without the waveforms and readout headers behind it."""
-    what = "an image array"
-    data = array(stream, np.complex64, what)
-    headers = array(stream, IMAGE_HEADER, what)
+    what, limit = "an image array", limits.array
+    data = array(stream, np.complex64, what, limit)
+    headers = array(stream, IMAGE_HEADER, what, limit)
     if data.ndim != DIMENSIONS or headers.shape != data.shape[4:]:
         raise QsmError(f"{what} has headers {headers.shape} for data {data.shape}")
     meta = [text(stream, "<u8", what) for _ in range(_count(stream, what))]
-    optional(stream, _loose_waveforms, what)
-    optional(stream, lambda s: array(s, ACQUISITION_HEADER, what), what)
+    optional(stream, lambda s: _loose_waveforms(s, limits.readout), what)
+    optional(stream, lambda s: array(s, ACQUISITION_HEADER, what, limit), what)
     return ImageArray(data, headers, meta)
 
 
@@ -92,32 +96,37 @@ def _count(stream: BinaryIO, what: str) -> int:
     return bounded(number(stream, "<u8", what), _MOST_ITEMS, f"the number of {what}")
 
 
-def _skip(stream: BinaryIO, size: int) -> None:
-    exactly(stream, bounded(size, LARGEST_ARRAY, "a bucket"), "a bucket")
+def _skip(stream: BinaryIO, sizes: Record, part: str, limit: int) -> None:
+    _bytes(stream, sizes, part, limit)
 
 
-def _recon_buffer(stream: BinaryIO) -> ReconBuffer:
+def _recon_buffer(stream: BinaryIO, limit: int) -> ReconBuffer:
     what = "a reconstruction buffer"
-    data = array(stream, np.complex64, what)
+    data = array(stream, np.complex64, what, limit)
     for _ in ("trajectory", "density"):
-        optional(stream, lambda s: array(s, np.float32, what), what)
-    headers = array(stream, ACQUISITION_HEADER, what)
+        optional(stream, lambda s: array(s, np.float32, what, limit), what)
+    headers = array(stream, ACQUISITION_HEADER, what, limit)
     if data.ndim != DIMENSIONS or headers.shape != (*data.shape[1:3], *data.shape[4:]):
         raise QsmError(f"{what} has headers {headers.shape} for data {data.shape}")
     return ReconBuffer(data, headers, record(stream, SAMPLING, what))
 
 
-def _loose_waveforms(stream: BinaryIO) -> None:
+def _loose_waveforms(stream: BinaryIO, limit: int) -> None:
+    what = "a waveform"
     for _ in range(_count(stream, "waveforms")):
-        head = record(stream, WAVEFORM_HEADER, "a waveform")
-        exactly(stream, 4 * int(head["channels"]) * int(head["number_of_samples"]), "a waveform")
+        head = record(stream, WAVEFORM_HEADER, what)
+        size = 4 * int(head["channels"]) * int(head["number_of_samples"])
+        exactly(stream, bounded(size, limit, what), what)
 
 
-def _values(stream: BinaryIO, sizes: Record, part: str, dtype: DTypeLike) -> np.ndarray:
-    size, of = bounded(int(sizes[part]), LARGEST_ARRAY, "a bucket"), np.dtype(dtype)
-    if size % of.itemsize:
+def _bytes(stream: BinaryIO, sizes: Record, part: str, limit: int) -> bytes:
+    return exactly(stream, bounded(int(sizes[part]), limit, "a bucket"), "a bucket")
+
+
+def _values(stream: BinaryIO, sizes: Record, part: str, dtype: DTypeLike, limit: int) -> np.ndarray:
+    if int(sizes[part]) % np.dtype(dtype).itemsize:
         raise QsmError(f"the {part} of a bucket ends in the middle of a number")
-    return np.frombuffer(exactly(stream, size, "a bucket"), of)
+    return np.frombuffer(_bytes(stream, sizes, part, limit), dtype)
 
 
 def _cuts(lengths: np.ndarray, whole: np.ndarray, what: str) -> list[np.ndarray]:
@@ -128,16 +137,16 @@ def _cuts(lengths: np.ndarray, whole: np.ndarray, what: str) -> list[np.ndarray]
     return np.split(whole, ends[:-1]) if len(ends) else []
 
 
-def _heads(stream: BinaryIO, sizes: Record, dtype: np.dtype) -> np.ndarray:
+def _heads(stream: BinaryIO, sizes: Record, dtype: np.dtype, limit: int) -> np.ndarray:
     if int(sizes["header"]) != int(sizes["count"]) * dtype.itemsize:
         raise QsmError("the headers of a bucket are not of ISMRMRD version 1")
-    return _values(stream, sizes, "header", dtype)
+    return _values(stream, sizes, "header", dtype, limit)
 
 
-def _readouts(stream: BinaryIO, sizes: Record) -> list[Acquisition]:
-    heads = _heads(stream, sizes, ACQUISITION_HEADER)
-    trajectory = _values(stream, sizes, "trajectory", np.float32)
-    data = _values(stream, sizes, "data", np.complex64)
+def _readouts(stream: BinaryIO, sizes: Record, limit: int) -> list[Acquisition]:
+    heads = _heads(stream, sizes, ACQUISITION_HEADER, limit)
+    trajectory = _values(stream, sizes, "trajectory", np.float32, limit)
+    data = _values(stream, sizes, "data", np.complex64, limit)
     samples = heads["number_of_samples"].astype(np.int64)
     channels = heads["active_channels"].astype(np.int64)
     lengths = samples * heads["trajectory_dimensions"]
@@ -158,9 +167,9 @@ def _path(values: np.ndarray | None, head: Record) -> np.ndarray | None:
     return None if values is None else values.reshape(shape)
 
 
-def _waveforms(stream: BinaryIO, sizes: Record) -> list[Waveform]:
-    heads = _heads(stream, sizes, WAVEFORM_HEADER)
-    data = _values(stream, sizes, "data", np.uint32)
+def _waveforms(stream: BinaryIO, sizes: Record, limit: int) -> list[Waveform]:
+    heads = _heads(stream, sizes, WAVEFORM_HEADER, limit)
+    data = _values(stream, sizes, "data", np.uint32, limit)
     lengths = heads["channels"].astype(np.int64) * heads["number_of_samples"]
     return [
         Waveform(head, part.reshape(head["channels"], head["number_of_samples"]))

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import select
 import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator
 from functools import cached_property
-from io import BufferedReader, BytesIO
+from io import BytesIO
 from types import TracebackType
 from typing import Any, BinaryIO
 
+import ismrmrd
+
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.inbox import Inbox
+from gadgetron_qsm.mrd.incoming import Incoming, buffered, limit_sending
+from gadgetron_qsm.mrd.limits import Limits
 from gadgetron_qsm.mrd.messages import (
     Acquisition,
     Bucket,
@@ -40,6 +43,7 @@ Data = Acquisition | Waveform | Image | DicomFile | Bucket | ReconData | ImageAr
 HEADER_TIMEOUT_S = 30.0
 LINGER_S = 5.0  # how long a peer that still sends may go on after our CLOSE
 SILENCE_S = 1.0  # after bytes that make no sense: the peer has finished when it is silent so long
+LAST_IN_MEASUREMENT = 1 << (ismrmrd.ACQ_LAST_IN_MEASUREMENT - 1)
 _BUFFER = 1 << 20
 
 
@@ -48,23 +52,30 @@ class NoScan(QsmError):  # noqa: N818 - it names what happened
 
 
 class Connection:
-    """A connected peer; a thread reads ahead, one other thread iterates, sends and closes.
+    """A connected peer; a thread reads ahead, one other thread iterates and closes. Any may send.
 
     `config` is what the peer configured us with and `header_text` its MRD header, both as sent.
-    Iterating yields what follows, until CLOSE. A peer that ends without CLOSE raises PeerGone.
+    Iterating yields what follows, until CLOSE. A peer that ends without CLOSE raises PeerGone, of
+    which NoClose is one that ends, or falls silent, behind a whole message.
     """
 
     def __init__(
         self,
         sock: socket.socket,
+        raw: Incoming,
         incoming: BinaryIO,
         config: ConfigFile | ConfigText | None,
         header_text: str,
+        *,
+        after_last_s: float | None = None,
     ) -> None:
+        """`incoming` is `raw`, buffered; after_last_s: see `open`."""
         self.config = config
         self.header_text = header_text
-        self._socket = sock
-        self._incoming = incoming
+        self._socket, self._raw, self._incoming = sock, raw, incoming
+        self._silence_s, self._after_last_s = raw.silence_s, after_last_s
+        self._limits = Limits.of_header(header_text)
+        self._sending = threading.Lock()
         self._inbox = Inbox()
         self._taken: deque[Message] = deque()
         self._reader = threading.Thread(target=self._receive, name="mrd-reader", daemon=True)
@@ -72,25 +83,34 @@ class Connection:
 
     @classmethod
     def open(
-        cls, sock: socket.socket, *, header_timeout_s: float | None = HEADER_TIMEOUT_S
+        cls,
+        sock: socket.socket,
+        *,
+        header_timeout_s: float = HEADER_TIMEOUT_S,
+        silence_s: float | None = None,
+        after_last_s: float | None = None,
     ) -> Connection:
         """Read configuration and header from a client that has just connected.
 
+        silence_s: how long it may send nothing in the scan, or take nothing; None for ever.
+        after_last_s: the same behind the last readout of a measurement, for clients without CLOSE.
         Raises NoScan when it ends or stays silent, QsmError when it sends anything else; the client
         has then been told, and `sock` is closed.
         """
-        sock.settimeout(header_timeout_s)
-        incoming = _buffered(sock)
+        raw = Incoming(sock)
+        incoming, raw.end = buffered(raw), time.monotonic() + header_timeout_s
         try:
             config, header_text = _handshake(incoming)
         except QsmError as error:
-            connection = cls(sock, incoming, None, "")
+            connection = cls(sock, raw, incoming, None, "")
             if not isinstance(error, NoScan):
                 connection.fail_as_server(str(error))
             connection.close()
             raise
-        sock.settimeout(None)
-        return cls(sock, incoming, config, header_text)
+        raw.end, raw.silence_s = None, silence_s
+        if silence_s is not None:
+            limit_sending(sock, silence_s)
+        return cls(sock, raw, incoming, config, header_text, after_last_s=after_last_s)
 
     @classmethod
     def adopt(cls, gadgetron_connection: Any) -> Connection:
@@ -105,7 +125,9 @@ class Connection:
             text.rstrip(b"\0").decode("utf-8", errors="replace")
             for text in (raw.config, raw.header)
         )
-        connection = cls(sock, _buffered(sock), ConfigText(config), header_text)
+        sock.settimeout(None)
+        incoming = Incoming(sock)
+        connection = cls(sock, incoming, buffered(incoming), ConfigText(config), header_text)
         gadgetron_connection.socket = connection
         return connection
 
@@ -141,10 +163,15 @@ class Connection:
         encoded = BytesIO()
         write_message(encoded, message)
         try:
-            self._socket.sendall(encoded.getbuffer())
+            with self._sending:
+                self._socket.sendall(encoded.getbuffer())
         except OSError as error:
             name = type(message).__name__
             raise PeerGone(f"the peer was gone when {name} was sent: {error}") from error
+
+    def end(self, reason: str) -> None:
+        """Let no more of the scan come, from another thread; who waits for it gets QsmError."""
+        self._inbox.end(QsmError(reason))
 
     def drain(self) -> None:
         """Read and discard what the peer still sends, to its CLOSE or its end."""
@@ -192,9 +219,10 @@ class Connection:
     def _receive(self) -> None:
         error: Exception | None = None
         try:
-            while not isinstance(message := read_message(self._incoming), Close):
+            while not isinstance(message := read_message(self._incoming, self._limits), Close):
                 if not self._inbox.put(message):
                     return
+                self._wait_less(message)
         except OSError as broken:
             error = PeerGone(f"the connection broke: {broken}")
         except Exception as anything:  # the thread that waits for messages must hear of it
@@ -203,15 +231,17 @@ class Connection:
         if error and not isinstance(error, PeerGone):
             self._discard_bytes()
 
+    def _wait_less(self, message: Message) -> None:
+        """Expect no more than CLOSE behind the last readout of a measurement."""
+        if self._after_last_s is not None and isinstance(message, Acquisition):
+            last = int(message.head["flags"]) & LAST_IN_MEASUREMENT
+            self._raw.silence_s = self._after_last_s if last else self._silence_s
+
     def _discard_bytes(self) -> None:
-        with contextlib.suppress(OSError):
-            while select.select([self._socket], [], [], SILENCE_S)[0]:
-                if not self._socket.recv(_BUFFER):
-                    return
-
-
-def _buffered(sock: socket.socket) -> BinaryIO:
-    return BufferedReader(sock.makefile("rb", buffering=0), _BUFFER)
+        self._raw.silence_s = SILENCE_S
+        with contextlib.suppress(OSError, QsmError):
+            while self._raw.read(_BUFFER):
+                pass
 
 
 def _handshake(incoming: BinaryIO) -> tuple[ConfigFile | ConfigText | None, str]:

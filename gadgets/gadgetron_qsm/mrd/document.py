@@ -14,8 +14,8 @@ from typing import Any
 import ismrmrd
 
 from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.mrd.limits import require_sane
 from gadgetron_qsm.mrd.primitives import LARGEST_XML
-from gadgetron_qsm.mrd.safe_xml import refuse_entities
 
 LARGEST_NUMBER = 65535  # unsigned short, as the schema has matrices and limits
 COUNTED = ("encodedSpace", "reconSpace", "encodingLimits")
@@ -29,7 +29,7 @@ def parsed(text: str) -> Any:
     """
     if len(text) > LARGEST_XML:
         raise QsmError(f"the MRD header has {len(text)} characters, more than {LARGEST_XML}")
-    refuse_entities(text, "the MRD header")
+    require_sane(text)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they quote values, of patients too

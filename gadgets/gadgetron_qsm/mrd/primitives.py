@@ -11,10 +11,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from gadgetron_qsm.errors import QsmError
 
-LARGEST_TEXT = 64 << 20  # bytes; the meta of an image may have a whole report
+LARGEST_TEXT = 16 << 20  # bytes; the meta of an image may have a whole report
 LARGEST_XML = 4 << 20  # bytes; the longest header seen, with every user parameter, is 1 MiB
-LARGEST_READOUT = 256 << 20  # bytes; 128 coils x 8192 samples are 8 MiB
-LARGEST_ARRAY = 64 << 30  # bytes; 5 echoes x 64 coils x 320 x 320 x 208 are 51 GiB
 LARGEST_DICOM = 1 << 30  # bytes; 512 slices of 512 x 512 floats in one object are 512 MiB
 MOST_DIMENSIONS = 16
 LONGEST_DIMENSION = 1 << 31
@@ -26,14 +24,41 @@ class PeerGone(QsmError):  # noqa: N818 - it names what happened
     """The other side ended the connection before it said CLOSE."""
 
 
+class NoClose(PeerGone):
+    """The other side ended, or fell silent, behind a whole message."""
+
+
+class Silence(PeerGone):
+    """Nothing came for longer than is waited."""
+
+
+def kind_of_next(stream: BinaryIO) -> int:
+    """Read the number in front of a message; raise NoClose when there is none."""
+    what = "the stream (no CLOSE came)"
+    try:
+        data = _read(stream, 2, what)
+    except Silence as error:
+        raise NoClose(str(error)) from error
+    if not data:
+        raise NoClose(f"the peer closed the connection in the middle of {what}")
+    return int.from_bytes(_whole(data, 2, what), "little")
+
+
 def exactly(stream: BinaryIO, size: int, what: str) -> bytes:
     """Read `size` bytes from a buffered stream; a short read is its end and raises PeerGone."""
+    return _whole(_read(stream, size, what), size, what)
+
+
+def _read(stream: BinaryIO, size: int, what: str) -> bytes:
     try:
-        data = stream.read(size)
+        return stream.read(size)
     except ConnectionError as error:
         raise PeerGone(f"the connection broke in the middle of {what}: {error}") from error
     except MemoryError as error:
         raise QsmError(f"{what} of {size} bytes does not fit in memory") from error
+
+
+def _whole(data: bytes, size: int, what: str) -> bytes:
     if len(data) < size:
         raise PeerGone(f"the peer closed the connection in the middle of {what}")
     return data
@@ -43,7 +68,8 @@ def bounded(size: int, limit: int, what: str) -> int:
     """Return `size`, or raise QsmError when no sane sender announces so much."""
     if size > limit:
         raise QsmError(
-            f"{what} announces a size of {size}, more than {limit}; the stream is corrupt"
+            f"{what} announces a size of {size}, more than {limit}, the most accepted of this "
+            "scan; the stream is corrupt, or the sizes in its header are wrong"
         )
     return size
 
@@ -64,15 +90,18 @@ def text(stream: BinaryIO, length_kind: str, what: str, limit: int = LARGEST_TEX
     return exactly(stream, size, what).rstrip(b"\0").decode("utf-8", errors="replace")
 
 
-def array(stream: BinaryIO, dtype: DTypeLike, what: str) -> NDArray[Any]:
-    """Read one of Gadgetron's arrays: uint64 rank, uint64 sizes, elements in Fortran order."""
+def array(stream: BinaryIO, dtype: DTypeLike, what: str, limit: int) -> NDArray[Any]:
+    """Read one of Gadgetron's arrays: uint64 rank, uint64 sizes, elements in Fortran order.
+
+    limit: most bytes of the elements.
+    """
     dtype = np.dtype(dtype)
     rank = number(stream, "<u8", what)
     if rank > MOST_DIMENSIONS:
         raise QsmError(f"{what} announces {rank} dimensions; the stream is corrupt")
     shape = np.frombuffer(exactly(stream, 8 * rank, what), "<u8").tolist()
     bounded(max(shape, default=0), LONGEST_DIMENSION, what)
-    size = bounded(math.prod(shape) * dtype.itemsize, LARGEST_ARRAY, what)
+    size = bounded(math.prod(shape) * dtype.itemsize, limit, what)
     return np.frombuffer(exactly(stream, size, what), dtype).reshape(shape, order="F")
 
 

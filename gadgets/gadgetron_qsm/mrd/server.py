@@ -1,22 +1,23 @@
-"""An MRD server: Gadgetron, FIRE and OpenRecon clients connect here, one scan after another."""
+"""An MRD server in this process, one scan after another; what `serve` starts is in server/."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.connection import HEADER_TIMEOUT_S, Connection, NoScan
 
 Handler = Callable[[Connection], None]
 Fail = Callable[[Connection, str], None]
+Outcome = Literal["done", "failed", "fault", "none"]
 
 log = logging.getLogger(__name__)
 
-BACKLOG = 8
+BACKLOG = 64
 POLL_S = 0.2  # how soon a stop is noticed
 KEEPALIVE_S = 10  # three of these without an answer, and the client's machine counts as dead
 
@@ -31,43 +32,35 @@ def serve(
     header_timeout_s: float = HEADER_TIMEOUT_S,
     fail: Fail = Connection.fail_as_server,
 ) -> None:
-    """Serve scans until `stop` is set or the process is interrupted, one client at a time.
+    """Serve scans until `stop` is set, one client at a time; a scan that runs then goes on.
 
-    `handler` has the connection for as long as it runs; what it raises, the client is told by
-    `fail`, which differs where the client is a Gadgetron, and the next is served. `ready` is told
-    the port, which the system chooses for port 0. MRD knows no password: listen where only the
-    scanner can reach. Raises QsmError when the port is not free.
+    `handler` and `fail` are those of `serve_one`. `ready` is told the port, which the system
+    chooses for port 0. Raises QsmError when the port is not free.
     """
     stop = stop or threading.Event()
-    with _listen(host, port) as listener, contextlib.suppress(KeyboardInterrupt):
+    with listen(host, port) as listener:
+        listener.settimeout(POLL_S)
         if ready:
             ready(listener.getsockname()[1])
         for sock in _clients(listener, stop):
-            with sock, _interruptible(sock, stop):
-                _serve_one(sock, handler, fail, header_timeout_s)
+            with sock:
+                serve_one(sock, handler, fail, header_timeout_s=header_timeout_s)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Listen there; raise QsmError when the port is not free.
+
+    MRD knows no password: listen where only the scanner can reach.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise QsmError(f"cannot listen on {host}:{port}: {error}") from error
-    listener.settimeout(POLL_S)
-    return listener
 
 
-def _clients(listener: socket.socket, stop: threading.Event) -> Iterator[socket.socket]:
-    while not stop.is_set():
-        try:
-            sock, _ = listener.accept()
-        except (TimeoutError, ConnectionError):
-            continue
-        _keep_alive(sock)
-        yield sock
-
-
-def _keep_alive(sock: socket.socket) -> None:
+def keep_alive(sock: socket.socket) -> None:
+    """Have the kernel notice when the peer's machine has gone."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):  # not everywhere; then the system's two hours
         if hasattr(socket, name):
@@ -76,49 +69,58 @@ def _keep_alive(sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
 
 
-@contextlib.contextmanager
-def _interruptible(sock: socket.socket, stop: threading.Event) -> Iterator[None]:
-    """End the connection when `stop` is set: whoever waits for it then finds the peer gone."""
-    served = threading.Event()
+def serve_one(
+    sock: socket.socket,
+    handler: Handler,
+    fail: Fail,
+    *,
+    header_timeout_s: float = HEADER_TIMEOUT_S,
+    silence_s: float | None = None,
+    after_last_s: float | None = None,
+) -> Outcome:
+    """Serve one client, to its end; say what became of its scan.
 
-    def watch() -> None:
-        while not served.wait(POLL_S):
-            if stop.is_set():
-                with contextlib.suppress(OSError):
-                    sock.shutdown(socket.SHUT_RDWR)
-                return
-
-    watcher = threading.Thread(target=watch, name="mrd-stop", daemon=True)
-    watcher.start()
+    That is 'none' of a client without a header, and 'fault' when something else than a QsmError was
+    raised, which nobody foresaw.
+    `handler` has the connection for as long as it runs; what it raises, the client is told by
+    `fail`, which differs where the client is a Gadgetron. How long we wait: see Connection.open.
+    """
     try:
-        yield
-    finally:
-        served.set()
-        watcher.join()
-
-
-def _serve_one(sock: socket.socket, handler: Handler, fail: Fail, header_timeout_s: float) -> None:
-    try:
-        connection = Connection.open(sock, header_timeout_s=header_timeout_s)
+        connection = Connection.open(
+            sock,
+            header_timeout_s=header_timeout_s,
+            silence_s=silence_s,
+            after_last_s=after_last_s,
+        )
     except NoScan as error:
         log.info("%s", error)
-        return
+        return "none"
     except QsmError as error:
         log.error("%s", error)
-        return
+        return "failed"
     with connection:
-        _handle(connection, handler, fail)
+        return _handled(connection, handler, fail)
 
 
-def _handle(connection: Connection, handler: Handler, fail: Fail) -> None:
+def _clients(listener: socket.socket, stop: threading.Event) -> Iterator[socket.socket]:
+    while not stop.is_set():
+        try:
+            sock, _ = listener.accept()
+        except (TimeoutError, ConnectionError):
+            continue
+        keep_alive(sock)
+        yield sock
+
+
+def _handled(connection: Connection, handler: Handler, fail: Fail) -> Outcome:
     try:
         handler(connection)
-    except KeyboardInterrupt:
-        connection.fail_as_server("the server was stopped")
-        raise
     except QsmError as error:
         log.error("%s", error)
         fail(connection, str(error))
+        return "failed"
     except Exception as error:  # a fault in the chain must not end the server
         log.exception("the reconstruction failed")
         fail(connection, " ".join(f"{type(error).__name__}: {error}".split()))
+        return "fault"
+    return "done"

@@ -9,6 +9,7 @@ import numpy as np
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.aggregates import read_bucket, read_image_array, read_recon_data
+from gadgetron_qsm.mrd.limits import Limits
 from gadgetron_qsm.mrd.messages import (
     ACQUISITION_HEADER,
     IMAGE_HEADER,
@@ -28,19 +29,19 @@ from gadgetron_qsm.mrd.messages import (
     Waveform,
 )
 from gadgetron_qsm.mrd.primitives import (
-    LARGEST_ARRAY,
     LARGEST_DICOM,
-    LARGEST_READOUT,
     LARGEST_XML,
+    NoClose,
     PeerGone,
     bounded,
     exactly,
+    kind_of_next,
     number,
     record,
     text,
 )
 
-__all__ = ["PIXEL_TYPES", "PeerGone", "image_head", "read_message", "write_message"]
+__all__ = ["PIXEL_TYPES", "NoClose", "PeerGone", "image_head", "read_message", "write_message"]
 
 PIXEL_TYPES: dict[int, np.dtype[Any]] = {
     1: np.dtype("<u2"),
@@ -54,18 +55,20 @@ PIXEL_TYPES: dict[int, np.dtype[Any]] = {
 }
 _DATA_TYPES = {dtype: number for number, dtype in PIXEL_TYPES.items()}
 _CONFIG_FILE_SIZE = 1024
+_WIDEST = Limits()
 
 
-def read_message(stream: BinaryIO) -> Message:
+def read_message(stream: BinaryIO, limits: Limits = _WIDEST) -> Message:
     """Read the next message of a buffered binary stream; arrays are read-only views of its bytes.
 
-    Raises PeerGone when the stream ends before the message does, QsmError for what is no message.
+    Raises PeerGone when the stream ends before the message does (NoClose: in front of it), QsmError
+    for what is no message, or is larger than the limits, before it is read.
     """
-    kind = number(stream, "<u2", "the stream (no CLOSE came)")
+    kind = kind_of_next(stream)
     reader = _READERS.get(kind)
     if reader is None:
         raise QsmError(f"messages of kind {kind} are not supported; the stream cannot be read on")
-    return reader(stream)
+    return reader(stream, limits)
 
 
 def write_message(stream: BinaryIO, message: Message) -> None:
@@ -91,34 +94,34 @@ def image_head(image: Image) -> Record:
     return head
 
 
-def _read_config_file(stream: BinaryIO) -> ConfigFile:
+def _read_config_file(stream: BinaryIO, _: Limits) -> ConfigFile:
     name = exactly(stream, _CONFIG_FILE_SIZE, "the configuration's name")
     return ConfigFile(name.partition(b"\0")[0].decode("utf-8", errors="replace"))
 
 
-def _read_acquisition(stream: BinaryIO) -> Acquisition:
+def _read_acquisition(stream: BinaryIO, limits: Limits) -> Acquisition:
     what = "a readout"
     head = record(stream, ACQUISITION_HEADER, what)
     channels, samples = int(head["active_channels"]), int(head["number_of_samples"])
     dimensions = int(head["trajectory_dimensions"])
-    size = bounded(8 * channels * samples, LARGEST_READOUT, what)
+    size = bounded(8 * channels * samples, limits.readout, what)
     trajectory = None
     if dimensions:
-        points = exactly(stream, bounded(4 * samples * dimensions, LARGEST_READOUT, what), what)
+        points = exactly(stream, bounded(4 * samples * dimensions, limits.readout, what), what)
         trajectory = np.frombuffer(points, np.float32).reshape(samples, dimensions)
     data = np.frombuffer(exactly(stream, size, what), np.complex64)
     return Acquisition(head, data.reshape(channels, samples), trajectory)
 
 
-def _read_waveform(stream: BinaryIO) -> Waveform:
+def _read_waveform(stream: BinaryIO, limits: Limits) -> Waveform:
     head = record(stream, WAVEFORM_HEADER, "a waveform")
     shape = int(head["channels"]), int(head["number_of_samples"])
-    size = bounded(4 * shape[0] * shape[1], LARGEST_READOUT, "a waveform")
+    size = bounded(4 * shape[0] * shape[1], limits.readout, "a waveform")
     data = np.frombuffer(exactly(stream, size, "a waveform"), np.uint32)
     return Waveform(head, data.reshape(shape))
 
 
-def _read_image(stream: BinaryIO) -> Image:
+def _read_image(stream: BinaryIO, limits: Limits) -> Image:
     what = "an image"
     head = record(stream, IMAGE_HEADER, what)
     meta = text(stream, "<u8", what)
@@ -127,25 +130,27 @@ def _read_image(stream: BinaryIO) -> Image:
         raise QsmError(f"an image has the unknown pixel type {head['data_type']}")
     x, y, z = head["matrix_size"].tolist()
     channels = int(head["channels"])
-    size = bounded(channels * z * y * x * dtype.itemsize, LARGEST_ARRAY, what)
+    size = bounded(channels * z * y * x * dtype.itemsize, limits.image, what)
     data = np.frombuffer(exactly(stream, size, what), dtype)
     return Image(head, data.reshape(channels, z, y, x), meta)
 
 
-def _read_dicom(stream: BinaryIO) -> DicomFile:
+def _read_dicom(stream: BinaryIO, _: Limits) -> DicomFile:
     what = "a DICOM file"
     size = bounded(number(stream, "<u4", what), LARGEST_DICOM, what)
     data = exactly(stream, size, what)
     return DicomFile(data, text(stream, "<u8", what), text(stream, "<u8", what))
 
 
-_READERS: dict[int, Callable[[BinaryIO], Message]] = {
+_READERS: dict[int, Callable[[BinaryIO, Limits], Message]] = {
     MessageId.CONFIG_FILE: _read_config_file,
-    MessageId.CONFIG_TEXT: lambda s: ConfigText(text(s, "<u4", "the configuration", LARGEST_XML)),
-    MessageId.HEADER: lambda s: HeaderText(text(s, "<u4", "the MRD header", LARGEST_XML)),
-    MessageId.CLOSE: lambda _: Close(),
-    MessageId.TEXT: lambda s: Text(text(s, "<u4", "a text")),
-    MessageId.ERROR: lambda s: Error(text(s, "<u8", "an error message")),
+    MessageId.CONFIG_TEXT: lambda s, _: ConfigText(
+        text(s, "<u4", "the configuration", LARGEST_XML)
+    ),
+    MessageId.HEADER: lambda s, _: HeaderText(text(s, "<u4", "the MRD header", LARGEST_XML)),
+    MessageId.CLOSE: lambda *_: Close(),
+    MessageId.TEXT: lambda s, _: Text(text(s, "<u4", "a text")),
+    MessageId.ERROR: lambda s, _: Error(text(s, "<u8", "an error message")),
     MessageId.ACQUISITION: _read_acquisition,
     MessageId.DICOM: _read_dicom,
     MessageId.WAVEFORM: _read_waveform,

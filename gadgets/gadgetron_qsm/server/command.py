@@ -1,0 +1,65 @@
+"""The server as a command: until a signal."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from gadgetron_qsm import configs
+from gadgetron_qsm.delivery.deliver import opened
+from gadgetron_qsm.mrd.properties import read_properties
+from gadgetron_qsm.mrd.server import listen
+from gadgetron_qsm.server.dispatcher import Dispatcher
+from gadgetron_qsm.server.job import Job, Scans
+from gadgetron_qsm.server.worker import TO_THE_PARENT
+from gadgetron_qsm.settings import Settings
+from gadgetron_qsm.site_sections import ServerSettings
+
+Ready = Callable[[int], None]
+
+
+def serve(
+    host: str,
+    port: int,
+    config: str,
+    changed: Mapping[str, str],
+    *,
+    inside_gadgetron: bool = False,
+    ready: Ready,
+) -> None:
+    """Serve scans with the properties of a configuration (name or file), and changes to them.
+
+    What waits for its archives since the last process is sent from now on. See `run`.
+    Raises UsageError for wrong settings.
+    """
+    properties = {**read_properties(configs.read(config)), **changed}
+    site = Settings.from_properties(properties)
+    opened(site.store)
+    level = logging.getLogger().getEffectiveLevel()
+    job = Scans(properties, inside_gadgetron, site.server.silence_s, level)
+    run(host, port, job, site.server, ready=ready)
+
+
+def run(host: str, port: int, job: Job, settings: ServerSettings, *, ready: Ready) -> None:
+    """Serve until SIGTERM or SIGINT: scans that run then have server.grace_s to end.
+
+    A second signal ends them. `ready` is told the port when the first scan can be taken. To be
+    called by the main thread. Raises QsmError when the port is not free or nothing can be started.
+    """
+    with listen(host, port) as listener:
+        bound = listener.getsockname()[1]
+        dispatcher = Dispatcher(listener, job, settings, ready=lambda: ready(bound))
+        with _signals_to(dispatcher.stop):
+            dispatcher.run()
+
+
+@contextmanager
+def _signals_to(stop: Callable[[], None]) -> Iterator[None]:
+    before = {number: signal.signal(number, lambda *_: stop()) for number in TO_THE_PARENT}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,88 @@
+"""Clients that are told why there is no result, while the server goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.mrd.connection import LINGER_S, Connection
+from gadgetron_qsm.mrd.messages import Close, Error, Message, Text
+from gadgetron_qsm.mrd.wire import write_message
+
+MOST = 64  # clients that are told at once; others find their connection closed
+CLOSE = b"\x04\x00"
+CLOSED_S, SILENCE_S = 1.0, 5.0  # of silence: behind what may be CLOSE, and behind anything else
+_BUFFER = 1 << 16
+
+
+class Farewells:
+    """Tells clients in the background, each from a thread of its own."""
+
+    def __init__(self, *, inside_gadgetron: bool) -> None:
+        self._inside_gadgetron = inside_gadgetron
+        self._threads: list[threading.Thread] = []
+
+    def tell(self, client: socket.socket, line: str, *, read: bool) -> None:
+        """Tell a client and close; `read` is whether somebody has read of what it sends.
+
+        A Gadgetron is told when it has sent all: before that it would crash, or not listen.
+        """
+        tell = _tell_client
+        if self._inside_gadgetron:
+            tell = _tell_gadgetron if read else _tell_new_gadgetron
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        if len(self._threads) >= MOST:
+            client.close()
+            return
+        thread = threading.Thread(target=_run, args=(tell, client, line), daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until all are told, or for some seconds."""
+        end = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+
+
+def _run(tell: Callable[[socket.socket, str], None], client: socket.socket, line: str) -> None:
+    with client, contextlib.suppress(OSError, QsmError):
+        tell(client, line)
+
+
+def _tell_client(client: socket.socket, line: str) -> None:
+    _send(client, Text(f"ERROR   {line}"), Close())
+    client.shutdown(socket.SHUT_WR)
+    end = time.monotonic() + LINGER_S  # closed with bytes unread, it would throw away ours
+    while (left := end - time.monotonic()) > 0:
+        client.settimeout(left)
+        if not client.recv(_BUFFER):
+            return
+
+
+def _tell_gadgetron(client: socket.socket, line: str) -> None:
+    """Tell one of whose stream nobody knows where a message begins: when it is silent."""
+    last = b""
+    client.settimeout(SILENCE_S)
+    with contextlib.suppress(TimeoutError):
+        while data := client.recv(_BUFFER):
+            last = (last + data)[-len(CLOSE) :]
+            client.settimeout(CLOSED_S if last == CLOSE else SILENCE_S)
+    _send(client, Error(line), Close())
+    client.shutdown(socket.SHUT_WR)
+
+
+def _tell_new_gadgetron(client: socket.socket, line: str) -> None:
+    with Connection.open(client) as connection:
+        connection.fail_inside_gadgetron(line)
+
+
+def _send(client: socket.socket, *messages: Message) -> None:
+    client.settimeout(LINGER_S)
+    with client.makefile("wb") as stream:
+        for message in messages:
+            write_message(stream, message)

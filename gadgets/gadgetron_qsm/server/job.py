@@ -1,0 +1,83 @@
+"""What workers do: get ready, and serve a scan."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gadgetron_qsm.mrd.connection import Connection
+from gadgetron_qsm.server.ledger import Ledger
+
+AFTER_LAST_S = 30.0  # of silence behind the last readout: a client without CLOSE has said all
+LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
+
+
+class Job(Protocol):
+    """What a worker is given; it is pickled."""
+
+    @property
+    def inside_gadgetron(self) -> bool:
+        """Whether clients are Gadgetrons, which are told of failures in their own way."""
+
+    @property
+    def silence_s(self) -> float:
+        """How long a client may send, or take, nothing in the scan."""
+
+    @property
+    def after_last_s(self) -> float | None:
+        """The same behind the last readout of a measurement; None where CLOSE is sure to come."""
+
+    def fail(self, connection: Connection, line: str) -> None:
+        """Tell a client why there is no result."""
+
+    def prepare(self, ledger: Ledger) -> None:
+        """Get ready in a new process, which plans its memory with the ledger."""
+
+    def handle(self, connection: Connection) -> None:
+        """Serve a scan; what this raises, the client is told."""
+
+
+@dataclass(frozen=True)
+class Scans:
+    """The whole chain for clients of our server, or for a Gadgetron's <connect>.
+
+    `properties` are those of the site's configuration: the scans to come are rehearsed with them.
+    """
+
+    properties: Mapping[str, str] = field(default_factory=dict)
+    inside_gadgetron: bool = False
+    silence_s: float = 600.0
+    log_level: int = logging.WARNING
+
+    @property
+    def after_last_s(self) -> float | None:
+        """Gadgetron says CLOSE, whenever that is."""
+        return None if self.inside_gadgetron else min(AFTER_LAST_S, self.silence_s)
+
+    def fail(self, connection: Connection, line: str) -> None:
+        """Tell a client why there is no result, a Gadgetron when it has sent all."""
+        if self.inside_gadgetron:
+            connection.fail_inside_gadgetron(line)
+        else:
+            connection.fail_as_server(line)
+
+    def prepare(self, ledger: Ledger) -> None:
+        """Set up the log, and make ready what a scan compiles and loads."""
+        logging.basicConfig(level=self.log_level, format=LOG_FORMAT)
+        from gadgetron_qsm.ingest import memory
+        from gadgetron_qsm.rehearsal import rehearse
+        from gadgetron_qsm.settings import Settings
+
+        memory.share(ledger.reserve)
+        rehearse(Settings.from_properties(self.properties))
+
+    def handle(self, connection: Connection) -> None:
+        """Run the chain."""
+        from gadgetron_qsm import gadgets
+
+        if self.inside_gadgetron:
+            gadgets.serve_resident(connection)
+        else:
+            gadgets.serve_scan(connection, self.properties)

@@ -1,0 +1,108 @@
+"""A worker as its parent sees it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gadgetron_qsm.server import orders, worker
+from gadgetron_qsm.server.job import Job
+from gadgetron_qsm.server.ledger import Ledger
+
+SPAWN = multiprocessing.get_context("spawn")
+ENDING_S = 20.0  # for one that is dismissed: it may send the last object to an archive
+REAP_S = 5.0  # for a process to go that has closed everything
+
+
+class Member:
+    """A process of ours, and the client whose scan it has: a second descriptor of the socket.
+
+    With that the client can still be told when the process has died. `since` is the
+    time.monotonic() of what it last began: to start, to wait, a scan.
+    Raises OSError when the system has no room for another process.
+    """
+
+    def __init__(self, ledger: Ledger, job: Job) -> None:
+        self.control, theirs = orders.pair()
+        self.client: socket.socket | None = None
+        self.since = time.monotonic()
+        self.why: str | None = None  # its scan is ended
+        self.kill_at: float | None = None
+        self.spooled: str | None = None  # the file with the raw data of its scan
+        self._ready = self._dismissed = False
+        self._scan = 0  # its number here: what is told of one is not of the next
+        self.process = SPAWN.Process(target=worker.run, args=(theirs, ledger, job), daemon=True)
+        try:
+            with theirs, _signals_held_back():
+                self.process.start()
+        except BaseException:
+            self.control.close()
+            raise
+
+    @property
+    def idle(self) -> bool:
+        """Whether it waits for a scan."""
+        return self._ready and self.client is None and not self._dismissed
+
+    @property
+    def starting(self) -> bool:
+        """Whether it gets ready for its first scan."""
+        return not self._ready
+
+    def hand(self, client: socket.socket) -> bool:
+        """Give it a client; return False when it has just ended."""
+        self._scan += 1
+        if not orders.send(self.control, client, scan=self._scan):
+            return False
+        self.client, self.since = client, time.monotonic()
+        return True
+
+    def rest(self) -> None:
+        """Note that it is ready; the scan that it had is over, and so is its connection."""
+        if self.client:
+            self.client.close()
+        self.client = self.why = self.kill_at = self.spooled = None
+        self._ready, self.since = True, time.monotonic()
+
+    def end(self, why: str) -> None:
+        """Have it tell its client why the scan ends; the process is killed if it does not."""
+        if self.why is None:
+            self.why, self.kill_at = why, time.monotonic() + worker.LAST_S
+            orders.send(self.control, scan=self._scan, why=why)
+
+    def dismiss(self) -> None:
+        """Have it end."""
+        self._dismissed, self.kill_at = True, time.monotonic() + ENDING_S
+        self.control.shutdown(socket.SHUT_WR)
+
+    def kill(self, why: str | None = None) -> None:
+        """End it now, and its scan, if it has one: for which reason."""
+        self.why, self.kill_at = why or self.why, None
+        self.process.kill()
+
+    def reap(self) -> str:
+        """Collect the process, which has ended or is about to; say how it ended."""
+        self.control.close()
+        self.process.join(REAP_S)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+        code = self.process.exitcode or 0
+        self.process.close()
+        if code < 0:
+            return f"signal {-code}, {signal.Signals(-code).name}"
+        return f"status {code}"
+
+
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Start a process that signals cannot end before it says what it does with them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, worker.TO_THE_PARENT)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
