@@ -73,9 +73,9 @@ HEADERS = {
 }
 
 
-def config_text(**more):
+def config_text(more=()):
     """A client's configuration as XML: the quick settings, and more."""
-    named = {**PROPERTIES, **{key.replace("__", "."): value for key, value in more.items()}}
+    named = {**PROPERTIES, **dict(more)}
     properties = "".join(f'<property name="{key}" value="{v}"/>' for key, v in named.items())
     return text(2, f"<configuration>{properties}</configuration>")
 
@@ -242,7 +242,7 @@ def _images():
     z, y, x = np.meshgrid(*axes, indexing="ij")
     ball = z**2 + y**2 + x**2 < 0.9
     field = z**2 - y**2 / 2 + 0.3 * np.exp(-8 * ((z - 0.2) ** 2 + y**2 + x**2))
-    coils = [np.exp(0.3 * side * y + 0.5j * side) for side in range(COILS)]
+    coils = [np.exp(side * y + 0.5j * side) for side in (-1, 1)]
     echoes = [ball * np.exp((1j * field - 0.1) * (echo + 1)) for echo in range(ECHOES)]
     return np.array([[coil * echo for coil in coils] for echo in echoes])
 
