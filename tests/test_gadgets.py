@@ -14,6 +14,7 @@ from gadgetron_qsm import chain, configs, gadgets
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.geometry import Geometry
+from gadgetron_qsm.mrd.connection import Connection
 from gadgetron_qsm.mrd.images import map_to_image
 from gadgetron_qsm.mrd.messages import (
     WAVEFORM_HEADER,
@@ -21,10 +22,12 @@ from gadgetron_qsm.mrd.messages import (
     ConfigFile,
     ConfigText,
     Error,
+    HeaderText,
     Image,
     Text,
     Waveform,
 )
+from gadgetron_qsm.mrd.server import serve_one
 from gadgetron_qsm.mrd.wire import read_message, write_message
 from tests.sphere_scan import header_text
 
@@ -105,6 +108,47 @@ def test_a_fault_in_the_chain_is_told_in_one_line_and_fails(monkeypatch):
     assert isinstance(error, Error)
     assert error.text == "the chain failed: RuntimeError: a text of two lines"
     assert status == 1
+
+
+@pytest.fixture
+def half_made(monkeypatch):
+    """Have the chain deliver chi when all has come, and then fail."""
+
+    def chi_alone(messages, *_):
+        list(messages)
+        yield a_map("chi", "ppb")
+        raise QsmError("r2star: no memory")
+
+    monkeypatch.setattr(chain, "qsm", chi_alone)
+
+
+@pytest.mark.usefixtures("half_made")
+def test_a_gadgetron_gets_the_images_made_before_the_chain_failed_and_why_it_did():
+    messages, status = through(gadgets.qsm)
+    assert [type(message) for message in messages] == [Image, Error]
+    assert messages[1].text == "r2star: no memory"
+    assert status == 1
+
+
+@pytest.mark.usefixtures("half_made")
+def test_a_client_of_our_server_gets_the_images_made_before_and_why_there_are_no_more():
+    ours, client = socket.socketpair()
+    outcome = []
+    serving = threading.Thread(
+        target=lambda: outcome.append(
+            serve_one(ours, gadgets.serve_scan, Connection.fail_as_server)
+        )
+    )
+    serving.start()
+    with client, client.makefile("rwb") as stream:
+        for message in (ConfigText("<configuration/>"), HeaderText(SCAN), Close()):
+            write_message(stream, message)
+        stream.flush()
+        image, text = iter(lambda: read_message(stream), Close())
+    serving.join(5)
+    assert isinstance(image, Image)
+    assert text == Text("ERROR   r2star: no memory")
+    assert outcome == ["failed"]
 
 
 @pytest.fixture

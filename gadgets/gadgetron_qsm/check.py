@@ -19,11 +19,14 @@ from gadgetron_qsm.delivery.nodes import Caller, Later, Node
 from gadgetron_qsm.delivery.store import echo
 from gadgetron_qsm.dicom.read import read_series
 from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.ingest.kinds import Kind, kind_of
 from gadgetron_qsm.mrd.files import RawFile
 from gadgetron_qsm.mrd.header import Header
+from gadgetron_qsm.mrd.messages import Acquisition, Image
 from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.mrd.safe_xml import local_name, parse_xml
+from gadgetron_qsm.mrd.volumes import repetitions_of_images
 from gadgetron_qsm.outgoing_sections import StoreSettings
 from gadgetron_qsm.settings import Settings
 
@@ -129,18 +132,36 @@ def _raw(subject: Path) -> Findings:
         header, readouts = Header.parse(file.header_text), len(file)
         everything = (readout for block in file.blocks() for readout in block)
         first = next((r for r in everything if kind_of(r.head, header) is Kind.IMAGE), None)
+        images = [] if readouts else list(file.images())
+    if images:
+        return _images(images, header)
     if first is None:
         raise QsmError(f"{subject.name} has no readout of an image")
-    geometry = header.geometry(first.head, *header.native_volume)
+    return _readouts(first, readouts, header)
+
+
+def _readouts(first: Acquisition, readouts: int, header: Header) -> Findings:
+    yield from _scan(header, header.geometry(first.head, *header.native_volume))
+    yield "header says", ", ".join(_announced(header)) or "every line once"
+    coils, samples = first.data.shape
+    shape = f"{coils} coils x {samples} samples, k = 0 at {first.head['center_sample']}"
+    yield "readouts", f"{readouts} of {shape}"
+
+
+def _images(images: list[Image], header: Header) -> Findings:
+    volumes = list(repetitions_of_images(images, header))
+    yield from _scan(header, volumes[0].geometry)
+    echoes, channels = volumes[0].data.shape[:2]
+    shape = f"{echoes} echoes of {channels} channels"
+    yield "images", f"{len(images)}, of {len(volumes)} repetitions of {shape}"
+
+
+def _scan(header: Header, geometry: Geometry) -> Findings:
     yield "echo times", ", ".join(f"{te * 1000:g}" for te in header.echo_times_s) + " ms"
     yield "field", f"{header.field_strength_t:.3f} T, {header.larmor_hz / 1e6:.6f} MHz"
     yield "matrix", " x ".join(map(str, geometry.matrix)) + " (slice, phase, read)"
     yield "voxel", " x ".join(f"{size:.3g}" for size in geometry.voxel_size) + " mm"
     yield "B0", np.array2string(np.array(geometry.b0_direction), precision=3) + " in the image"
-    yield "header says", ", ".join(_announced(header)) or "every line once"
-    coils, samples = first.data.shape
-    shape = f"{coils} coils x {samples} samples, k = 0 at {first.head['center_sample']}"
-    yield "readouts", f"{readouts} of {shape}"
 
 
 def _announced(header: Header) -> Iterator[str]:

@@ -57,6 +57,21 @@ def resident(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     yield from _server("gadget", tmp_path_factory)
 
 
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """A function that starts a `serve` with settings of its own."""
+    servers: list[Server] = []
+
+    def start(**settings: object) -> Server:
+        options = [f"--set=server.{key}={value}" for key, value in settings.items()]
+        servers.append(Server("serve", tmp_path, *options))
+        return servers[-1]
+
+    yield start
+    for serving in servers:
+        serving.end()
+
+
 @pytest.fixture(scope="session")
 def truth(shared_data: Path) -> dict[str, np.ndarray]:
     """What is true of the recorded scan; see the README beside it."""

@@ -42,7 +42,13 @@ class Answer:
 
     @property
     def refusals(self) -> list[str]:
-        return [m.text for m in self.messages if isinstance(m, Error | Text)]
+        texts = [m.text for m in self.messages if isinstance(m, Error | Text)]
+        return [text for text in texts if not text.startswith("WARNING ")]
+
+    @property
+    def warnings(self) -> list[str]:
+        texts = [m.text for m in self.messages if isinstance(m, Text)]
+        return [text for text in texts if text.startswith("WARNING ")]
 
 
 class Peer:
@@ -184,6 +190,23 @@ class Server:
             yield peer
         finally:
             peer.close()
+
+    def workers(self) -> list[int]:
+        """Return the numbers of the processes that serve scans, or get ready for one."""
+        return [
+            int(folder.name)
+            for folder in Path("/proc").glob("[0-9]*")
+            if self._parent_of(folder) == self.process.pid
+        ]
+
+    @staticmethod
+    def _parent_of(folder: Path) -> int | None:
+        """Return the parent of a worker's process; None for any other's."""
+        try:
+            stat, command = (folder / "stat").read_text(), (folder / "cmdline").read_bytes()
+        except OSError:  # it has just ended
+            return None
+        return int(stat.rpartition(")")[2].split()[1]) if b"spawn_main" in command else None
 
     def end(self) -> None:
         self.process.terminate()

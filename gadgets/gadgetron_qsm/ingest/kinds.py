@@ -6,6 +6,7 @@ from enum import Enum, auto
 
 import ismrmrd
 
+from gadgetron_qsm.mrd.gathered import is_calibration_alone
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.messages import Record
 
@@ -25,8 +26,6 @@ def _flags(*numbers: int) -> int:
 
 REVERSE = _flags(ismrmrd.ACQ_IS_REVERSE)
 _NOISE = _flags(ismrmrd.ACQ_IS_NOISE_MEASUREMENT)
-_CALIBRATION = _flags(ismrmrd.ACQ_IS_PARALLEL_CALIBRATION)
-_CALIBRATION_AND_IMAGING = _flags(ismrmrd.ACQ_IS_PARALLEL_CALIBRATION_AND_IMAGING)
 _ASIDE = _flags(
     ismrmrd.ACQ_IS_NAVIGATION_DATA,
     ismrmrd.ACQ_IS_PHASECORR_DATA,
@@ -37,12 +36,6 @@ _ASIDE = _flags(
     30,  # phase stabilisation reference, and
     31,  # phase stabilisation: nameless in older ismrmrd
 )
-
-
-def is_calibration_alone(head: Record) -> bool:
-    """Tell whether a line was acquired for parallel imaging's calibration and not for the image."""
-    flags = int(head["flags"])
-    return bool(flags & _CALIBRATION) and not flags & _CALIBRATION_AND_IMAGING
 
 
 def kind_of(head: Record, header: Header) -> Kind:

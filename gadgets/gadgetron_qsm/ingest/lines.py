@@ -98,14 +98,19 @@ class Lines:
         space = int(head["encoding_space_ref"])
         text = f"readouts of encoding space {space} were set aside"
         if space and text not in self._warnings:
-            self._warnings.append(text)
+            self._warn(text)
+
+    def _warn(self, text: str) -> None:
+        """Note what the reader of the maps must know, and log it, as Journal.warn does."""
+        self._warnings.append(text)
+        log.warning("%s", text)
 
     def _start(self, head: Record) -> Intake:
         whitening = self._noise.whitening(head)
         if whitening is None:
-            self._warnings.append(NO_NOISE)
+            self._warn(NO_NOISE)
         if self._noise.silent:
-            self._warnings.append(
+            self._warn(
                 f"receivers {self._noise.silent} have no noise: taken as not connected and left out"
             )
         coils = int(head["active_channels"])
@@ -120,7 +125,7 @@ class Lines:
             log.info("%s: k-space needs %.1f of %.1f GB", place.name, needed / 1e9, free / 1e9)
         if needed <= free:
             return place.feed()
-        self._warnings.append(
+        self._warn(
             f"k-space needs {needed / 1e9:.1f} GB, more than {place.name} has free: it was kept on "
             "the host"
         )

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import numpy as np
-
 from gadgetron_qsm.arrays.places import Place
 from gadgetron_qsm.data import CoilImages
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.ingest import memory
-from gadgetron_qsm.ingest.kinds import is_calibration_alone
 from gadgetron_qsm.ingest.lines import Lines, missing_repetitions, refuse_or_warn
 from gadgetron_qsm.ingest.volume import kspace_shape
+from gadgetron_qsm.mrd.gathered import readouts_of
 from gadgetron_qsm.mrd.header import Header
-from gadgetron_qsm.mrd.messages import (
-    Acquisition,
-    Bucket,
-    Image,
-    ImageArray,
-    Message,
-    ReconBuffer,
-    ReconData,
-)
+from gadgetron_qsm.mrd.messages import Image, ImageArray, Message
 from gadgetron_qsm.mrd.volumes import images_of_array, repetitions_of_images
 from gadgetron_qsm.settings import KSpaceSettings
 
@@ -55,7 +45,7 @@ def coil_images(
         elif isinstance(message, ImageArray):
             of_arrays += images_of_array(message)
         else:
-            for readout in _readouts_of(message):
+            for readout in readouts_of(message):
                 yield from lines.add(readout)
     if lines.started + bool(images) + bool(of_arrays) > 1:
         raise QsmError(
@@ -80,41 +70,3 @@ class _Held:
         if self._bytes > self._planned:
             self._planned = 2 * self._bytes
             memory.require_images(self._planned, self._settings.memory_gb)
-
-
-def _readouts_of(message: Message) -> Iterator[Acquisition]:
-    if isinstance(message, Acquisition):
-        yield message
-    elif isinstance(message, Bucket):
-        yield from message.data
-        yield from (x for x in message.reference if is_calibration_alone(x.head))
-    elif isinstance(message, ReconData):
-        yield from _buffered_lines(message)
-
-
-def _buffered_lines(recon: ReconData) -> Iterator[Acquisition]:
-    """Take the lines out of Gadgetron's buffers (E0, E1, E2, coil, N, S, LOC).
-
-    The buffer has placed each line's samples, whatever the line's own header says of them.
-    Reference lines come first: what they are for is known when the image's come.
-    """
-    for space, (data, reference) in enumerate(recon.bits):
-        if reference:
-            yield from (x for x in _lines(reference, space) if is_calibration_alone(x.head))
-        yield from _lines(data, space)
-
-
-def _lines(buffer: ReconBuffer, space: int) -> Iterator[Acquisition]:
-    headers = buffer.headers
-    repetitions = headers["idx"]["repetition"].ravel(order="F")  # along any axis, but one by one
-    for number in np.argsort(repetitions, kind="stable"):
-        at = np.unravel_index(number, headers.shape, order="F")
-        head = headers[at].copy()
-        if head["number_of_samples"]:
-            head["number_of_samples"] = buffer.data.shape[0]
-            head["center_sample"] = buffer.sampling["limits"][0][1]
-            head["discard_pre"] = head["discard_post"] = 0
-            head["encoding_space_ref"] = space
-            e1, e2, *rest = at
-            line = buffer.data[(slice(None), e1, e2, slice(None), *rest)]
-            yield Acquisition(head, np.ascontiguousarray(line.T))

@@ -42,7 +42,7 @@ def stream(
     that cannot be read, for a server that is not there, and with the text of any error it reports.
     """
     with RawFile(path) as raw:
-        messages = _readouts(raw, on_progress)
+        messages = messages_of(raw, on_progress)
         yield from stream_messages(messages, raw.header_text, host, port, config)
 
 
@@ -67,6 +67,19 @@ def stream_messages(
         sender.join()
         incoming.close()
         sock.close()
+
+
+def messages_of(raw: RawFile, on_progress: Progress | None = None) -> Iterator[Message]:
+    """Read what a scanner would send: readouts, then waveforms; without readouts, images."""
+    sent, total = 0, len(raw)
+    for block in raw.blocks():
+        yield from block
+        sent += len(block)
+        if on_progress:
+            on_progress(sent, total)
+    yield from raw.waveforms()
+    if not total:
+        yield from raw.images()
 
 
 class _Sender(threading.Thread):
@@ -110,16 +123,6 @@ def _connect(host: str, port: int) -> socket.socket:
         raise QsmError(f"no MRD server answers at {host}:{port} ({error}); start one") from error
     sock.settimeout(None)
     return sock
-
-
-def _readouts(raw: RawFile, on_progress: Progress | None) -> Iterator[Message]:
-    sent, total = 0, len(raw)
-    for block in raw.blocks():
-        yield from block
-        sent += len(block)
-        if on_progress:
-            on_progress(sent, total)
-    yield from raw.waveforms()
 
 
 def _answers(incoming: BinaryIO) -> Iterator[Message]:

@@ -85,6 +85,15 @@ class RawFile:
                 shape = head["channels"], head["number_of_samples"]
                 yield Waveform(head, self._fit(data, np.uint32, shape))
 
+    def images(self) -> Iterator[Image]:
+        """Read the images, series by series; none when the file has none."""
+        names = [name for name in self._group if name.startswith("image_")]
+        try:
+            for name in sorted(names, key=lambda name: (len(name), name)):
+                yield from _images_of(self._group[name])
+        except (OSError, KeyError, ValueError) as error:
+            raise QsmError(f"{self.name} has images that cannot be read; copy it again") from error
+
     def _find(self, dataset: str | None) -> h5py.Group:
         groups = [name for name, item in self._file.items() if isinstance(item, h5py.Group)]
         name = dataset or (groups[0] if len(groups) == 1 else DATASET)
@@ -142,12 +151,13 @@ def write_images(path: str | Path, images: Iterable[Image], header_text: str = "
         for image in images:
             name = f"image_{image.head['image_series_index']}"
             group = dataset[name] if name in dataset else _create_series(dataset, name, image)
-            if group["data"].shape[1:] != image.data.shape or group["data"].dtype != _pixels(image):
+            dtype = pixels_in_file(image)
+            if group["data"].shape[1:] != image.data.shape or group["data"].dtype != dtype:
                 raise QsmError(f"{name} has images of different sizes or pixel types")
             for part, value in (
                 ("header", image_head(image)),
                 ("attributes", image.meta),
-                ("data", image.data.view(_pixels(image))),
+                ("data", image.data.view(dtype)),
             ):
                 group[part].resize(len(group[part]) + 1, axis=0)
                 group[part][-1] = value
@@ -163,18 +173,30 @@ def _create_series(dataset: h5py.Group, name: str, image: Image) -> h5py.Group:
     group.create_dataset("attributes", (0,), _TEXT, maxshape=(None,))
     shape = image.data.shape
     group.create_dataset(
-        "data", (0, *shape), _pixels(image), maxshape=(None, *shape), chunks=(1, *shape)
+        "data", (0, *shape), pixels_in_file(image), maxshape=(None, *shape), chunks=(1, *shape)
     )
     return group
 
 
-def _pixels(image: Image) -> np.dtype:
-    """Type in the file: complex numbers are records of real and imag there."""
+def pixels_in_file(image: Image) -> np.dtype:
+    """Return the type of an image's pixels in a file, where complex ones are of real and imag."""
     dtype = image.data.dtype
     if dtype.kind != "c":
         return dtype
     part = f"<f{dtype.itemsize // 2}"
     return np.dtype([("real", part), ("imag", part)])
+
+
+def _images_of(series: h5py.Group) -> Iterator[Image]:
+    attributes, pixels = series["attributes"].asstr(), series["data"]
+    for number, head in enumerate(_as(IMAGE_HEADER, series["header"][:])):
+        yield Image(head, _pixels_of_file(pixels[number]), attributes[number])
+
+
+def _pixels_of_file(data: np.ndarray) -> np.ndarray:
+    if data.dtype.names is None:
+        return data
+    return data.view(np.dtype(f"<c{data.dtype.itemsize}"))
 
 
 def _as(dtype: np.dtype, heads: np.ndarray) -> np.ndarray:

@@ -26,11 +26,17 @@ class Inbox:
         self._ended = False
         self._error: Exception | None = None
 
-    def put(self, message: Message) -> bool:
-        """Add a message, when there is room; False when nobody will take it any more."""
+    def put(self, message: Message, timeout_s: float | None = None) -> bool:
+        """Add a message, when there is room; False when nobody will take it any more.
+
+        Raises TimeoutError when there is no room for `timeout_s`.
+        """
         size = _size(message)
         with self._changed:
-            self._changed.wait_for(lambda: self._size < self._capacity or self._ended)
+            if not self._changed.wait_for(
+                lambda: self._size < self._capacity or self._ended, timeout_s
+            ):
+                raise TimeoutError
             if self._ended:
                 return False
             self._messages.append(message)

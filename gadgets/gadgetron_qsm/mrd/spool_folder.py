@@ -1,0 +1,165 @@
+"""The folder of spooled scans: their names, who writes which, and how much disk they take.
+
+Several processes may share a folder. Each holds the lock (flock) of the file that it writes, which
+ends with the process, however that ends; and that of the folder for a moment while it makes room.
+Only files of our names are counted and removed. A name says when a scan began (UTC), not whose.
+"""
+
+from __future__ import annotations
+
+import datetime
+import fcntl
+import logging
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.mrd.files import RawFile
+from gadgetron_qsm.mrd.growing import end_of
+
+log = logging.getLogger(__name__)
+
+FREE_BYTES = 2_000_000_000  # of disk that are left to others; of a small disk,
+FREE_PART = 0.1  # this part
+STEP = 64 << 20  # bytes by which a file grows; of a small limit,
+STEP_PART = 1 / 16  # this part
+_OURS = re.compile(r"\d{8}T\d{12}Z_[0-9a-f]{8}(\.writing)?\.h5")
+_WRITING, _KEPT = ".writing.h5", ".h5"
+
+
+class SpoolFolder:
+    """A folder of spooled scans that together take at most so many bytes of disk."""
+
+    def __init__(self, path: Path, limit_bytes: float) -> None:
+        self.path = path
+        self._limit = limit_bytes
+        self._step = int(min(STEP, STEP_PART * limit_bytes))
+
+    def create(self) -> SpoolFile:
+        """Create the file of a scan that begins; the folder too if it is not there."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        now = datetime.datetime.now(datetime.timezone.utc)
+        name = f"{now:%Y%m%dT%H%M%S%f}Z_{uuid.uuid4().hex[:8]}{_WRITING}"
+        with self._locked():
+            descriptor = os.open(self.path / name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return SpoolFile(self, self.path / name, descriptor)
+
+    def recover(self) -> list[Path]:
+        """Make ordinary files of those whose process was killed; return them.
+
+        One with nothing in it is removed.
+        """
+        if not self.path.is_dir():
+            return []
+        with self._locked():
+            left = [path for path in self._files() if path.name.endswith(_WRITING)]
+            return [kept for path in left if _is_free(path) and (kept := _recovered(path))]
+
+    def grow(self, descriptor: int, size: int, needed: int) -> int:
+        """Let a file of `size` bytes have at least as many as are needed; return its new size.
+
+        The oldest files go for that, but none that is being written. Raises QsmError when there is
+        still not enough room. What the file gets is zeros behind its end, to be written to.
+        """
+        with self._locked():
+            new = needed + self._step
+            while lacking := self._lacking(new - size):
+                oldest = next(filter(_is_free, self._files()), None)
+                if oldest is None:
+                    raise QsmError(lacking)
+                log.info("removed the spooled scan %s to make room", oldest.name)
+                oldest.unlink()
+            os.ftruncate(descriptor, new)
+            return new
+
+    def _lacking(self, growth: int) -> str:
+        """Say what there is not enough of to grow by so many bytes; nothing if there is."""
+        if sum(path.stat().st_size for path in self._files()) + growth > self._limit:
+            return f"spool.limit_gb = {self._limit / 1e9:g} is reached"
+        disk = shutil.disk_usage(self.path)
+        if disk.free - growth < min(FREE_BYTES, FREE_PART * disk.total):
+            return f"its disk has only {disk.free / 1e9:.1f} GB left"
+        return ""
+
+    def _files(self) -> list[Path]:
+        """All of them, the oldest first."""
+        with os.scandir(self.path) as entries:
+            ours = [e.path for e in entries if e.is_file(follow_symlinks=False)]
+        return sorted(path for path in map(Path, ours) if _OURS.fullmatch(path.name))
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+class SpoolFile:
+    """A file of a folder that is being written, and nobody else's."""
+
+    def __init__(self, folder: SpoolFolder, path: Path, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self._folder = folder
+        self._path = path
+        self._size = 0
+
+    def reserve(self, size: int) -> None:
+        """See that the file may have so many bytes; raise QsmError when there is no room."""
+        if size > self._size:
+            self._size = self._folder.grow(self.descriptor, self._size, size)
+
+    def keep(self) -> Path:
+        """End the file, and give it the name by which it is found."""
+        os.ftruncate(self.descriptor, end_of(self.descriptor))
+        kept = _kept(self._path)
+        self._path.rename(kept)
+        os.close(self.descriptor)
+        return kept
+
+    def remove(self) -> None:
+        """End the file and remove it."""
+        with suppress(FileNotFoundError):
+            self._path.unlink()
+        os.close(self.descriptor)
+
+
+def _is_free(path: Path) -> bool:
+    """Tell whether nobody writes or reads a file."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _recovered(path: Path) -> Path | None:
+    if not _has_items(path):
+        path.unlink()
+        return None
+    with path.open("r+b") as file:
+        file.truncate(end_of(file.fileno()))
+    return path.rename(_kept(path))
+
+
+def _has_items(path: Path) -> bool:
+    try:
+        with RawFile(path) as raw:
+            return len(raw) > 0 or next(raw.images(), None) is not None
+    except QsmError:
+        return False  # killed before there was a header
+
+
+def _kept(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(_WRITING) + _KEPT)

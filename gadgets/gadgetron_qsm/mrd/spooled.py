@@ -1,0 +1,148 @@
+"""The messages of a scan in an ISMRMRD file that grows as they come.
+
+Readouts and waveforms are in it bit for bit. Buckets, buffers and image arrays of a Gadgetron's
+chain are there as the readouts and images that our chain takes out of them: a replay makes the same
+maps, but what only such a message says (statistics, sampling) is not kept. Texts are not kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import h5py
+import numpy as np
+from ismrmrd.hdf5 import acquisition_dtype, waveform_dtype
+
+from gadgetron_qsm.mrd.files import DATASET, pixels_in_file
+from gadgetron_qsm.mrd.gathered import readouts_of
+from gadgetron_qsm.mrd.growing import DataSet, GrowingFile, Members
+from gadgetron_qsm.mrd.hdf5_parts import NOTHING
+from gadgetron_qsm.mrd.messages import (
+    IMAGE_HEADER,
+    Acquisition,
+    Bucket,
+    Image,
+    ImageArray,
+    Message,
+    Record,
+    Waveform,
+)
+from gadgetron_qsm.mrd.volumes import images_of_array
+from gadgetron_qsm.mrd.wire import image_head
+
+HEADS = 1024  # of readouts, waveforms or images that lie together in the file
+
+
+class SpooledScan:
+    """An ISMRMRD file of a scan, to which messages are added."""
+
+    def __init__(self, descriptor: int, header_text: str) -> None:
+        self.items = 0  # readouts and images that are written
+        self._file = GrowingFile(descriptor)
+        self._readouts = DataSet(self._file, acquisition_dtype, chunk_rows=HEADS)
+        self._waveforms = DataSet(self._file, waveform_dtype, chunk_rows=HEADS)
+        header = DataSet(self._file, h5py.special_dtype(vlen=bytes))
+        header.extend(self._text(header_text))
+        self._members: dict[str, Members | DataSet] = {
+            "xml": header,
+            "data": self._readouts,
+            "waveforms": self._waveforms,
+        }
+        self._series: dict[tuple[Any, ...], _Series] = {}
+        self._file.publish({DATASET: self._members})
+
+    @property
+    def size(self) -> int:
+        """Bytes that the file has once all is written."""
+        return self._file.size
+
+    def add(self, messages: Iterable[Message]) -> None:
+        """Put messages into the file; `write` writes them."""
+        readouts: list[bytes] = []
+        waveforms: list[bytes] = []
+        for message in messages:
+            if isinstance(message, Image):
+                self._add_image(message)
+            elif isinstance(message, ImageArray):
+                for image in images_of_array(message):
+                    self._add_image(image)
+            else:
+                readouts += map(self._readout, readouts_of(message))
+                waveforms += map(self._waveform, _waveforms_of(message))
+        if readouts:
+            self._readouts.extend(b"".join(readouts))
+        if waveforms:
+            self._waveforms.extend(b"".join(waveforms))
+
+    def write(self) -> None:
+        """Write what was added; the file is whole before, after and at any moment in between."""
+        self._file.write()
+        images = sum(series.heads.length for series in self._series.values())
+        self.items = self._readouts.length + images
+
+    def _readout(self, readout: Acquisition) -> bytes:
+        data = _contiguous(readout.data, np.complex64)
+        head, trajectory = readout.head, NOTHING
+        if readout.trajectory is not None:
+            points = _contiguous(readout.trajectory, np.float32)
+            trajectory = self._file.value(points.data, points.size)
+        elif head["trajectory_dimensions"]:
+            head = _without_trajectory(head)
+        samples = self._file.value(data.view(np.float32).data, 2 * data.size)
+        return head.tobytes() + trajectory + samples
+
+    def _waveform(self, waveform: Waveform) -> bytes:
+        data = _contiguous(waveform.data, np.uint32)
+        return waveform.head.tobytes() + self._file.value(data.data, data.size)
+
+    def _text(self, text: str) -> bytes:
+        encoded = text.encode()
+        return self._file.value(encoded, len(encoded))
+
+    def _add_image(self, image: Image) -> None:
+        kind = int(image.head["image_series_index"]), image.data.shape, image.data.dtype
+        if kind not in self._series:
+            self._series[kind] = series = _Series(self._file, image)
+            self._members[self._name(kind[0])] = series.members
+            self._file.publish({DATASET: self._members})
+        series = self._series[kind]
+        series.pixels.extend(_contiguous(image.data, image.data.dtype).view(np.uint8).data)
+        series.attributes.extend(self._text(image.meta))
+        series.heads.extend(image_head(image).tobytes())  # of which a reader takes the number
+
+    def _name(self, number: int) -> str:
+        """A group's name; images of other sizes under the same number get another group."""
+        others = sum(kind[0] == number for kind in self._series) - 1
+        return f"image_{number}" + (f"_{others}" if others else "")
+
+
+class _Series:
+    """The data sets of images that are alike."""
+
+    def __init__(self, file: GrowingFile, image: Image) -> None:
+        self.heads = DataSet(file, IMAGE_HEADER, chunk_rows=HEADS)
+        self.attributes = DataSet(file, h5py.special_dtype(vlen=str), chunk_rows=HEADS)
+        self.pixels = DataSet(file, pixels_in_file(image), image.data.shape)
+        self.members: Members = {
+            "header": self.heads,
+            "attributes": self.attributes,
+            "data": self.pixels,
+        }
+
+
+def _waveforms_of(message: Message) -> Iterable[Waveform]:
+    if isinstance(message, Bucket):
+        return message.waveforms
+    return [message] if isinstance(message, Waveform) else []
+
+
+def _contiguous(data: np.ndarray, dtype: Any) -> np.ndarray:
+    return np.ascontiguousarray(data, dtype).reshape(-1)
+
+
+def _without_trajectory(head: Record) -> Record:
+    """Return the head of a readout whose trajectory a Gadgetron's chain has lost."""
+    head = head.copy()
+    head["trajectory_dimensions"] = 0
+    return head

@@ -1,0 +1,183 @@
+"""Files that grow are HDF5 to the library that everybody reads them with, at every moment."""
+
+from __future__ import annotations
+
+import os
+
+import h5py
+import ismrmrd
+import numpy as np
+import pytest
+
+from gadgetron_qsm.mrd import growing, spooled
+from gadgetron_qsm.mrd.files import RawFile
+from gadgetron_qsm.mrd.growing import DataSet, GrowingFile
+from gadgetron_qsm.mrd.hdf5_parts import CHILDREN
+from gadgetron_qsm.mrd.spooled import SpooledScan
+
+NUMBER = 8  # bytes that the kernel writes as one; what is longer may be written in part
+
+
+@pytest.fixture
+def descriptor(tmp_path):
+    number = os.open(tmp_path / "growing.h5", os.O_RDWR | os.O_CREAT)
+    yield number
+    os.close(number)
+
+
+@pytest.fixture
+def writes(monkeypatch):
+    """Every write so far, as (offset, bytes)."""
+    seen = []
+    write = os.pwritev
+
+    def recorded(descriptor, buffers, offset):
+        seen.append((offset, b"".join(buffers)))
+        return write(descriptor, buffers, offset)
+
+    monkeypatch.setattr(growing.os, "pwritev", recorded)
+    return seen
+
+
+def states(writes):
+    """How many writes were done, and the file then; after a part of a write, too."""
+    content = bytearray()
+    for number, (offset, data) in enumerate(writes):
+        content.extend(bytes(max(0, offset + len(data) - len(content))))
+        if len(data) > NUMBER:
+            content[offset : offset + len(data) // 2] = data[: len(data) // 2]
+            yield number, bytes(content)
+        content[offset : offset + len(data)] = data
+        yield number + 1, bytes(content)
+
+
+def test_all_levels_of_the_index_lead_to_all_rows(tmp_path, descriptor):
+    rows = np.arange(CHILDREN**2 + 2 * CHILDREN + 1, dtype="<u4")
+    file = GrowingFile(descriptor)
+    data = DataSet(file, rows.dtype)
+    file.publish({"rows": data})
+    file.write()
+    for part in np.array_split(rows, 7):
+        data.extend(part.tobytes())
+        file.write()
+    with h5py.File(tmp_path / "growing.h5") as read:
+        np.testing.assert_array_equal(read["rows"], rows)
+        assert read["rows"].id.get_num_chunks() == len(rows)
+
+
+@pytest.mark.parametrize("rows", [1, 5, 32])
+def test_rows_are_added_behind_those_of_a_chunk_that_is_not_full(tmp_path, descriptor, rows):
+    file = GrowingFile(descriptor)
+    data = DataSet(file, np.dtype("<u4"), (2,), chunk_rows=rows)
+    file.publish({"a": {"b": data}})
+    numbers = np.arange(66, dtype="<u4").reshape(-1, 2)
+    for first, stop in ((0, 1), (1, 4), (4, 5), (5, 33)):
+        data.extend(numbers[first:stop].tobytes())
+        file.write()
+        with h5py.File(tmp_path / "growing.h5") as read:
+            np.testing.assert_array_equal(read["a/b"], numbers[:stop])
+
+
+def test_an_index_that_is_full_takes_no_more(descriptor, monkeypatch):
+    monkeypatch.setattr("gadgetron_qsm.mrd.hdf5_index.CHILDREN", 2)
+    file = GrowingFile(descriptor)
+    data = DataSet(file, np.dtype("u1"))
+    data.extend(bytes(8))
+    with pytest.raises(OverflowError, match="no room"):
+        data.extend(bytes(1))
+
+
+@pytest.mark.parametrize("most", [1024, 3])
+def test_writes_that_the_kernel_cuts_short_are_gone_on_with(tmp_path, monkeypatch, most):
+    write = os.pwritev
+    monkeypatch.setattr(growing, "MOST_BUFFERS", most)
+    monkeypatch.setattr(
+        growing.os,
+        "pwritev",
+        lambda number, buffers, offset: write(number, [b"".join(buffers)[:1000]], offset),
+    )
+    descriptor = os.open(tmp_path / "growing.h5", os.O_RDWR | os.O_CREAT)
+    rows = np.arange(1000, dtype="<u4")
+    file = GrowingFile(descriptor)
+    data = DataSet(file, rows.dtype, chunk_rows=300)
+    data.extend(rows.tobytes())
+    file.publish({"rows": data})
+    file.write()
+    os.close(descriptor)
+    with h5py.File(tmp_path / "growing.h5") as read:
+        np.testing.assert_array_equal(read["rows"], rows)
+
+
+def test_a_scan_is_readable_after_every_write_and_never_loses_a_block(
+    tmp_path, descriptor, writes, monkeypatch, make_acquisition, make_waveform, make_image
+):
+    """What a kill leaves is one of these states."""
+    monkeypatch.setattr(spooled, "HEADS", 4)
+    readouts = [make_acquisition(1 + n % 3, 1 + n, n % 3) for n in range(25)]
+    pixels = [np.full((1, 1, 2, 3 + n % 2), n, np.float32) for n in range(5)]
+    images = [make_image(data, f"<{n}/>", image_series_index=1) for n, data in enumerate(pixels)]
+    scan = SpooledScan(descriptor, "<header/>")
+    scan.write()
+    whole = [(len(writes), 0)]
+    for block in range(5):
+        scan.add([*readouts[5 * block : 5 * block + 5], make_waveform(), images[block]])
+        scan.write()
+        whole.append((len(writes), block + 1))
+    file = tmp_path / "killed.h5"
+    for done, state in states(writes):
+        if done >= whole[0][0]:
+            file.write_bytes(state)
+            blocks = max(block for first, block in whole if first <= done)
+            check(file, readouts, images, blocks)
+
+
+def check(file, readouts, images, blocks):
+    """Whatever is in a file is what was sent, and no block that was written is missing."""
+    with RawFile(file) as raw:
+        assert raw.header_text == "<header/>"
+        read = [readout for block in raw.blocks() for readout in block]
+        assert 5 * blocks <= len(read) <= 5 * blocks + 5
+        for one, sent in zip(read, readouts, strict=False):
+            assert (one.head.tobytes(), one.data.tobytes()) == (
+                sent.head.tobytes(),
+                sent.data.tobytes(),
+            )
+        assert blocks <= len(list(raw.waveforms())) <= blocks + 1
+        seen = list(raw.images())
+        assert blocks <= len(seen) <= blocks + 1
+        for image in seen:
+            np.testing.assert_array_equal(image.data, images[int(image.meta[1:-2])].data)
+
+
+def test_images_that_differ_under_one_number_are_in_groups_of_their_own(
+    tmp_path, descriptor, make_image
+):
+    scan = SpooledScan(descriptor, "<header/>")
+    for size in (2, 3, 2, 4):
+        scan.add([make_image(np.zeros((1, 1, 1, size), np.int16), image_series_index=7)])
+    scan.write()
+    with h5py.File(tmp_path / "growing.h5") as read:
+        found = {
+            name: series["data"].shape for name, series in read["dataset"].items() if "_" in name
+        }
+    assert found == {
+        "image_7": (2, 1, 1, 1, 2),
+        "image_7_1": (1, 1, 1, 1, 3),
+        "image_7_2": (1, 1, 1, 1, 4),
+    }
+
+
+def test_ismrmrd_adds_to_what_was_spooled(tmp_path, descriptor, make_acquisition):
+    """The library finds nothing wrong with the file when it changes it."""
+    readouts = [make_acquisition(2, 5) for _ in range(30)]
+    scan = SpooledScan(descriptor, "<header/>")
+    scan.add(readouts[:10])
+    scan.write()
+    with ismrmrd.Dataset(tmp_path / "growing.h5", "dataset") as dataset:
+        for readout in readouts[10:]:
+            head = ismrmrd.AcquisitionHeader.from_buffer_copy(readout.head)
+            dataset.append_acquisition(ismrmrd.Acquisition(head, readout.data))
+    with RawFile(tmp_path / "growing.h5") as raw:
+        read = [readout for block in raw.blocks() for readout in block]
+    for one, sent in zip(read, readouts, strict=True):
+        np.testing.assert_array_equal(one.data, sent.data)
