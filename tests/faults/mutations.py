@@ -24,7 +24,6 @@ from tests.faults.judge import judge
 from tests.faults.mutators import Spoilt, spoilt
 from tests.faults.served import SOON_S, Served, connected
 
-SITE = {"server.connections": "2", "server.silence_s": "1"}
 MOST_BYTES = 300 << 20  # that a spoilt stream may take beside what the server holds at rest
 
 
@@ -59,6 +58,16 @@ def outcomes(served: Served, seed: int, numbers: range) -> Iterator[Outcome]:
         yield Outcome(number, sent.done, verdict.ending, problems, took_s, taken)
 
 
+def site(folder: Path) -> dict[str, str]:
+    """Properties of a server that has no patience, and keeps the raw data of scans that fail."""
+    return {
+        "server.connections": "2",
+        "server.silence_s": "1",
+        "spool.folder": str(folder / "spool"),
+        "spool.limit_gb": "0.2",
+    }
+
+
 def _answer(port: int, sent: Spoilt) -> tuple[bytes, list[str]]:
     """Send a stream, say that no more comes unless it waits, and read to the end."""
     deadline, parts, problem = time.monotonic() + SOON_S, [], []
@@ -86,15 +95,15 @@ def main() -> int:
     given = arguments.parse_args()
     numbers = range(given.first, given.first + given.count)
     with tempfile.TemporaryDirectory() as folder:
-        served = Served("serve", Path(folder), SITE)
+        served = Served("serve", Path(folder), site(Path(folder)))
         try:
-            return _told(outcomes(served, given.seed, numbers))
+            return _told(served, outcomes(served, given.seed, numbers))
         finally:
             served.end()
 
 
-def _told(all_of_them: Iterator[Outcome]) -> int:
-    start, seen = time.monotonic(), []
+def _told(served: Served, all_of_them: Iterator[Outcome]) -> int:
+    start, seen, before = time.monotonic(), [], resident_bytes(served.pid)
     for outcome in all_of_them:
         seen.append(outcome)
         for problem in outcome.problems:
@@ -106,6 +115,8 @@ def _told(all_of_them: Iterator[Outcome]) -> int:
     print(f"{len(seen)} streams in {time.monotonic() - start:.0f} s; the slowest took")
     print(f"{slowest.took_s:.2f} s ({slowest.number}, {slowest.done}); the most memory beside what")
     print(f"is held at rest was {largest.bytes >> 20} MB ({largest.number}, {largest.done})")
+    after = resident_bytes(served.pid)
+    print(f"the server held {before >> 20} MB before and {after >> 20} MB afterwards")
     wrong = sum(bool(outcome.problems) for outcome in seen)
     print(f"{wrong} did not end as they must")
     return 1 if wrong else 0
