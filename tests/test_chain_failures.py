@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from gadgetron_qsm.errors import QsmError
@@ -58,6 +59,16 @@ def without(echo):
 def test_an_echo_of_zeros_is_refused_by_its_number(echo):
     with pytest.raises(QsmError, match=rf"^the image of echo {echo + 1} is 0 everywhere; .*its TE"):
         run(messages=without(echo))
+
+
+@pytest.mark.parametrize(("value", "said"), [(0, "0 everywhere"), (np.nan, "not finite")])
+def test_a_map_that_says_nothing_is_not_delivered(monkeypatch, value, said):
+    def invert(local_field, *_, **__):
+        return np.full_like(local_field, value)
+
+    monkeypatch.setitem(InversionSettings.METHODS, "tv", invert)
+    with pytest.raises(QsmError, match=f"^the susceptibility map is {said}: "):
+        run({"inversion.method": "tv"})
 
 
 def test_memory_that_runs_out_is_refused_in_words(monkeypatch):

@@ -182,6 +182,7 @@ def _run(
     _check_signal(magnitude)
     volume = Volume(echoes, magnitude, settings, journal)
     found = quantify(volume)
+    _check_map(found.chi)
     journal.provenance["device"] = {"method": f"computed on {place.name}"}
     journal.provenance["preset"] = {"method": settings.preset}
     if place.on_device:
@@ -199,6 +200,17 @@ def _check_signal(magnitude: Array) -> None:
                 f"the image of echo {number} is {what}; look at the raw data, and leave that echo "
                 "and its TE out"
             )
+
+
+def _check_map(chi: Array) -> None:
+    """Raise QsmError for a susceptibility map that says nothing, which is not to be delivered."""
+    most = float(abs(chi).max())
+    if not 0 < most < math.inf:
+        what = "0 everywhere" if most == 0 else "not finite"
+        raise QsmError(
+            f"the susceptibility map is {what}: no brain was found in these images, or their phase "
+            "makes no sense; look at the magnitude and the mask"
+        )
 
 
 def _bright(magnitude: Array) -> Array:

@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import product
 from xml.etree import ElementTree as ET
 
 import numpy as np
 
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.mrd.images import image_to_map
 from gadgetron_qsm.mrd.messages import (
     Acquisition,
     Bucket,
@@ -25,13 +25,15 @@ from gadgetron_qsm.mrd.messages import (
     Record,
     Text,
 )
+from gadgetron_qsm.mrd.slices import images_to_maps
 from gadgetron_qsm.mrd.wire import read_message
 
 # ismrmrd.h: noise, navigation, phase correction, feedback, dummy, surface coils, stabilisation
 NO_LINE_OF_THE_IMAGE = sum(1 << (n - 1) for n in (19, 23, 24, 26, 27, 28, 29, 30, 31))
+COUNTERS = ("contrast", "slice", "kspace_encode_step_2", "kspace_encode_step_1")
 LONGEST_LINE = 600  # characters of an error that a console shows
 
-Line = tuple[int, int, int]  # echo, kz, ky
+Line = tuple[int, int, int, int]  # echo, slice, kz, ky
 
 
 @dataclass
@@ -46,21 +48,38 @@ def judge(stream: bytes, answer: bytes, log: str) -> Verdict:
     """Judge the whole answer to a stream, and what the server logged of it."""
     told = _messages(answer)
     closed = bool(told) and isinstance(told[-1], Close)
-    maps = [image_to_map(message) for message in told if isinstance(message, Image)]
-    errors = [m.text for m in told if isinstance(m, Text | Error)]
+    lines = [m.text for m in told if isinstance(m, Text | Error)]
+    errors = [m.text for m in told if isinstance(m, Error) or _is_error(m)]
+    maps, halves = _maps(told)
     verdict = Verdict(_ending(maps, errors, closed))
     problems = verdict.problems
     if not closed:
         problems.append("ended without CLOSE")
     if "Traceback" in log:
         problems.append(f"a fault of ours: {log.strip().splitlines()[-1]}")
-    if any("\n" in text or len(text) > LONGEST_LINE for text in errors) or len(errors) > 1:
-        problems.append(f"not one line: {errors}")
-    if any(name in text for text in (log, *errors) for name in ("Doe", "0815")):
+    if halves and not errors:
+        problems.append(halves)
+    if any("\n" in text or len(text) > LONGEST_LINE for text in lines) or len(errors) > 1:
+        problems.append(f"not one line: {lines}")
+    if any(name in text for text in (log, *lines) for name in ("Doe", "0815")):
         problems.append("names the patient")
     problems += [f"{volume.name} is not finite" for volume in maps if not _finite(volume)]
     problems += _claimed_in_vain(stream, maps)
     return verdict
+
+
+def _is_error(message: Message) -> bool:
+    return isinstance(message, Text) and message.text.startswith("ERROR   ")
+
+
+def _maps(told: list[Message]) -> tuple[list[Map], str]:
+    """Maps that came whole, and what is missing of others."""
+    maps: list[Map] = []
+    try:
+        maps += images_to_maps(message for message in told if isinstance(message, Image))
+    except QsmError as error:
+        return maps, str(error)
+    return maps, ""
 
 
 def _ending(maps: list[Map], errors: list[str], closed: bool) -> str:
@@ -110,8 +129,12 @@ def _announced(messages: list[Message]) -> set[Line]:
                 int(limit.findtext(f"{{*}}{end}") or 0) for end in ("minimum", "maximum")
             )
             ranges.append(range(first, last + 1))
-    echoes = range(len(root.findall("{*}sequenceParameters/{*}TE")))
-    return {(echo, kz, ky) for echo in echoes for kz in ranges[0] for ky in ranges[1]}
+    last = encoding.findtext("{*}encodingLimits/{*}slice/{*}maximum") or "0"
+    flat = encoding.findtext("{*}encodedSpace/{*}matrixSize/{*}z") == "1"
+    echoes = len(root.findall("{*}sequenceParameters/{*}TE"))
+    if flat:
+        ranges[0] = range(1)
+    return set(product(range(echoes), range(int(last) + 1 if flat else 1), *ranges))
 
 
 def _lines(messages: list[Message]) -> dict[int, set[Line]]:
@@ -120,8 +143,7 @@ def _lines(messages: list[Message]) -> dict[int, set[Line]]:
     for head in (head for message in messages for head in _heads(message)):
         idx, flags = head["idx"], int(head["flags"])
         if not flags & NO_LINE_OF_THE_IMAGE and not head["encoding_space_ref"]:
-            line = (idx["contrast"], idx["kspace_encode_step_2"], idx["kspace_encode_step_1"])
-            came[int(idx["repetition"])].add(tuple(int(number) for number in line))
+            came[int(idx["repetition"])].add(tuple(int(idx[counter]) for counter in COUNTERS))
     return came
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from tests.faults.census import forget_peak, peak_bytes, resident_bytes
 from tests.faults.judge import judge
-from tests.faults.mutators import mutated
+from tests.faults.mutators import Spoilt, spoilt
 from tests.faults.served import SOON_S, Served, connected
 
 MOST_BYTES = 300 << 20  # that a spoilt stream may take beside what the server holds at rest
@@ -42,29 +42,40 @@ class Outcome:
 def outcomes(served: Served, seed: int, numbers: range) -> Iterator[Outcome]:
     """Send spoilt streams, one after the other."""
     for number in numbers:
-        done, stream = mutated(seed, number)
+        sent = spoilt(seed, number)
         at_rest = resident_bytes(served.pid)
         forget_peak(served.pid)
         start = time.monotonic()
-        answer, problem = _answer(served.port, stream)
+        answer, problem = _answer(served.port, sent)
         took_s = time.monotonic() - start
-        verdict = judge(stream, answer, served.log_since())
+        verdict = judge(sent.stream, answer, served.log_since())
         taken = peak_bytes(served.pid) - at_rest
         if took_s > SOON_S:
             verdict.problems.append(f"took {took_s:.1f} s")
         if taken > MOST_BYTES:
             verdict.problems.append(f"took {taken >> 20} MB")
         problems = [*problem, *verdict.problems]
-        yield Outcome(number, done, verdict.ending, problems, took_s, taken)
+        yield Outcome(number, sent.done, verdict.ending, problems, took_s, taken)
 
 
-def _answer(port: int, stream: bytes) -> tuple[bytes, list[str]]:
-    """Send a stream, say that no more comes, and read to the end."""
+def site(folder: Path) -> dict[str, str]:
+    """Properties of a server that has no patience, and keeps the raw data of scans that fail."""
+    return {
+        "server.connections": "2",
+        "server.silence_s": "1",
+        "spool.folder": str(folder / "spool"),
+        "spool.limit_gb": "0.2",
+    }
+
+
+def _answer(port: int, sent: Spoilt) -> tuple[bytes, list[str]]:
+    """Send a stream, say that no more comes unless it waits, and read to the end."""
     deadline, parts, problem = time.monotonic() + SOON_S, [], []
     with connected(port) as sock:
         with contextlib.suppress(OSError):  # it may have said CLOSE before it had all
-            sock.sendall(stream)
-            sock.shutdown(socket.SHUT_WR)
+            sock.sendall(sent.stream)
+            if not sent.waits:
+                sock.shutdown(socket.SHUT_WR)
         try:
             while True:
                 sock.settimeout(max(0.01, deadline - time.monotonic()))
@@ -84,15 +95,15 @@ def main() -> int:
     given = arguments.parse_args()
     numbers = range(given.first, given.first + given.count)
     with tempfile.TemporaryDirectory() as folder:
-        served = Served("serve", Path(folder))
+        served = Served("serve", Path(folder), site(Path(folder)))
         try:
-            return _told(outcomes(served, given.seed, numbers))
+            return _told(served, outcomes(served, given.seed, numbers))
         finally:
             served.end()
 
 
-def _told(all_of_them: Iterator[Outcome]) -> int:
-    start, seen = time.monotonic(), []
+def _told(served: Served, all_of_them: Iterator[Outcome]) -> int:
+    start, seen, before = time.monotonic(), [], resident_bytes(served.pid)
     for outcome in all_of_them:
         seen.append(outcome)
         for problem in outcome.problems:
@@ -104,6 +115,8 @@ def _told(all_of_them: Iterator[Outcome]) -> int:
     print(f"{len(seen)} streams in {time.monotonic() - start:.0f} s; the slowest took")
     print(f"{slowest.took_s:.2f} s ({slowest.number}, {slowest.done}); the most memory beside what")
     print(f"is held at rest was {largest.bytes >> 20} MB ({largest.number}, {largest.done})")
+    after = resident_bytes(served.pid)
+    print(f"the server held {before >> 20} MB before and {after >> 20} MB afterwards")
     wrong = sum(bool(outcome.problems) for outcome in seen)
     print(f"{wrong} did not end as they must")
     return 1 if wrong else 0

@@ -10,9 +10,18 @@ import json
 import re
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
 from random import Random
 
-from gadgetron_qsm.mrd.messages import ACQUISITION_HEADER, IMAGE_HEADER, WAVEFORM_HEADER
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.mrd.messages import (
+    ACQUISITION_HEADER,
+    IMAGE_HEADER,
+    WAVEFORM_HEADER,
+    HeaderText,
+)
+from gadgetron_qsm.mrd.wire import read_message
 from tests.faults import small_scan
 
 Messages = list[bytes]
@@ -228,15 +237,51 @@ MUTATORS: dict[str, Mutator] = {
 }  # fmt: skip
 
 
-def mutated(seed: int, number: int) -> tuple[str, bytes]:
-    """Return what was done, and the stream."""
+WAITING = 0.1  # of the senders; the others say that no more will come, or that they have closed
+
+# What clients ask for: the quick way, DICOM too, incomplete scans too, every map, a whole preset.
+CONFIGURATIONS = {
+    "quick": {},
+    "dicom": {"deliver.console": "both"},
+    "incomplete": {"kspace.incomplete": "warn"},
+    "every map": {
+        "deliver.maps": "chi,r2star,total_field,local_field,mask,swi,swi_mip,magnitude,phase"
+    },
+    "slices": {"deliver.image_slices": "true", "deliver.image_pixels": "int16"},
+    "preset": {"inversion.method": "ss_tv", "inversion.smallest_radius_mm": "4"},
+}
+
+
+@dataclass(frozen=True)
+class Spoilt:
+    """A stream, what was done to it, and whether its sender waits without a word behind it."""
+
+    done: str
+    stream: bytes
+    waits: bool
+
+
+def spoilt(seed: int, number: int) -> Spoilt:
+    """Return one of the streams of a seed."""
     rng = Random(f"{seed} {number}")
     form = rng.choice((*["acquisitions"] * 4, *small_scan.FORMS))
-    messages = small_scan.stream(form)
+    asked = rng.choice((*["quick"] * 4, *CONFIGURATIONS))
+    messages = small_scan.stream(form, small_scan.config_text(CONFIGURATIONS[asked]))
     done = rng.choices(list(MUTATORS), k=rng.choice((1, 1, 1, 2, 3)))
     for name in done:
         messages = [message for message in MUTATORS[name](rng, messages) if message] or [b"\0"]
-    return f"{form}: {', '.join(done)}", b"".join(messages)
+    done = f"{form}, {asked}: {', '.join(done)}"
+    stream = b"".join(messages)
+    return Spoilt(done, stream, waits=rng.random() < WAITING and _begins_a_scan(stream))
+
+
+def _begins_a_scan(stream: bytes) -> bool:
+    """Tell whether the server knows that a scan comes, which it waits for longer than for one."""
+    incoming = BytesIO(stream)
+    try:
+        return any(isinstance(read_message(incoming), HeaderText) for _ in range(2))
+    except QsmError:
+        return False
 
 
 def _replaced(message: bytes, offset: int, value: bytes) -> bytes:

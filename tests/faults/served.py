@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
-from collections.abc import Iterator
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tests.end_to_end.peers import Answer, Peer, Server
@@ -13,18 +15,31 @@ from tests.faults import small_scan
 from tests.faults.census import Census, census, eventually
 
 SOON_S = 5.0  # until nothing more may be heard, whatever a client did
+DEFAULTS = {"server.connections": "2"}  # so that a second process is all that is ever started
 
 
 class Served:
     """`serve` or `gadget`, and how a client of it is told what went wrong."""
 
-    def __init__(self, command: str, folder: Path, **properties: str) -> None:
-        """`properties` are of the server's own configuration, with '__' for the point."""
+    def __init__(
+        self, command: str, folder: Path, properties: Mapping[str, str] = DEFAULTS
+    ) -> None:
+        """`properties` are of the server's own configuration."""
         config = folder / "site.xml"
-        config.write_bytes(small_scan.config_text(**properties)[6:])
-        self.command = command
+        config.write_bytes(small_scan.config_text(properties)[6:])
+        self.command, self.folder = command, folder
         self._server = Server(command, folder, "--config", str(config))
         self._read = 0
+        self.at_rest = self._at_rest()
+
+    def _at_rest(self) -> Census:
+        """Wait until it starts nothing any more, and return what it holds then."""
+        assert self.serves()
+        steady = deque([self.census()], 20)
+        while len(steady) < 20 or len({held.fixed for held in steady}) > 1:
+            time.sleep(0.05)
+            steady.append(self.census())
+        return steady[-1]
 
     @property
     def port(self) -> int:
@@ -50,9 +65,9 @@ class Served:
         """Tell whether the next client gets its series."""
         return names(self.answer(b"".join(small_scan.stream(form)))) == SERIES
 
-    def settles(self, before: Census) -> bool:
-        """Wait until the server holds no more than it held before, and has no zombies."""
-        return eventually(lambda: self.census().within(before), SOON_S)
+    def settles(self) -> bool:
+        """Wait until the server holds what it held at rest."""
+        return eventually(lambda: self.census().fixed == self.at_rest.fixed, SOON_S)
 
     def log_since(self) -> str:
         """Return what was logged since this was last asked."""

@@ -5,12 +5,16 @@ It is made with numpy alone; twofold oversampling along x, two coils, two echoes
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import struct
 
 import numpy as np
 
+from gadgetron_qsm import chain
+from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.messages import ACQUISITION_HEADER, IMAGE_HEADER, Acquisition, Image
+from gadgetron_qsm.settings import Settings
 from tests import encoded
 
 NZ, NY, NX = MATRIX = (10, 12, 14)
@@ -23,7 +27,7 @@ CLOSE = struct.pack("<H", 4)
 _SPACE = """<matrixSize><x>{0}</x><y>{1}</y><z>{2}</z></matrixSize>
 <fieldOfView_mm><x>{3}</x><y>{4}</y><z>{5}</z></fieldOfView_mm>"""
 _LIMIT = "<{0}><minimum>0</minimum><maximum>{1}</maximum><center>{2}</center></{0}>"
-HEADER = f"""<?xml version="1.0"?>
+_HEADER = f"""<?xml version="1.0"?>
 <ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD">
 <subjectInformation><patientName>Doe^Jane</patientName><patientID>0815</patientID>
 </subjectInformation>
@@ -34,22 +38,44 @@ HEADER = f"""<?xml version="1.0"?>
 </acquisitionSystemInformation>
 <experimentalConditions><H1resonanceFrequency_Hz>123200000</H1resonanceFrequency_Hz>
 </experimentalConditions>
-<encoding><encodedSpace>{
-    _SPACE.format(2 * NX, NY, NZ, 2 * NX * VOXEL_MM, NY * VOXEL_MM, NZ * VOXEL_MM)
-}</encodedSpace>
-<reconSpace>{_SPACE.format(NX, NY, NZ, NX * VOXEL_MM, NY * VOXEL_MM, NZ * VOXEL_MM)}</reconSpace>
+<encoding><encodedSpace>{{encoded}}</encodedSpace>
+<reconSpace>{{recon}}</reconSpace>
 <encodingLimits>
 {_LIMIT.format("kspace_encoding_step_1", NY - 1, NY // 2)}
-{_LIMIT.format("kspace_encoding_step_2", NZ - 1, NZ // 2)}
+{{limits}}
 {_LIMIT.format("contrast", ECHOES - 1, 0)}
-</encodingLimits><trajectory>cartesian</trajectory></encoding>
+</encodingLimits><trajectory>cartesian</trajectory>{{imaging}}</encoding>
 <sequenceParameters><TR>30</TR><TE>5</TE><TE>10</TE><flipAngle_deg>15</flipAngle_deg>
 </sequenceParameters></ismrmrdHeader>"""
+_IMAGING = """<parallelImaging><accelerationFactor>
+<kspace_encoding_step_1>2</kspace_encoding_step_1><kspace_encoding_step_2>1</kspace_encoding_step_2>
+</accelerationFactor><calibrationMode>embedded</calibrationMode></parallelImaging>"""
 
 
-def config_text(**more):
+def header_text(*more_limits, imaging="", slices=False):
+    """The header of the scan, with limits (counter, maximum, centre) beside those of lines."""
+    z = 1 if slices else NZ
+    sizes = [(n, NY, z, n * VOXEL_MM, NY * VOXEL_MM, z * VOXEL_MM) for n in (2 * NX, NX)]
+    along_z = ("slice", NZ - 1, 0) if slices else ("kspace_encoding_step_2", NZ - 1, NZ // 2)
+    return _HEADER.format(
+        encoded=_SPACE.format(*sizes[0]),
+        recon=_SPACE.format(*sizes[1]),
+        limits="\n".join(_LIMIT.format(*limit) for limit in (along_z, *more_limits)),
+        imaging=imaging,
+    )
+
+
+HEADER = header_text()
+HEADERS = {
+    "accelerated": header_text(imaging=_IMAGING),
+    "repetitions": header_text(("repetition", 1, 0)),
+    "slices": header_text(slices=True),
+}
+
+
+def config_text(more=()):
     """A client's configuration as XML: the quick settings, and more."""
-    named = {**PROPERTIES, **{key.replace("__", "."): value for key, value in more.items()}}
+    named = {**PROPERTIES, **dict(more)}
     properties = "".join(f'<property name="{key}" value="{v}"/>' for key, v in named.items())
     return text(2, f"<configuration>{properties}</configuration>")
 
@@ -107,15 +133,63 @@ def scan_of(form):
     return FORMS[form]()
 
 
-def stream(form="acquisitions", config=None, header=HEADER):
+def stream(form="acquisitions", config=None, header=None):
     """All that a peer sends, as one list of encoded messages."""
     config = config_text() if config is None else config
-    return [config, text(3, header), *scan_of(form), CLOSE]
+    return [config, text(3, header or HEADERS.get(form, HEADER)), *scan_of(form), CLOSE]
 
 
 @functools.cache
 def _acquisitions():
     return [encoded.message(readout) for readout in readouts()]
+
+
+@functools.cache
+def _accelerated():
+    """Every other line, but all of them about the centre."""
+    return [
+        encoded.message(readout)
+        for number, readout in enumerate(readouts())
+        if number < NOISE_LINES or _kept(int(readout.head["idx"]["kspace_encode_step_1"]))
+    ]
+
+
+def _kept(ky):
+    return ky % 2 == 0 or abs(ky - NY // 2) < NY // 3
+
+
+@functools.cache
+def _repeated():
+    """The scan twice, as repetitions."""
+    again = []
+    for readout in readouts()[NOISE_LINES:]:
+        head = readout.head.copy()
+        head["idx"]["repetition"] = 1
+        again.append(encoded.message(dataclasses.replace(readout, head=head)))
+    return [*_acquisitions(), *again]
+
+
+@functools.cache
+def _slices():
+    """The scan slice by slice: k-space along y and x alone."""
+    hybrid = np.fft.fftshift(_fft(_images(), (3, 4)), axes=(3, 4)).astype(np.complex64)
+    sent = _acquisitions()[:NOISE_LINES]
+    for number, readout in enumerate(readouts()[NOISE_LINES:]):
+        head, at = readout.head.copy(), number // ECHOES
+        echo, z, ky = number % ECHOES, at // NY, at % NY
+        head["idx"]["kspace_encode_step_2"], head["idx"]["slice"] = 0, z
+        head["position"] = 0, 0, (z - NZ // 2) * VOXEL_MM
+        data = np.ascontiguousarray(hybrid[echo, :, z, ky])
+        sent.append(encoded.message(dataclasses.replace(readout, head=head, data=data)))
+    return sent
+
+
+@functools.cache
+def _combined():
+    """Images that the first of our three gadgets sends the second, with all that they say."""
+    header, settings = Header.parse(HEADER), Settings.from_properties(PROPERTIES)
+    sent = chain.combined_images(iter(readouts()), header, settings)
+    return [encoded.message(image) for image in sent]
 
 
 @functools.cache
@@ -150,7 +224,11 @@ def _image_array():
 
 FORMS = {
     "acquisitions": _acquisitions,
+    "accelerated": _accelerated,
+    "repetitions": _repeated,
+    "slices": _slices,
     "images": _images_sent,
+    "combined": _combined,
     "bucket": _bucket,
     "recon data": _recon_data,
     "image array": _image_array,
@@ -164,13 +242,12 @@ def _images():
     z, y, x = np.meshgrid(*axes, indexing="ij")
     ball = z**2 + y**2 + x**2 < 0.9
     field = z**2 - y**2 / 2 + 0.3 * np.exp(-8 * ((z - 0.2) ** 2 + y**2 + x**2))
-    coils = [np.exp(0.3 * side * y + 0.5j * side) for side in range(COILS)]
+    coils = [np.exp(side * y + 0.5j * side) for side in (-1, 1)]
     echoes = [ball * np.exp((1j * field - 0.1) * (echo + 1)) for echo in range(ECHOES)]
     return np.array([[coil * echo for coil in coils] for echo in echoes])
 
 
-def _fft(images):
-    axes = (2, 3, 4)
+def _fft(images, axes=(2, 3, 4)):
     return np.fft.fftn(np.fft.ifftshift(images, axes=axes), axes=axes, norm="ortho")
 
 

@@ -120,7 +120,7 @@ def test_an_error_inside_gadgetron_that_is_gone_is_no_second_error(connected):
 def test_a_fault_of_the_reader_is_raised_where_messages_are_taken_and_not_by_close(
     connected, send, monkeypatch
 ):
-    def broken(_):
+    def broken(*_):
         raise RuntimeError("a fault of ours")
 
     connection, peer = connected

@@ -118,7 +118,16 @@ def test_a_header_that_no_map_can_come_from_is_refused(header_text, changes, wha
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("text", ["", "not XML", "<ismrmrdHeader>", "<configuration/>"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "not XML",
+        '<?xml version="1.0" encoding="UTB-8"?><a/>',
+        "<ismrmrdHeader>",
+        "<configuration/>",
+    ],
+)
 def test_what_is_no_header_is_refused_in_one_line(text):
     with pytest.raises(QsmError, match="MRD header") as refused:
         Header.parse(text)

@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from gadgetron_qsm.errors import QsmError
 
-LARGEST_TEXT = 64 << 20  # bytes; the meta of an image may have a whole report
+LARGEST_TEXT = 16 << 20  # bytes; the meta of an image may have a whole report
 LARGEST_XML = 4 << 20  # bytes; the longest header seen, with every user parameter, is 1 MiB
 LARGEST_DICOM = 1 << 30  # bytes; 512 slices of 512 x 512 floats in one object are 512 MiB
 MOST_DIMENSIONS = 16

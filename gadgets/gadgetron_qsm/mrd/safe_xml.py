@@ -16,7 +16,7 @@ def parse_xml(text: str, what: str) -> ET.Element:
     check_xml(text, what)
     try:
         return ET.fromstring(text.encode())  # noqa: S314
-    except (ET.ParseError, ValueError) as error:
+    except (ET.ParseError, ValueError, LookupError) as error:
         raise QsmError(f"{what} is not valid XML: {error}") from error
 
 
@@ -33,7 +33,7 @@ def check_xml(text: str, what: str) -> None:
     parser.EndElementHandler = counter.end
     try:
         parser.Parse(text.encode(), True)
-    except (expat.ExpatError, ValueError) as error:
+    except (expat.ExpatError, ValueError, LookupError) as error:  # the last: of an encoding
         raise QsmError(f"{what} is not valid XML: {error}") from error
 
 

@@ -1,0 +1,75 @@
+"""Some of the streams of `python -m tests.faults.mutations`, and the judge who judges them."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from gadgetron_qsm.mrd.messages import Close, Error
+from tests import encoded
+from tests.faults import small_scan
+from tests.faults.judge import judge
+from tests.faults.mutations import outcomes, site
+from tests.faults.mutators import MUTATORS, spoilt
+from tests.faults.served import Served
+
+CLOSE = encoded.message(Close())
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("impatient")
+    server = Served("serve", folder, site(folder))
+    yield server
+    server.end()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_spoilt_streams_end_soon_with_an_error_line_or_a_series(impatient, seed):
+    seen = list(outcomes(impatient, seed, range(40)))
+    wrong = {f"{o.number}, {o.done}": o.problems for o in seen if o.problems}
+    assert wrong == {}
+    assert {"error line", "series"} <= {outcome.ending for outcome in seen}
+
+
+def test_a_seed_and_a_number_make_the_same_stream_again():
+    assert spoilt(3, 7) == spoilt(3, 7) != spoilt(3, 8)
+    done = {name for n in range(300) for name in spoilt(0, n).done.split(": ")[1].split(", ")}
+    assert done == set(MUTATORS)
+
+
+@pytest.fixture(scope="module")
+def series(impatient):
+    """What comes back for the scan as it is."""
+    with impatient.client() as peer:
+        peer.send(b"".join(small_scan.stream()))
+        return peer.answer().raw
+
+
+def test_the_whole_scan_is_judged_to_be_well(series):
+    verdict = judge(b"".join(small_scan.stream()), series + CLOSE, "")
+    assert (verdict.ending, verdict.problems) == ("series", [])
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer", "log", "problem"),
+    [
+        (small_scan.stream()[:-2], None, "", "1 lines of repetition 0 are missing, unsaid"),
+        (small_scan.stream("slices")[:-3], None, "", "2 lines of repetition 0 are missing"),
+        (small_scan.stream(), b"", "", "ended without CLOSE"),
+        (small_scan.stream(), None, "Traceback\nKeyError: 1", "a fault of ours: KeyError: 1"),
+        (small_scan.stream(), None, "of Doe^Jane", "names the patient"),
+        (small_scan.stream(), encoded.message(Error("two\nlines")) + CLOSE, "", "not one line"),
+        (small_scan.stream(), 2 * encoded.message(Error("twice")) + CLOSE, "", "not one line"),
+    ],
+)
+def test_what_is_wrong_is_seen(series, sent, answer, log, problem):
+    (found,) = judge(b"".join(sent), series + CLOSE if answer is None else answer, log).problems
+    assert found.startswith(problem)
+
+
+def test_pixels_that_are_no_numbers_are_seen(series):
+    spoilt_series = series[:-4] + struct.pack("<f", float("nan"))
+    (found,) = judge(b"".join(small_scan.stream()), spoilt_series + CLOSE, "").problems
+    assert found == "magnitude is not finite"
