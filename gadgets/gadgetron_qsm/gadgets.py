@@ -23,12 +23,11 @@ from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.images import map_to_image
 from gadgetron_qsm.mrd.kept import spooled
 from gadgetron_qsm.mrd.log_lines import warnings_told
-from gadgetron_qsm.mrd.messages import Image, Message, Text
+from gadgetron_qsm.mrd.messages import Image, Message
 from gadgetron_qsm.mrd.slices import images_to_maps
 from gadgetron_qsm.mrd.wire import NoClose, PeerGone
 from gadgetron_qsm.outgoing import keeps, send_what_waits
-from gadgetron_qsm.parameters import read_parameters
-from gadgetron_qsm.precedence import is_of_the_server, scan_properties
+from gadgetron_qsm.precedence import is_of_the_server, operator_parameters, scan_properties
 from gadgetron_qsm.processors import processors
 from gadgetron_qsm.rehearsal import rehearse
 from gadgetron_qsm.settings import Settings
@@ -119,7 +118,7 @@ def serve_scan(connection: Connection, site: Mapping[str, str] = NONE) -> None:
     """
 
     def settings() -> Settings:
-        given = _parameters(connection)
+        given = operator_parameters(connection.header_text, connection.peek())
         properties = scan_properties(connection.config, connection.properties, given, site)
         return Settings.from_properties(properties)
 
@@ -149,12 +148,6 @@ def _to_its_end(messages: Iterable[Message]) -> Iterator[Message]:
         yield from messages
     except NoClose as error:
         log.warning("taken as the end of the scan: %s", error)
-
-
-def _parameters(connection: Connection) -> dict[str, str | bool] | None:
-    """Return the parameters that the operator set, if the client sends them in front of data."""
-    first = connection.peek()
-    return read_parameters(first.text) if isinstance(first, Text) else None
 
 
 def _machine(properties: Mapping[str, str]) -> dict[str, str]:
