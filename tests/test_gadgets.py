@@ -94,7 +94,7 @@ def test_deliver_without_a_map_to_deliver_fails():
 def test_a_client_may_not_have_the_server_write_to_its_disk_or_send_elsewhere(key, tmp_path):
     asked = {"inversion.method": "tkd", key: str(tmp_path)}
     config = ConfigText("<configuration/>")
-    client = SimpleNamespace(config=config, properties=asked, header_text=SCAN)
+    client = SimpleNamespace(config=config, properties=asked, header_text=SCAN, peek=lambda: None)
     with pytest.raises(QsmError, match=f"clients may not set {key}"):
         gadgets.serve_scan(client)
 

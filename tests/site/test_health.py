@@ -176,7 +176,7 @@ def test_the_command_tells_well_from_ill_by_its_status(serving, tmp_path, capsys
 
 
 def test_warnings_count_where_they_shall(serving, tmp_path):
-    warned = site(tmp_path, **{"spool.folder": tmp_path, "spool.limit_gb": "1e9"})
+    warned = site(tmp_path, **{"spool.folder": tmp_path, "spool.limit_gb": "1e6"})
     assert command("--port", serving, "--config", warned) == 0
     assert command("--port", serving, "--config", warned, "--strict") == 1
 
