@@ -191,7 +191,8 @@ def _served(server: Address | None) -> Iterator[Address]:
     if server:
         yield server
         return
-    logging.getLogger(serve.__module__).addFilter(_is_fault)
+    servers_log = logging.getLogger(serve.__module__)
+    servers_log.addFilter(_is_fault)
     stop, port = threading.Event(), Queue[int]()
     thread = threading.Thread(
         target=serve,
@@ -205,6 +206,7 @@ def _served(server: Address | None) -> Iterator[Address]:
     finally:
         stop.set()
         thread.join()
+        servers_log.removeFilter(_is_fault)
 
 
 def _is_fault(record: logging.LogRecord) -> bool:
