@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from gadgetron_qsm.mrd.connection import Connection
 from gadgetron_qsm.mrd.messages import Text
 from gadgetron_qsm.mrd.wire import PeerGone
+from gadgetron_qsm.site import scans
 
 PACKAGE = __name__.partition(".")[0]
 ASIDE = f"{PACKAGE}.delivery"  # it sends other scans in the background, too
@@ -43,7 +44,7 @@ class _ToClient(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send a line, once; a client that has gone has nothing to read."""
-        line = " ".join(record.getMessage().split())[:LONGEST]
+        line = scans.hide(" ".join(record.getMessage().split()))[:LONGEST]
         if record.name.startswith(ASIDE) or line in self._told:
             return
         self._told.add(line)
