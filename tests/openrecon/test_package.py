@@ -117,6 +117,7 @@ def test_the_document_tells_what_it_is_its_parameters_and_its_limits(emitter, tm
     write_document(tmp_path / "a.pdf", label)
     text, reader = read(tmp_path / "a.pdf")
     assert reader.metadata.title == f"{label['general']['name']['en']} {__version__}"
+    assert f"{reader.metadata.creation_date:%Y/%m/%d}" == "2026/03/09"
     assert "not for clinical use" in text
     assert tag(label) in text
     assert f"Emitter '{emitter}'" in text
@@ -140,6 +141,22 @@ def test_a_document_of_many_parameters_keeps_to_its_pages(tmp_path):
     text, reader = read(tmp_path / "a.pdf")
     assert text.count("word") == 14 * 200
     assert f"page {len(reader.pages)} of {len(reader.pages)}" in text
+    assert 14 * 67 / 60 < len(reader.pages) < 14 * 67 / 40  # of three words a line
+    for page in reader.pages:
+        *lines, foot = sorted(heights(page), reverse=True)
+        assert foot < 50 < 65 < lines[-1] <= lines[0] < 790
+
+
+def heights(page):
+    """Where lines of a page stand, in points from its lower edge."""
+    found = []
+
+    def see(text, matrix, *_):
+        if text.strip():
+            found.append(matrix[5])
+
+    page.extract_text(visitor_text=see)
+    return found
 
 
 def run(*arguments):

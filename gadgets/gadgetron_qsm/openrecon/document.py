@@ -22,6 +22,7 @@ POINTS = 11.69 * 72  # height of a page
 LINE = 1.45  # line spacing, in parts of the size of the letters
 COLUMNS = (0.0, 0.37, 0.5)  # of the table, in parts of a page from LEFT
 COLUMN_CHARACTERS = (44, 14, 40)  # that fit at size 9
+WHOLE = 12  # lines that a row may have to be kept on one page
 
 OF_EMITTER = {
     "raw": """
@@ -151,7 +152,8 @@ def _row(texts: tuple[str, str, str], *, bold: bool = False) -> Iterator[_Line]:
     high = max(map(len, cells))
     padded = (cell + [""] * (high - len(cell)) for cell in cells)
     for number, line in enumerate(zip(*padded, strict=True)):
-        yield _Line(line, 9, bold, before=0 if number else 0.3, together=high - number)
+        whole = high - number if high <= WHOLE else 1
+        yield _Line(line, 9, bold, before=0 if number else 0.3, together=whole)
 
 
 def _pages(lines: Sequence[_Line]) -> Iterator[list[tuple[float, _Line]]]:
