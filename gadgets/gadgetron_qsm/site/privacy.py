@@ -11,6 +11,7 @@ import html
 import re
 import traceback
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from gadgetron_qsm.errors import QsmError
 
@@ -28,18 +29,19 @@ IDENTIFIERS = (
     "frameOfReferenceUID",
     "referencedSOPInstanceUID",
 )
-MOST_VALUES = 500  # of one header, of which real ones have some ten
+MOST_VALUES, MOST_FORMS = 500, 5000  # of one header, of which real ones have some ten and fifty
 LONGEST = 256  # characters; a longer value is hidden word by word
 SHORTEST_NAME, SHORTEST = 2, 3  # what is shorter would hide half of any line
 
-# No parser: what is to be hidden may stand in a text that is no XML, or only a part of it.
+# No parser: what is to be hidden may stand in a text that is no XML, or only a part of it. Bounded,
+# as a header may be made to be searched for ever.
 _ELEMENT = re.compile(
-    rf"<(?:[\w.-]+:)?(?P<tag>{'|'.join((*NAMES, *DATES, *IDENTIFIERS))})\b[^>]*>"
+    rf"<(?:[\w.-]{{1,64}}:)?(?P<tag>{'|'.join((*NAMES, *DATES, *IDENTIFIERS))})\b[^<>]*>"
     r"\s*(?:<!\[CDATA\[)?(?P<value>[^<]*)"
 )
 _USER = re.compile(  # parameters in which converters keep what the schema has no place for
-    r"<(?:[\w.-]+:)?name>[^<]*(?:patient|subject|birth|accession|physician|study)[^<]*</[^>]*>"
-    r"\s*<(?:[\w.-]+:)?value>\s*(?:<!\[CDATA\[)?(?P<value>[^<]*)",
+    r"<(?:[\w.-]{1,64}:)?name>[^<]{0,64}(?:patient|subject|birth|accession|physician|study)"
+    r"[^<]{0,64}</[^<>]{0,64}>\s{0,64}<(?:[\w.-]{1,64}:)?value>\s*(?:<!\[CDATA\[)?(?P<value>[^<]*)",
     re.IGNORECASE,
 )
 _DATE = re.compile(r"(\d{4})\D?(\d\d)\D?(\d\d)")
@@ -53,7 +55,7 @@ HANDLES = re.compile(
 
 def hider(header_text: str) -> Callable[[str], str]:
     """Return what cuts out of a line all that an MRD header, whole or broken, says of a patient."""
-    parts = sorted(set(_patterns(header_text)), key=len, reverse=True)
+    parts = sorted(set(islice(_patterns(header_text), MOST_FORMS)), key=len, reverse=True)
     if not parts:
         return str
     pattern = re.compile(rf"(?<![^\W_])(?:{'|'.join(parts)})(?![^\W_])", re.IGNORECASE)

@@ -51,11 +51,16 @@ def at_start(settings: Settings, *, device: bool = True) -> None:
     `device=False`, and they log `computes`.
     """
     for finding in selftest(settings, device=device, nodes=False):
-        if finding.level == "error":
-            raise QsmError(str(finding))
-        tell(finding)
+        require(finding)
     if settings.store.nodes:
         threading.Thread(target=_ask, args=(settings,), name="selftest", daemon=True).start()
+
+
+def require(finding: Finding) -> None:
+    """Log a finding; raise QsmError for an error instead, with which no scan can succeed."""
+    if finding.level == "error":
+        raise QsmError(str(finding))
+    tell(finding)
 
 
 def tell(finding: Finding) -> None:
