@@ -119,15 +119,21 @@ class _Copy:
 class Gadget(Peer):
     """A gadget's process as Gadgetron starts it, and the server's end of its connection."""
 
-    def __init__(self, target: str, folder: Path, port: int | None = None) -> None:
+    def __init__(
+        self,
+        target: str,
+        folder: Path,
+        port: int | None = None,
+        module: str = "gadgetron_qsm.gadgets",
+    ) -> None:
         self._log = folder / f"{target}_{time.monotonic_ns()}.log"
         with socket.create_server(("localhost", 0)) as listener:
             listener.settimeout(START_S)
             address = listener.getsockname()[1] if port is None else port
-            module = ["-m", "gadgetron", str(address), "gadgetron_qsm.gadgets", target]
+            command = ["-m", "gadgetron", str(address), module, target]
             with self._log.open("wb") as log:
                 self.process = subprocess.Popen(
-                    [sys.executable, *module],
+                    [sys.executable, *command],
                     stdout=log,
                     stderr=log,
                     cwd=folder,

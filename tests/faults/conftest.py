@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.faults.served import Served
 
 
-@pytest.fixture(scope="session", params=["serve", "gadget"])
-def served(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Served]:
+@pytest.fixture(scope="session")
+def served_by(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Served]]:
+    """A function that returns the one server that a command has started."""
+    running: dict[str, Served] = {}
+
+    def by(command: str) -> Served:
+        if command not in running:
+            running[command] = Served(command, tmp_path_factory.mktemp(command))
+        return running[command]
+
+    yield by
+    for server in running.values():
+        server.end()
+
+
+@pytest.fixture(params=["serve", "gadget"])
+def served(request: pytest.FixtureRequest, served_by: Callable[[str], Served]) -> Served:
     """Our server for clients, and the resident process of a Gadgetron's chain."""
-    server = Served(request.param, tmp_path_factory.mktemp(request.param))
-    yield server
-    server.end()
+    return served_by(request.param)
