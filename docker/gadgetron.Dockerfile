@@ -1,10 +1,10 @@
-# A Gadgetron server that knows our configurations. From the root of the repository:
+# A Gadgetron server that knows our configurations, on the image of Gadgetron's makers, pulled and
+# tagged (docker tag) by the name below. From the root of the repository:
 #   docker build -f docker/gadgetron.Dockerfile -t gadgetron-with-qsm .
-# With a GPU: --build-arg GADGETRON=ghcr.io/gadgetron/gadgetron/gadgetron_ubuntu_rt_cuda:latest
-#             --build-arg EXTRA=[cuda12]
+# With a GPU: --build-arg GADGETRON=gadgetron_ubuntu_rt_cuda:latest --build-arg EXTRA=[cuda12]
 
 # The Gadgetron's makers name no other tag; what a site has tried it pins as NAME@sha256:DIGEST.
-ARG GADGETRON=ghcr.io/gadgetron/gadgetron/gadgetron_ubuntu_rt_nocuda:latest
+ARG GADGETRON=gadgetron_ubuntu_rt_nocuda:latest
 
 # hadolint ignore=DL3006  # the tag is in the argument
 FROM ${GADGETRON}

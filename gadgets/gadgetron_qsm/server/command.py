@@ -64,9 +64,10 @@ def run(
     """
     with listen(host, port) as listener:
         bound = listener.getsockname()[1]
-        dispatcher = Dispatcher(
-            listener, job, settings, ready=lambda: ready(bound), metrics=metrics
-        )
+        dispatcher = Dispatcher(listener, job, settings, ready=lambda: ready(bound))
+        if metrics:
+            metrics.running.set_function(lambda: dispatcher.running)
+            metrics.workers.set_function(lambda: dispatcher.workers)
         with _signals_to(dispatcher.stop):
             dispatcher.run()
 

@@ -9,7 +9,7 @@ import socket
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.server import orders
@@ -21,9 +21,6 @@ from gadgetron_qsm.server.staff import Staff
 from gadgetron_qsm.site import scans
 from gadgetron_qsm.site.summary import ScanSummary
 from gadgetron_qsm.site_sections import ServerSettings
-
-if TYPE_CHECKING:
-    from gadgetron_qsm.site.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -53,12 +50,10 @@ class Dispatcher:
         settings: ServerSettings,
         *,
         ready: Callable[[], None] | None = None,
-        metrics: Metrics | None = None,
     ) -> None:
-        """`ready` is called when the first worker is; `metrics` note how many work."""
+        """`ready` is called when the first worker is."""
         self.counts: Counter[str] = Counter()
         self._job, self._settings, self._ready = job, settings, ready
-        self._metrics = metrics
         self._selector = selectors.DefaultSelector()
         self._door = Door(listener, self._selector, self._spoke)
         self._staff = Staff(job, settings, self._hired)
@@ -87,6 +82,16 @@ class Dispatcher:
         with contextlib.suppress(OSError):  # it has ended
             self._wake.send(b"!")
 
+    @property
+    def running(self) -> int:
+        """Number of scans that run."""
+        return len(self._staff.busy)
+
+    @property
+    def workers(self) -> int:
+        """Number of processes that have a scan, or may have one."""
+        return len(self._staff.members)
+
     def _safely(self, act: Callable[[], None]) -> None:
         try:
             act()
@@ -105,10 +110,6 @@ class Dispatcher:
             self._staff.hire(len(self._queue))
         elif self._end_scans_at <= now:
             self._staff.end_scans(now, STOPPED)
-
-        if self._metrics:
-            self._metrics.running.set(len(self._staff.busy))
-            self._metrics.workers.set(len(self._staff.members))
 
     def _wait_s(self) -> float | None:
         """Return how long nothing is due; None when nothing ever is."""

@@ -78,11 +78,11 @@ class Scans:
         from gadgetron_qsm.ingest import memory
         from gadgetron_qsm.rehearsal import rehearse
         from gadgetron_qsm.settings import Settings
-        from gadgetron_qsm.site import selftest
+        from gadgetron_qsm.site.selftest import computes, require
 
         memory.share(ledger.reserve)
         settings = Settings.from_properties(self.properties)
-        selftest.tell(selftest.computes(settings.device))
+        require(computes(settings.device))
         rehearse(settings)
 
     def handle(self, connection: Connection) -> None:
