@@ -13,7 +13,9 @@ import pytest
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.connection import LAST_IN_MEASUREMENT, Connection, NoScan
+from gadgetron_qsm.mrd.incoming import Incoming
 from gadgetron_qsm.mrd.messages import Close, HeaderText, Text
+from gadgetron_qsm.mrd.primitives import Silence
 from gadgetron_qsm.mrd.wire import NoClose, PeerGone
 
 HALF = struct.pack("<HI", 5, 10) + b"half"
@@ -146,3 +148,15 @@ def test_messages_of_several_threads_come_whole(opened, answers):
     closing.start()
     assert sorted(m.text for m in answers(peer)) == sorted(t.text for t in texts for _ in range(20))
     closing.join()
+
+
+def test_what_comes_when_patience_has_ended_is_not_taken(sockets):
+    ours, peer = sockets
+    peer.sendall(b"late")
+    assert ours.recv(4, socket.MSG_PEEK | socket.MSG_WAITALL) == b"late"
+    incoming = Incoming(ours)
+    incoming.end = time.monotonic() - 1
+    with pytest.raises(Silence):
+        incoming.read(4)
+    incoming.end = time.monotonic() + 1
+    assert incoming.read(4) == b"late"
