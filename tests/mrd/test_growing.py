@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 
 import h5py
 import ismrmrd
@@ -11,8 +12,8 @@ import pytest
 
 from gadgetron_qsm.mrd import growing, spooled
 from gadgetron_qsm.mrd.files import RawFile
-from gadgetron_qsm.mrd.growing import DataSet, GrowingFile
-from gadgetron_qsm.mrd.hdf5_parts import CHILDREN
+from gadgetron_qsm.mrd.growing import PAGE, DataSet, GrowingFile
+from gadgetron_qsm.mrd.hdf5_parts import CHILDREN, UNDEFINED
 from gadgetron_qsm.mrd.spooled import SpooledScan
 
 NUMBER = 8  # bytes that the kernel writes as one; what is longer may be written in part
@@ -65,6 +66,23 @@ def test_all_levels_of_the_index_lead_to_all_rows(tmp_path, descriptor):
         assert read["rows"].id.get_num_chunks() == len(rows)
 
 
+def test_the_leaves_of_the_index_are_a_chain(tmp_path, descriptor):
+    file = GrowingFile(descriptor)
+    data = DataSet(file, np.dtype("<u4"))
+    data.extend(bytes(4 * (2 * CHILDREN + 1)))
+    file.publish({"rows": data})
+    file.write()
+    content = (tmp_path / "growing.h5").read_bytes()
+    leaf, before = content.index(b"TREE\x01\x00"), UNDEFINED
+    lengths = []
+    while leaf != UNDEFINED:
+        entries, left, right = struct.unpack_from("<HQQ", content, leaf + 6)
+        assert left == before
+        lengths.append(entries)
+        leaf, before = right, leaf
+    assert lengths == [CHILDREN, CHILDREN, 1]
+
+
 @pytest.mark.parametrize("rows", [1, 5, 32])
 def test_rows_are_added_behind_those_of_a_chunk_that_is_not_full(tmp_path, descriptor, rows):
     file = GrowingFile(descriptor)
@@ -76,6 +94,18 @@ def test_rows_are_added_behind_those_of_a_chunk_that_is_not_full(tmp_path, descr
         file.write()
         with h5py.File(tmp_path / "growing.h5") as read:
             np.testing.assert_array_equal(read["a/b"], numbers[:stop])
+
+
+def test_numbers_that_change_lie_in_one_page_each(descriptor, writes, make_acquisition, make_image):
+    """The kernel writes to a page at once, or not at all."""
+    scan = SpooledScan(descriptor, "<header/>")
+    scan.add([make_acquisition(), make_image(np.zeros((1, 1, 2, 3), np.float32), "<meta/>")] * 3)
+    scan.write()
+    numbers = [(offset, len(data)) for offset, data in writes if len(data) <= NUMBER]
+    assert all(offset // PAGE == (offset + size - 1) // PAGE for offset, size in numbers)
+    file = GrowingFile(descriptor)
+    headers = [DataSet(file, np.dtype("u1")) for _ in range(2)]
+    assert [header.address % PAGE for header in headers] == [0, 0]
 
 
 def test_an_index_that_is_full_takes_no_more(descriptor, monkeypatch):

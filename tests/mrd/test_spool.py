@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import logging
 import os
@@ -20,7 +21,7 @@ from gadgetron_qsm.mrd import growing, spool, spool_folder
 from gadgetron_qsm.mrd.client import messages_of
 from gadgetron_qsm.mrd.files import RawFile
 from gadgetron_qsm.mrd.header import Header
-from gadgetron_qsm.mrd.messages import Close, HeaderText, Text
+from gadgetron_qsm.mrd.messages import Bucket, Close, HeaderText, Text
 from gadgetron_qsm.mrd.spool import Spool, recover, replay_command
 from gadgetron_qsm.mrd.wire import read_message
 from gadgetron_qsm.settings import Settings
@@ -135,6 +136,24 @@ def test_raw_data_are_kept_as_settings_say(settings, scan, keep, failure, kept):
     assert list(settings.folder.iterdir()) == ([path] if kept else [])
 
 
+def test_readouts_of_a_bucket_that_lost_their_trajectories_can_be_read(
+    settings, make_acquisition, make_waveform
+):
+    """Gadgetron's RemoveROOversampling crops readouts, and not their trajectories."""
+    cropped = dataclasses.replace(make_acquisition(dimensions=2), trajectory=None)
+    calibration, both = (make_acquisition() for _ in range(2))
+    calibration.head["flags"] = 1 << (ismrmrd.ACQ_IS_PARALLEL_CALIBRATION - 1)
+    both.head["flags"] = 1 << (ismrmrd.ACQ_IS_PARALLEL_CALIBRATION_AND_IMAGING - 1)
+    bucket = Bucket([cropped, both], [calibration, both], [make_waveform()])
+    path = spooled(settings, [bucket])
+    read = readouts_in(path)
+    for one, was in zip(read, [cropped, both, calibration], strict=True):
+        np.testing.assert_array_equal(one.data, was.data)
+        assert one.trajectory is None
+    with RawFile(path) as raw:
+        assert len(list(raw.waveforms())) == 1
+
+
 @pytest.mark.parametrize("messages", [[], [Text("only words")]])
 def test_nothing_is_kept_of_a_scan_without_data(settings, messages):
     assert spooled(settings, messages) is None
@@ -218,6 +237,24 @@ def test_a_disk_that_does_not_answer_costs_patience_and_not_the_scan(
     assert warned(caplog) == [f"{NO_FURTHER}: the disk is slower than the scan"]
     answers.set()
     wait_for(lambda: [path for path in settings.folder.iterdir() if NAME.fullmatch(path.name)])
+
+
+def test_what_nobody_will_want_is_not_written_any_more(settings, scan, monkeypatch):
+    answers, write, written = threading.Event(), os.pwritev, []
+
+    def slow(descriptor, buffers, offset):
+        answers.wait(10)
+        written.append(sum(map(len, buffers)))
+        return write(descriptor, buffers, offset)
+
+    monkeypatch.setattr(growing.os, "pwritev", slow)
+    monkeypatch.setattr(spool, "LAST_S", 0.05)
+    opened = Spool.opened(settings, "<header/>")
+    assert list(opened.tee(scan)) == scan
+    assert opened.finish(None) is None
+    answers.set()
+    wait_for(lambda: not list(settings.folder.iterdir()))
+    assert sum(written) < 20_000  # the header
 
 
 def test_a_slow_disk_may_be_waited_for_as_long_as_patience_lasts(settings, scan, monkeypatch):

@@ -165,7 +165,9 @@ def test_the_next_scan_finds_what_was_killed(tmp_path, other_process, make_acqui
     opened = Spool.opened(SpoolSettings(folder=tmp_path), "<header/>")
     list(opened.tee([make_acquisition()]))
     assert opened.finish(None) is None
-    assert [victim.items_in(path) for path in tmp_path.iterdir()] == [(7, 300)]
+    (kept,) = tmp_path.iterdir()
+    assert not kept.name.endswith(".writing.h5")
+    assert victim.items_in(kept) == (7, 300)
 
 
 @pytest.mark.parametrize("content", [b"", bytes(10_000), b"\x89HDF\r\n\x1a\n"])
