@@ -211,8 +211,8 @@ def assert_one_line(capsys, says):
     [
         ("--set inversion.iteration=5", 2, "did you mean 'inversion.iterations'?"),
         ("--set inversion.iterations=many", 2, "setting 'inversion.iterations' = 'many'"),
-        ("--config nix", 2, "there are fast, qsm, qsm_buffer, qsm_connect"),
-        ("--config nix.xml", 2, "there are fast, qsm, qsm_buffer, qsm_connect"),
+        ("--config nix", 2, "there are fast, openrecon, qsm, qsm_buffer"),
+        ("--config nix.xml", 2, "there are fast, openrecon, qsm, qsm_buffer"),
         ("--server 127.0.0.1:1", 1, "no MRD server answers at 127.0.0.1:1"),
     ],
 )
