@@ -24,7 +24,7 @@ _CONSTANT = 1  # flag of a message that does not change
 _VARIABLE_LENGTH = 9  # class of a datatype
 _REFERENCE = struct.Struct("<IQI")  # number of elements; address and index of their collection
 _SMALLEST_COLLECTION = 4096
-_OBJECT_HEADER = 16
+_OBJECT = struct.Struct("<HH4xQ")  # index, number of references, size
 
 NOTHING = bytes(_REFERENCE.size)  # a value without elements
 
@@ -78,26 +78,26 @@ class Collection:
 
     def __init__(self, address: int) -> None:
         self._address = address
-        self._header = bytearray(_OBJECT_HEADER)
+        self._header = bytearray(_OBJECT.size)
         self._count = 0
         self.buffers: list[bytes | bytearray | memoryview] = [self._header]
-        self.size = _OBJECT_HEADER
+        self.size = _OBJECT.size
 
     def add(self, value: bytes | bytearray | memoryview, size: int, elements: int) -> bytes:
         """Add a value of `size` bytes; return the reference to it that a row has."""
         self._count += 1
         padding = -size % ALIGNMENT
-        self.buffers += struct.pack("<HH4xQ", self._count, 1, size), value
+        self.buffers += _OBJECT.pack(self._count, 1, size), value
         if padding:
             self.buffers.append(bytes(padding))
-        self.size += _OBJECT_HEADER + size + padding
+        self.size += _OBJECT.size + size + padding
         return _REFERENCE.pack(elements, self._address, self._count)
 
     def close(self) -> None:
         """Fill a collection up to the least size that there is; it takes no more values."""
         if self.size < _SMALLEST_COLLECTION:
-            free = max(_OBJECT_HEADER, _SMALLEST_COLLECTION - self.size)
-            self.buffers.append(struct.pack("<HH4xQ", 0, 0, free) + bytes(free - _OBJECT_HEADER))
+            free = max(_OBJECT.size, _SMALLEST_COLLECTION - self.size)
+            self.buffers.append(_OBJECT.pack(0, 0, free) + bytes(free - _OBJECT.size))
             self.size += free
         struct.pack_into("<4sB3xQ", self._header, 0, b"GCOL", 1, self.size)
 

@@ -62,7 +62,9 @@ class SpooledScan:
         readouts: list[bytes] = []
         waveforms: list[bytes] = []
         for message in messages:
-            if isinstance(message, Image):
+            if isinstance(message, Acquisition):  # which most of them are
+                readouts.append(self._readout(message))
+            elif isinstance(message, Image):
                 self._add_image(message)
             elif isinstance(message, ImageArray):
                 for image in images_of_array(message):
@@ -82,18 +84,18 @@ class SpooledScan:
         self.items = self._readouts.length + images
 
     def _readout(self, readout: Acquisition) -> bytes:
-        data = _contiguous(readout.data, np.complex64)
         head, trajectory = readout.head, NOTHING
         if readout.trajectory is not None:
-            points = _contiguous(readout.trajectory, np.float32)
+            points = np.ascontiguousarray(readout.trajectory, np.float32)
             trajectory = self._file.value(points.data, points.size)
         elif head["trajectory_dimensions"]:
             head = _without_trajectory(head)
-        samples = self._file.value(data.view(np.float32).data, 2 * data.size)
+        data = np.ascontiguousarray(readout.data, np.complex64)
+        samples = self._file.value(data.data, 2 * data.size)  # as pairs of real and imaginary
         return head.tobytes() + trajectory + samples
 
     def _waveform(self, waveform: Waveform) -> bytes:
-        data = _contiguous(waveform.data, np.uint32)
+        data = np.ascontiguousarray(waveform.data, np.uint32)
         return waveform.head.tobytes() + self._file.value(data.data, data.size)
 
     def _text(self, text: str) -> bytes:
@@ -107,7 +109,7 @@ class SpooledScan:
             self._members[self._name(kind[0])] = series.members
             self._file.publish({DATASET: self._members})
         series = self._series[kind]
-        series.pixels.extend(_contiguous(image.data, image.data.dtype).view(np.uint8).data)
+        series.pixels.extend(np.ascontiguousarray(image.data).reshape(-1).view(np.uint8).data)
         series.attributes.extend(self._text(image.meta))
         series.heads.extend(image_head(image).tobytes())  # of which a reader takes the number
 
@@ -135,10 +137,6 @@ def _waveforms_of(message: Message) -> Iterable[Waveform]:
     if isinstance(message, Bucket):
         return message.waveforms
     return [message] if isinstance(message, Waveform) else []
-
-
-def _contiguous(data: np.ndarray, dtype: Any) -> np.ndarray:
-    return np.ascontiguousarray(data, dtype).reshape(-1)
 
 
 def _without_trajectory(head: Record) -> Record:
