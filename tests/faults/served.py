@@ -15,6 +15,7 @@ from tests.faults import small_scan
 from tests.faults.census import Census, census, eventually
 
 SOON_S = 5.0  # until nothing more may be heard, whatever a client did
+STEADY = 20  # times that what it holds is the same, one behind the other
 DEFAULTS = {"server.connections": "2"}  # so that a second process is all that is ever started
 
 
@@ -30,16 +31,16 @@ class Served:
         self.command, self.folder = command, folder
         self._server = Server(command, folder, "--config", str(config))
         self._read = 0
-        self.at_rest = self._at_rest()
-
-    def _at_rest(self) -> Census:
-        """Wait until it starts nothing any more, and return what it holds then."""
         assert self.serves()
-        steady = deque([self.census()], 20)
-        while len(steady) < 20 or len({held.fixed for held in steady}) > 1:
+        self.at_rest = self.steady()
+
+    def steady(self) -> Census:
+        """Wait until it begins and ends nothing any more, and return what it holds then."""
+        seen = deque([self.census()], STEADY)
+        while len(seen) < STEADY or len({held.fixed for held in seen}) > 1:
             time.sleep(0.05)
-            steady.append(self.census())
-        return steady[-1]
+            seen.append(self.census())
+        return seen[-1]
 
     @property
     def port(self) -> int:

@@ -39,7 +39,12 @@ def geometry():
 
 @pytest.fixture
 def chi(geometry, rng):
-    report = {"provenance": {"inversion": "tv <&> µ"}, "quality": {"snr": 1 / 3}, "warnings": ["a"]}
+    inversion = {"method": "tv <&> µ"}
+    report = {
+        "provenance": {"inversion": inversion},
+        "quality": {"snr": 1 / 3},
+        "warnings": ["a"],
+    }
     data = rng.standard_normal(geometry.matrix).astype(np.float32)
     return Map("chi", data, "ppb", geometry, report=report)
 

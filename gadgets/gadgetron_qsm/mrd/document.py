@@ -19,6 +19,7 @@ from gadgetron_qsm.mrd.limits import require_sane
 from gadgetron_qsm.mrd.primitives import LARGEST_XML
 
 LARGEST_NUMBER = 65535  # unsigned short, as the schema has matrices and limits
+MOST_ENCODINGS = 64  # of any scan, with room
 COUNTED = ("encodedSpace", "reconSpace", "encodingLimits")
 PARTS = (*COUNTED, "parallelImaging")
 
@@ -40,6 +41,8 @@ def parsed(text: str) -> Any:
         raise QsmError(f"the MRD header is not valid XML of ISMRMRD: {line}") from error
     if not document.encoding:
         raise QsmError("the MRD header has no <encoding>; convert the raw data again")
+    if len(document.encoding) > MOST_ENCODINGS:
+        raise QsmError(f"the MRD header has {len(document.encoding)} encodings, far too many")
     for encoding in document.encoding:
         for part in PARTS:
             for name, value in _values(getattr(encoding, part), part):

@@ -11,6 +11,7 @@ from gadgetron_qsm.errors import QsmError
 LARMOR_HZ_PER_T = 42.577478518e6  # CODATA 2018, proton
 FIELD_STRENGTHS_T = (0.001, 30.0)  # of any magnet for people, with room
 VOXEL_MM = (0.01, 100.0)  # of any scanner, with room; a slice may be thick
+MOST_ECHOES = 256  # of any scan, with room
 LAST_ECHO_TIME_MS = (0.5, 1000.0)  # shorter: seconds were written; longer: microseconds
 
 
@@ -20,6 +21,8 @@ def echo_times_s(document: Any, contrasts: int | None) -> tuple[float, ...]:
     times = [_number(te) for te in parameters.TE] if parameters else []
     if not times:
         raise QsmError("the MRD header has no echo times (sequenceParameters.TE); add them in ms")
+    if len(times) > MOST_ECHOES:
+        raise QsmError(f"the MRD header has {len(times)} echo times, more than {MOST_ECHOES}")
     shortest, longest = LAST_ECHO_TIME_MS
     increase = all(a < b for a, b in pairwise([0, *times]))
     if not (increase and shortest < times[-1] < longest):

@@ -17,6 +17,7 @@ from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.mrd import meta
 from gadgetron_qsm.mrd.messages import IMAGE_HEADER, Image, Record
+from gadgetron_qsm.mrd.own import require_own
 from gadgetron_qsm.mrd.wire import image_head
 
 MAGNITUDE, PHASE, REAL, IMAGINARY, COMPLEX = range(1, 6)  # image_type of ismrmrd.h
@@ -121,14 +122,19 @@ def echoes_to_images(echoes: Echoes) -> list[Image]:
 
 
 def own_meta(image: Image) -> dict[str, Any]:
-    """Return the values of our own meta keys, without their prefix; none for others' images."""
+    """Return the values of our own meta keys, without their prefix; none for others' images.
+
+    Raises QsmError for values that are not as we write them.
+    """
     if OWN not in image.meta:
         return {}
-    values = meta.texts(image.meta)
+    texts = {k.removeprefix(OWN): v for k, v in meta.texts(image.meta).items() if k.startswith(OWN)}
     try:
-        return {k.removeprefix(OWN): json.loads(v) for k, v in values.items() if k.startswith(OWN)}
-    except json.JSONDecodeError as error:
+        own = {name: json.loads(text) for name, text in texts.items()}
+    except (ValueError, RecursionError) as error:
         raise QsmError(f"the meta of an image was changed on the way: {error}") from error
+    require_own(own)
+    return own
 
 
 def exact_geometry(image: Image, geometry: Geometry) -> Geometry:

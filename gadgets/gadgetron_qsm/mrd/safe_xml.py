@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from xml.etree import ElementTree as ET
 from xml.parsers import expat
 
 from gadgetron_qsm.errors import QsmError
 
-MOST_ELEMENTS = 100_000  # twice those of 1 MiB of user parameters, the longest header seen
+# With their attributes: twice those of 1 MiB of user parameters, the longest header seen.
+MOST_ELEMENTS = 100_000
 DEEPEST = 64  # levels; MRD headers and Gadgetron's configurations have fewer than 10
 
 
@@ -48,8 +50,8 @@ class _Counter:
     def __init__(self, what: str) -> None:
         self._what, self._elements, self._depth = what, 0, 0
 
-    def start(self, *_: object) -> None:
-        self._elements += 1
+    def start(self, _: str, attributes: Mapping[str, str]) -> None:
+        self._elements += 1 + len(attributes)
         self._depth += 1
         if self._elements > MOST_ELEMENTS:
             raise QsmError(f"{self._what} has more than {MOST_ELEMENTS} elements; leave some out")

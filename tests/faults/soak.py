@@ -1,0 +1,112 @@
+"""Hundreds of scans through one server, some of them spoilt: what it holds must stay the same.
+
+python -m tests.faults.soak --scans 200
+
+tells memory, descriptors and threads as the scans go by; `--together 8` has so many clients at
+once. Exit status 1 when memory grows by more than 5 %, or anything else stays behind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.faults import small_scan
+from tests.faults.census import Census, resident_bytes
+from tests.faults.mutators import spoilt
+from tests.faults.served import SERIES, Served, names
+
+WARM_UP = 20  # scans, after which memory may not grow
+GROWTH = 1.05  # of memory, at most
+SPOILT = 5  # every so many scans one is spoilt
+FORMS = [form for form in small_scan.FORMS if form != "repetitions"]
+
+
+@dataclass
+class Sample:
+    """What the server held when a scan was over."""
+
+    scan: int
+    bytes: int
+    held: Census
+
+
+def soak(served: Served, scans: int, together: int = 1) -> Iterator[Sample]:
+    """Send scans of every form; each that is not spoilt must give its series."""
+    with ThreadPoolExecutor(together) as clients:
+        for first in range(0, scans, together):
+            list(clients.map(lambda n: _send(served, n), range(first, first + together)))
+            held = served.steady() if together > 1 else _at_rest(served)
+            yield Sample(first + together, resident_bytes(served.pid), held)
+
+
+def _at_rest(served: Served) -> Census:
+    assert served.settles(), f"{served.census()} and not {served.at_rest}"
+    return served.census()
+
+
+def growth(samples: list[Sample]) -> float:
+    """Memory of the last tenth of the samples over that of those behind the warm-up.
+
+    That lasts until as many processes serve as in the end.
+    """
+    processes = samples[-1].held.processes
+    warm = [s.bytes for s in samples if s.scan > WARM_UP and s.held.processes == processes]
+    part = max(1, len(warm) // 10)
+    return statistics.median(warm[-part:]) / statistics.median(warm[:part])
+
+
+def _send(served: Served, number: int) -> None:
+    form = FORMS[number % len(FORMS)]
+    if number % SPOILT == SPOILT - 1:
+        with served.client() as peer:
+            peer.send(spoilt(0, number).stream)
+            peer.sent()
+        return
+    answer = served.answer(b"".join(small_scan.stream(form)))
+    assert names(answer) == SERIES, (form, answer.refusals)
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    arguments.add_argument("--scans", type=int, default=200)
+    arguments.add_argument("--together", type=int, default=1)
+    arguments.add_argument("--command", choices=("serve", "gadget"), default="serve")
+    given = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        limit = {"server.connections": str(given.together + 1)}
+        served = Served(given.command, Path(folder), limit)
+        try:
+            return _told(served, soak(served, given.scans, given.together))
+        finally:
+            served.end()
+
+
+def _told(served: Served, samples: Iterator[Sample]) -> int:
+    start, seen = time.monotonic(), []
+    print("scans     MB  processes  descriptors  threads")
+    for sample in samples:
+        seen.append(sample)
+        if sample.scan % 20 == 0 or sample.scan < 3:
+            held = sample.held
+            print(
+                f"{sample.scan:5d}  {sample.bytes >> 20:5d}  {held.processes:9d}  "
+                f"{held.descriptors:11d}  {held.threads:7d}",
+                flush=True,
+            )
+    grown, took_s = growth(seen), time.monotonic() - start
+    print(f"{seen[-1].scan} scans in {took_s:.0f} s; memory behind {WARM_UP} scans x {grown:.3f}")
+    fixed = {s.held.fixed for s in seen if s.held.processes == seen[-1].held.processes}
+    well = grown <= GROWTH and len(fixed) == 1 and "Traceback" not in served.log_since()
+    return 0 if well else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
