@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from gadgetron_qsm import cli, configs
 from gadgetron_qsm.openrecon.label import KEY, PORT
@@ -134,10 +135,10 @@ def test_everything_is_pinned_and_what_the_package_needs_is_among_it_in_its_rang
     for requirement in pinned(DOCKER / "requirements.txt"):
         (only,) = requirement.specifier
         assert only.operator == "=="
-        versions[requirement.name.lower()] = only.version
+        versions[canonicalize_name(requirement.name)] = only.version
     wanted = [Requirement(text) for text in requires("gadgetron-qsm")]
     for requirement in (one for one in wanted if not one.marker):
-        assert requirement.specifier.contains(versions[requirement.name]), requirement
+        assert requirement.specifier.contains(versions[canonicalize_name(requirement.name)]), requirement
 
 
 @pytest.mark.parametrize("cuda", ["12", "13"])
