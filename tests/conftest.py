@@ -73,16 +73,23 @@ def no_sender_stays() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def no_log_stays() -> Iterator[None]:
-    """Undo what a command that a test called in this process did to how all of it logs."""
-    root, ours = logging.getLogger(), logging.getLogger("gadgetron_qsm")
-    levels, handlers, shown = (root.level, ours.level), root.handlers[:], warnings.showwarning
-    hooks = sys.excepthook, sys.unraisablehook, threading.excepthook
+    """Undo what a command that was called in this process did to how all of it logs.
+
+    That may have been a fixture of a whole module, so that it is undone before a test, too.
+    """
+    hooks, shown = (sys.excepthook, sys.unraisablehook, threading.excepthook), warnings.showwarning
+    _log_as_at_first()
     yield
+    _log_as_at_first()
     sys.excepthook, sys.unraisablehook, threading.excepthook = hooks
     warnings.showwarning = shown
-    root.handlers[:] = [h for h in root.handlers if h in handlers]
-    root.setLevel(levels[0])
-    ours.setLevel(levels[1])
+
+
+def _log_as_at_first() -> None:
+    if logs := sys.modules.get("gadgetron_qsm.site.logs"):
+        logging.getLogger().removeHandler(logs._handler)
+    logging.getLogger().setLevel(logging.WARNING)
+    logging.getLogger("gadgetron_qsm").setLevel(logging.NOTSET)
 
 
 @pytest.fixture(params=["stand-in", pytest.param("gpu", marks=pytest.mark.gpu)])

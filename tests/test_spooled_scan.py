@@ -46,7 +46,8 @@ def test_the_map_of_a_replay_is_that_of_the_live_scan(
     passed = opened.tee(messages[form])
     (live,) = chain.qsm(passed, Header.parse(header_text()), settings)
     raw = opened.finish(FAILURE)
-    assert dict(check(raw))[form] == described
+    told = {finding.what: finding.text for finding in check(raw)}
+    assert told[form] == described
     replay(raw, tmp_path / "replayed", overrides=QUICK)
     with h5py.File(tmp_path / "replayed" / "images.h5") as file:
         series = file[f"dataset/image_{live.head['image_series_index']}/data"]

@@ -138,7 +138,8 @@ def test_everything_is_pinned_and_what_the_package_needs_is_among_it_in_its_rang
         versions[canonicalize_name(requirement.name)] = only.version
     wanted = [Requirement(text) for text in requires("gadgetron-qsm")]
     for requirement in (one for one in wanted if not one.marker):
-        assert requirement.specifier.contains(versions[canonicalize_name(requirement.name)]), requirement
+        version = versions[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(version), requirement
 
 
 @pytest.mark.parametrize("cuda", ["12", "13"])

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from io import BytesIO
 from queue import SimpleQueue
 
@@ -97,24 +98,25 @@ def test_a_query_has_gadgetrons_layout():
 @pytest.fixture
 def answering():
     """A function that lets the next client of a port have some bytes, and then the end, if any."""
-    listener = socket.create_server((HOST, 0))
-    held = []
+    threads, may_go = [], threading.Event()
 
     def start(data, ends=True):
         def run():
-            sock, _ = listener.accept()
-            sock.sendall(data)
-            if ends:
-                sock.shutdown(socket.SHUT_WR)
-            held.append(sock)
+            with listener.accept()[0] as sock, suppress(OSError):  # it may have gone at once
+                sock.sendall(data)
+                if ends:
+                    sock.shutdown(socket.SHUT_WR)
+                may_go.wait()
 
-        threading.Thread(target=run).start()
+        threads.append(threading.Thread(target=run))
+        threads[-1].start()
         return listener.getsockname()[1]
 
-    yield start
-    listener.close()
-    for sock in held:
-        sock.close()
+    with socket.create_server((HOST, 0)) as listener:
+        yield start
+        may_go.set()
+        for thread in threads:
+            thread.join()
 
 
 def encoded(*messages):

@@ -16,6 +16,7 @@ from itertools import islice
 from gadgetron_qsm.errors import QsmError
 
 HIDDEN = "[hidden]"
+TRACEBACK = "Traceback (most recent call last):"  # as people and programs look for it
 NAMES = ("patientName", "referringPhysicianName")
 DATES = ("patientBirthdate",)
 IDENTIFIERS = (
@@ -84,7 +85,8 @@ def trace_of(error: BaseException) -> str:
     """
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     before = f"{trace_of(cause)}\nwhich led to\n" if cause else ""
-    return f"{before}{''.join(traceback.format_tb(error.__traceback__))}{line_of(error)}"
+    lines = "".join(traceback.format_tb(error.__traceback__))
+    return f"{before}{TRACEBACK}\n{lines}{line_of(error)}"
 
 
 def _patterns(header_text: str) -> Iterator[str]:
