@@ -67,8 +67,8 @@ class Scans:
 
     def kept(self) -> str:
         """Find what the spool has of scans whose process was killed."""
-        from gadgetron_qsm.mrd.kept import left_by_the_dead
         from gadgetron_qsm.settings import Settings
+        from gadgetron_qsm.spool.kept import left_by_the_dead
 
         return left_by_the_dead(Settings.from_properties(self.properties).spool)
 

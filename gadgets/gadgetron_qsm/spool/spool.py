@@ -22,9 +22,9 @@ from pathlib import Path
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.inbox import Inbox
 from gadgetron_qsm.mrd.messages import Message
-from gadgetron_qsm.mrd.spool_folder import SpoolFile, SpoolFolder
-from gadgetron_qsm.mrd.spooled import SpooledScan
 from gadgetron_qsm.site_sections import SpoolSettings
+from gadgetron_qsm.spool.folder import SpoolFile, SpoolFolder
+from gadgetron_qsm.spool.scan import SpooledScan
 
 log = logging.getLogger(__name__)
 

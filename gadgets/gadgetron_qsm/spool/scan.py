@@ -16,8 +16,6 @@ from ismrmrd.hdf5 import acquisition_dtype, waveform_dtype
 
 from gadgetron_qsm.mrd.files import DATASET, pixels_in_file
 from gadgetron_qsm.mrd.gathered import readouts_of
-from gadgetron_qsm.mrd.growing import DataSet, GrowingFile, Members
-from gadgetron_qsm.mrd.hdf5_parts import NOTHING
 from gadgetron_qsm.mrd.messages import (
     IMAGE_HEADER,
     Acquisition,
@@ -30,6 +28,8 @@ from gadgetron_qsm.mrd.messages import (
 )
 from gadgetron_qsm.mrd.volumes import images_of_array
 from gadgetron_qsm.mrd.wire import image_head
+from gadgetron_qsm.spool.growing import DataSet, GrowingFile, Members
+from gadgetron_qsm.spool.parts import NOTHING
 
 HEADS = 1024  # of readouts, waveforms or images that lie together in the file
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.files import RawFile
-from gadgetron_qsm.mrd.growing import end_of
+from gadgetron_qsm.spool.growing import end_of
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.connection import Connection
 from gadgetron_qsm.mrd.messages import Message
-from gadgetron_qsm.mrd.spool import Spool, recover, replay_command
 from gadgetron_qsm.site_sections import SpoolSettings
+from gadgetron_qsm.spool.spool import Spool, recover, replay_command
 
 log = logging.getLogger(__name__)
 

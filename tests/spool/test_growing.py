@@ -10,11 +10,12 @@ import ismrmrd
 import numpy as np
 import pytest
 
-from gadgetron_qsm.mrd import growing, spooled
 from gadgetron_qsm.mrd.files import RawFile
-from gadgetron_qsm.mrd.growing import PAGE, DataSet, GrowingFile
-from gadgetron_qsm.mrd.hdf5_parts import CHILDREN, UNDEFINED
-from gadgetron_qsm.mrd.spooled import SpooledScan
+from gadgetron_qsm.spool import growing
+from gadgetron_qsm.spool import scan as scans
+from gadgetron_qsm.spool.growing import PAGE, DataSet, GrowingFile
+from gadgetron_qsm.spool.parts import CHILDREN, UNDEFINED
+from gadgetron_qsm.spool.scan import SpooledScan
 
 NUMBER = 8  # bytes that the kernel writes as one; what is longer may be written in part
 
@@ -109,7 +110,7 @@ def test_numbers_that_change_lie_in_one_page_each(descriptor, writes, make_acqui
 
 
 def test_an_index_that_is_full_takes_no_more(descriptor, monkeypatch):
-    monkeypatch.setattr("gadgetron_qsm.mrd.hdf5_index.CHILDREN", 2)
+    monkeypatch.setattr("gadgetron_qsm.spool.index.CHILDREN", 2)
     file = GrowingFile(descriptor)
     data = DataSet(file, np.dtype("u1"))
     data.extend(bytes(8))
@@ -142,7 +143,7 @@ def test_a_scan_is_readable_after_every_write_and_never_loses_a_block(
     tmp_path, descriptor, writes, monkeypatch, make_acquisition, make_waveform, make_image
 ):
     """What a kill leaves is one of these states."""
-    monkeypatch.setattr(spooled, "HEADS", 4)
+    monkeypatch.setattr(scans, "HEADS", 4)
     readouts = [make_acquisition(1 + n % 3, 1 + n, n % 3) for n in range(25)]
     pixels = [np.full((1, 1, 2, 3 + n % 2), n, np.float32) for n in range(5)]
     images = [make_image(data, f"<{n}/>", image_series_index=1) for n, data in enumerate(pixels)]

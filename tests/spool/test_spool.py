@@ -17,15 +17,15 @@ import numpy as np
 import pytest
 
 from gadgetron_qsm.chain import combine
-from gadgetron_qsm.mrd import growing, spool, spool_folder
 from gadgetron_qsm.mrd.client import messages_of
 from gadgetron_qsm.mrd.files import RawFile
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.messages import Bucket, Close, HeaderText, Text
-from gadgetron_qsm.mrd.spool import Spool, recover, replay_command
 from gadgetron_qsm.mrd.wire import read_message
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.site_sections import SpoolSettings
+from gadgetron_qsm.spool import folder, growing, spool
+from gadgetron_qsm.spool.spool import Spool, recover, replay_command
 from tests.missing import missing
 
 FAILURE = RuntimeError("of the reconstruction")
@@ -312,8 +312,8 @@ def small_disk(tmp_path, program):
 def test_a_disk_that_is_full_costs_one_warning_and_the_room_that_is_left_to_others(
     small_disk, make_acquisition, caplog, monkeypatch, left, reason
 ):
-    monkeypatch.setattr(spool_folder, "FREE_PART", left)
-    monkeypatch.setattr(spool_folder, "STEP", 0)
+    monkeypatch.setattr(folder, "FREE_PART", left)
+    monkeypatch.setattr(folder, "STEP", 0)
     monkeypatch.setattr(spool, "CAPACITY", 500_000)  # so that there are blocks
     scan = [make_acquisition(16, 500)] * 200  # 13 MB
     path = spooled(SpoolSettings(folder=small_disk / "spool"), scan)

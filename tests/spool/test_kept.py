@@ -12,10 +12,10 @@ import pytest
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.files import RawFile
-from gadgetron_qsm.mrd.kept import left_by_the_dead, spooled
 from gadgetron_qsm.mrd.messages import Close
 from gadgetron_qsm.mrd.wire import PeerGone
 from gadgetron_qsm.site_sections import SpoolSettings
+from gadgetron_qsm.spool.kept import left_by_the_dead, spooled
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.mrd import spool_folder
 from gadgetron_qsm.mrd.files import RawFile
-from gadgetron_qsm.mrd.spool import Spool, recover, replay_command
-from gadgetron_qsm.mrd.spool_folder import SpoolFolder
 from gadgetron_qsm.site_sections import SpoolSettings
-from tests.mrd import spool_victim as victim
+from gadgetron_qsm.spool import folder as folders
+from gadgetron_qsm.spool.folder import SpoolFolder
+from gadgetron_qsm.spool.spool import Spool, recover, replay_command
+from tests.spool import victim
 
 MB = 1_000_000
 KILLS = 20
@@ -25,7 +25,7 @@ FAILURE = RuntimeError("of the reconstruction")
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A function that makes a folder of files of 1 MB, by their day, and names the limit in MB."""
-    monkeypatch.setattr(spool_folder, "STEP", 0)
+    monkeypatch.setattr(folders, "STEP", 0)
 
     def make(limit, *days):
         for day in days:
@@ -90,9 +90,9 @@ def test_a_file_that_is_written_or_read_stays(folder, tmp_path):
 
 
 def test_disk_is_left_to_others(folder, tmp_path, monkeypatch):
-    usage = spool_folder.shutil.disk_usage(tmp_path)
+    usage = folders.shutil.disk_usage(tmp_path)
     used = {"total": 100 * MB, "free": 11 * MB}
-    monkeypatch.setattr(spool_folder.shutil, "disk_usage", lambda _: usage._replace(**used))
+    monkeypatch.setattr(folders.shutil, "disk_usage", lambda _: usage._replace(**used))
     file = folder(1000, 1).create()
     file.reserve(MB)
     assert days(tmp_path) == [1]
@@ -107,7 +107,7 @@ def test_files_grow_in_steps_that_are_taken_off_at_the_end(tmp_path, make_acquis
     opened = Spool.opened(SpoolSettings(folder=tmp_path, keep="all"), "<header/>")
     list(opened.tee([make_acquisition(4, 100)] * 10))
     path = opened.finish(None)
-    assert path.stat().st_size < MB < spool_folder.STEP
+    assert path.stat().st_size < MB < folders.STEP
 
 
 def test_scans_side_by_side_have_a_file_each(tmp_path, make_acquisition):
@@ -125,7 +125,7 @@ def test_scans_side_by_side_have_a_file_each(tmp_path, make_acquisition):
 @pytest.fixture
 def other_process(tmp_path):
     """A process that has spooled 300 readouts to the folder, and waits."""
-    code = "from tests.mrd.spool_victim import *; spool_some(Path(sys.argv[1]), 7, 300)"
+    code = "from tests.spool.victim import *; spool_some(Path(sys.argv[1]), 7, 300)"
     command = [sys.executable, "-c", code, str(tmp_path)]
     root = Path(__file__).parents[2]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
@@ -181,7 +181,7 @@ def test_a_folder_that_cannot_be_used_is_told(tmp_path, monkeypatch):
     def refused(*_):
         raise PermissionError(13, "Permission denied", str(tmp_path))
 
-    monkeypatch.setattr(spool_folder.os, "open", refused)  # root may open any
+    monkeypatch.setattr(folders.os, "open", refused)  # root may open any
     with pytest.raises(QsmError, match=r"^spool.folder cannot be used: Permission denied$"):
         recover(SpoolSettings(folder=tmp_path))
 
