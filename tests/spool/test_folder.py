@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import itertools
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,11 +17,14 @@ from gadgetron_qsm.mrd.files import RawFile
 from gadgetron_qsm.site_sections import SpoolSettings
 from gadgetron_qsm.spool import folder as folders
 from gadgetron_qsm.spool.folder import SpoolFolder
+from gadgetron_qsm.spool.growing import PAGE
+from gadgetron_qsm.spool.scan import SpooledScan
 from gadgetron_qsm.spool.spool import Spool, recover, replay_command
 from tests.spool import victim
 
 MB = 1_000_000
 KILLS = 20
+WRITING = ".writing.h5"
 FAILURE = RuntimeError("of the reconstruction")
 
 
@@ -170,11 +176,62 @@ def test_the_next_scan_finds_what_was_killed(tmp_path, other_process, make_acqui
     assert victim.items_in(kept) == (7, 300)
 
 
-@pytest.mark.parametrize("content", [b"", bytes(10_000), b"\x89HDF\r\n\x1a\n"])
-def test_a_file_that_was_killed_before_it_had_anything_is_removed(tmp_path, content):
-    name(tmp_path, 1, ".writing.h5").write_bytes(content)
+@pytest.fixture(scope="module")
+def cut_short(tmp_path_factory):
+    """What is in the file of a scan of 300 readouts, and in one without any, when it is killed."""
+    found = []
+    for items in (300, 0):
+        path = tmp_path_factory.mktemp("cut") / "short.h5"
+        with path.open("w+b") as file:
+            scan = SpooledScan(file.fileno(), "<scan>7</scan>")
+            scan.add(itertools.islice(victim.readouts(7), items))
+            scan.write()
+        found.append(path.read_bytes())
+    return found
+
+
+@pytest.mark.parametrize("size", [0, 10_000])
+def test_a_file_that_was_killed_before_it_had_anything_is_removed(tmp_path, size):
+    name(tmp_path, 1, WRITING).write_bytes(bytes(size))
     assert recover(SpoolSettings(folder=tmp_path)) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_of_a_scan_that_had_only_begun_is_removed(tmp_path, cut_short):
+    name(tmp_path, 1, WRITING).write_bytes(cut_short[1])
+    assert recover(SpoolSettings(folder=tmp_path)) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("page", [0, 1, 3, 4, 5])
+def test_a_file_that_lost_a_page_stays_and_does_not_hide_the_others(
+    tmp_path, cut_short, caplog, page
+):
+    """As of a machine that lost power."""
+    damaged = bytearray(cut_short[0])
+    damaged[page * PAGE : (page + 1) * PAGE] = bytes(PAGE)
+    name(tmp_path, 1, WRITING).write_bytes(damaged)
+    name(tmp_path, 2, WRITING).write_bytes(cut_short[0])
+    assert recover(SpoolSettings(folder=tmp_path)) == [name(tmp_path, 2)]
+    assert name(tmp_path, 1).read_bytes() == damaged
+    assert victim.items_in(name(tmp_path, 2)) == (7, 300)
+    assert sorted(tmp_path.iterdir()) == [name(tmp_path, 1), name(tmp_path, 2)]
+    assert f"its raw data in {name(tmp_path, 1)} cannot be read: " in caplog.text
+    with pytest.raises(QsmError, match=r"no HDF5|no header|cannot be read|damaged"):
+        RawFile(name(tmp_path, 1))
+
+
+@pytest.mark.parametrize("reason", [errno.EMFILE, errno.EIO])
+def test_a_file_that_cannot_be_opened_now_stays(tmp_path, cut_short, monkeypatch, caplog, reason):
+    def refused(*_):
+        raise OSError(reason, os.strerror(reason))
+
+    name(tmp_path, 1, WRITING).write_bytes(cut_short[0])
+    with monkeypatch.context() as patch:
+        patch.setattr("h5py.File", refused)
+        assert recover(SpoolSettings(folder=tmp_path)) == []
+    assert victim.items_in(name(tmp_path, 1)) == (7, 300)
+    assert "cannot be opened" in caplog.text
 
 
 def test_a_folder_that_cannot_be_used_is_told(tmp_path, monkeypatch):

@@ -30,6 +30,9 @@ STEP = 64 << 20  # bytes by which a file grows; of a small limit,
 STEP_PART = 1 / 16  # this part
 _OURS = re.compile(r"\d{8}T\d{12}Z_[0-9a-f]{8}(\.writing)?\.h5")
 _WRITING, _KEPT = ".writing.h5", ".h5"
+_BLOCK = 1 << 20  # bytes
+
+CANNOT_BE_READ = "a scan was cut short, and its raw data in %s cannot be read: %s"
 
 
 class SpoolFolder:
@@ -53,7 +56,7 @@ class SpoolFolder:
     def recover(self) -> list[Path]:
         """Make ordinary files of those whose process was killed; return them.
 
-        One with nothing in it is removed.
+        One with nothing in it is removed. One that cannot be read stays, and the log says so.
         """
         if not self.path.is_dir():
             return []
@@ -145,21 +148,41 @@ def _is_free(path: Path) -> bool:
 
 
 def _recovered(path: Path) -> Path | None:
-    if not _has_items(path):
-        path.unlink()
+    """Give a file the name of one that is kept; return it if it can be replayed.
+
+    Only what is sure to hold no scan is removed. What cannot be read, now or ever, is told.
+    """
+    try:
+        if _is_blank(path) or not _has_items(path):
+            path.unlink()
+            return None
+        with path.open("r+b") as file:
+            file.truncate(end_of(file.fileno()))
+        return path.rename(_kept(path))
+    except Exception as error:  # a damaged file may give any
+        with suppress(OSError):
+            path = path.rename(_kept(path))
+        log.error(CANNOT_BE_READ, path, reason_of(error))
         return None
-    with path.open("r+b") as file:
-        file.truncate(end_of(file.fileno()))
-    return path.rename(_kept(path))
+
+
+def _is_blank(path: Path) -> bool:
+    """Tell whether a file was killed before anything was written to it but zeros."""
+    with path.open("rb") as file:
+        return not any(block.lstrip(b"\0") for block in iter(lambda: file.read(_BLOCK), b""))
 
 
 def _has_items(path: Path) -> bool:
-    try:
-        with RawFile(path) as raw:
-            return len(raw) > 0 or next(raw.images(), None) is not None
-    except QsmError:
-        return False  # killed before there was a header
+    with RawFile(path) as raw:
+        return len(raw) > 0 or next(raw.images(), None) is not None
 
 
 def _kept(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(_WRITING) + _KEPT)
+
+
+def reason_of(error: Exception) -> str:
+    """Say what was wrong, without the path, which a log need not have."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) if isinstance(error, QsmError) else f"{type(error).__name__}: {error}"

@@ -80,10 +80,11 @@ class GrowingFile:
     def write(self) -> None:
         """Write all that was put; raise OSError, and leave the file as it was or a part further."""
         end = self.size
-        _write(self._descriptor, self._tail, self._written)
-        if self._written == PAGE:
-            _write(self._descriptor, [parts.superblock(self._root, end)], 0)
+        if self._written == PAGE:  # at once: a file without a superblock looks damaged
+            first = parts.superblock(self._root, end).ljust(PAGE, b"\0")
+            _write(self._descriptor, [first, *self._tail], 0)
         else:
+            _write(self._descriptor, self._tail, self._written)
             _write(self._descriptor, [struct.pack("<Q", end)], parts.END_OF_FILE)
         for address, data in self._changes:
             _write(self._descriptor, [data], address)

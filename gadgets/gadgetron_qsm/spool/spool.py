@@ -23,7 +23,7 @@ from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.inbox import Inbox
 from gadgetron_qsm.mrd.messages import Message
 from gadgetron_qsm.site_sections import SpoolSettings
-from gadgetron_qsm.spool.folder import SpoolFile, SpoolFolder
+from gadgetron_qsm.spool.folder import SpoolFile, SpoolFolder, reason_of
 from gadgetron_qsm.spool.scan import SpooledScan
 
 log = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ class Spool:
             _tell(self._folder.recover())
             file = self._folder.create()
         except Exception as error:  # of whatever kind: the scan is not to end with its spool
-            self._give_up(_reason(error))
+            self._give_up(reason_of(error))
             return
         scan = None
         try:
@@ -125,7 +125,7 @@ class Spool:
                 self._hurry.wait(BLOCK_S)
                 self._hurry.clear()
         except Exception as error:
-            self._give_up(_reason(error))
+            self._give_up(reason_of(error))
         self._ended.wait()
         self._settle(file, scan.items if scan else 0)
 
@@ -149,7 +149,7 @@ class Spool:
             else:
                 file.remove()
         except OSError as error:
-            self._give_up(_reason(error))
+            self._give_up(reason_of(error))
 
     @property
     def _wanted(self) -> bool:
@@ -165,7 +165,7 @@ def recover(settings: SpoolSettings) -> list[Path]:
     try:
         return _tell(folder.recover()) if folder else []
     except OSError as error:
-        raise QsmError(f"spool.folder cannot be used: {_reason(error)}") from error
+        raise QsmError(f"spool.folder cannot be used: {reason_of(error)}") from error
 
 
 def replay_command(raw: Path) -> str:
@@ -181,9 +181,3 @@ def _tell(recovered: list[Path]) -> list[Path]:
 
 def _folder(settings: SpoolSettings) -> SpoolFolder | None:
     return SpoolFolder(settings.folder, settings.limit_gb * 1e9) if settings.folder else None
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror  # without the path, which a log need not have
-    return str(error) if isinstance(error, QsmError) else f"{type(error).__name__}: {error}"
