@@ -8,6 +8,7 @@ import itertools
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.files import RawFile
 from gadgetron_qsm.site_sections import SpoolSettings
 from gadgetron_qsm.spool import folder as folders
-from gadgetron_qsm.spool.folder import SpoolFolder
+from gadgetron_qsm.spool.folder import SpoolFile, SpoolFolder
 from gadgetron_qsm.spool.growing import PAGE
 from gadgetron_qsm.spool.scan import SpooledScan
 from gadgetron_qsm.spool.spool import Spool, recover, replay_command
@@ -39,6 +40,20 @@ def folder(tmp_path, monkeypatch):
         return SpoolFolder(tmp_path, limit * MB)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def cut_short(tmp_path_factory):
+    """What is in the file of a scan of 300 readouts, and in one without any, when it is killed."""
+    found = []
+    for items in (300, 0):
+        path = tmp_path_factory.mktemp("cut") / "short.h5"
+        with path.open("w+b") as file:
+            scan = SpooledScan(file.fileno(), "<scan>7</scan>")
+            scan.add(itertools.islice(victim.readouts(7), items))
+            scan.write()
+        found.append(path.read_bytes())
+    return found
 
 
 def name(path, day, kind=".h5"):
@@ -93,6 +108,48 @@ def test_a_file_that_is_written_or_read_stays(folder, tmp_path):
     file.reserve(2 * MB + 1)
     assert days(tmp_path) == []
     file.remove()
+
+
+@pytest.mark.parametrize("end", [SpoolFile.keep, SpoolFile.remove])
+def test_a_scan_ends_while_no_other_looks_at_the_files(folder, tmp_path, end):
+    files = folder(3)
+    file = files.create()
+    file.reserve(MB)
+    (written,) = tmp_path.iterdir()
+    ending = threading.Thread(target=end, args=[file])
+    with files.locked():
+        ending.start()
+        ending.join(0.1)
+        assert written.exists()
+    ending.join(10)
+    assert not written.exists()
+
+
+def test_files_that_somebody_removes_meanwhile_are_no_matter(folder, tmp_path, monkeypatch):
+    files, gone = folder(3, 1), name(tmp_path, 0)
+    monkeypatch.setattr(files, "_files", lambda: [gone, name(tmp_path, 1)])
+    file = files.create()
+    file.reserve(3 * MB)
+    assert days(tmp_path) == []
+    file.remove()
+
+
+@pytest.mark.parametrize("end", [SpoolFile.keep, SpoolFile.remove])
+def test_a_file_that_cannot_be_ended_is_closed_and_found_later(folder, cut_short, monkeypatch, end):
+    def refused(*_, **__):
+        raise PermissionError
+
+    files = folder(3)
+    file = files.create()
+    file.reserve(MB)
+    os.pwrite(file.descriptor, cut_short[0], 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(folders.Path, "rename", refused)
+        patch.setattr(folders.Path, "unlink", refused)
+        with pytest.raises(PermissionError):
+            end(file)
+    (kept,) = files.recover()
+    assert victim.items_in(kept) == (7, 300)
 
 
 def test_disk_is_left_to_others(folder, tmp_path, monkeypatch):
@@ -174,20 +231,6 @@ def test_the_next_scan_finds_what_was_killed(tmp_path, other_process, make_acqui
     (kept,) = tmp_path.iterdir()
     assert not kept.name.endswith(".writing.h5")
     assert victim.items_in(kept) == (7, 300)
-
-
-@pytest.fixture(scope="module")
-def cut_short(tmp_path_factory):
-    """What is in the file of a scan of 300 readouts, and in one without any, when it is killed."""
-    found = []
-    for items in (300, 0):
-        path = tmp_path_factory.mktemp("cut") / "short.h5"
-        with path.open("w+b") as file:
-            scan = SpooledScan(file.fileno(), "<scan>7</scan>")
-            scan.add(itertools.islice(victim.readouts(7), items))
-            scan.write()
-        found.append(path.read_bytes())
-    return found
 
 
 @pytest.mark.parametrize("size", [0, 10_000])

@@ -48,7 +48,7 @@ class SpoolFolder:
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         now = datetime.datetime.now(datetime.timezone.utc)
         name = f"{now:%Y%m%dT%H%M%S%f}Z_{uuid.uuid4().hex[:8]}{_WRITING}"
-        with self._locked():
+        with self.locked():
             descriptor = os.open(self.path / name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return SpoolFile(self, self.path / name, descriptor)
@@ -60,7 +60,7 @@ class SpoolFolder:
         """
         if not self.path.is_dir():
             return []
-        with self._locked():
+        with self.locked():
             left = [path for path in self._files() if path.name.endswith(_WRITING)]
             return [kept for path in left if _is_free(path) and (kept := _recovered(path))]
 
@@ -70,20 +70,20 @@ class SpoolFolder:
         The oldest files go for that, but none that is being written. Raises QsmError when there is
         still not enough room. What the file gets is zeros behind its end, to be written to.
         """
-        with self._locked():
+        with self.locked():
             new = needed + self._step
             while lacking := self._lacking(new - size):
                 oldest = next(filter(_is_free, self._files()), None)
                 if oldest is None:
                     raise QsmError(lacking)
                 log.info("removed the spooled scan %s to make room", oldest.name)
-                oldest.unlink()
+                oldest.unlink(missing_ok=True)
             os.ftruncate(descriptor, new)
             return new
 
     def _lacking(self, growth: int) -> str:
         """Say what there is not enough of to grow by so many bytes; nothing if there is."""
-        if sum(path.stat().st_size for path in self._files()) + growth > self._limit:
+        if sum(map(_size, self._files())) + growth > self._limit:
             return f"spool.limit_gb = {self._limit / 1e9:g} is reached"
         disk = shutil.disk_usage(self.path)
         if disk.free - growth < min(FREE_BYTES, FREE_PART * disk.total):
@@ -97,7 +97,8 @@ class SpoolFolder:
         return sorted(path for path in map(Path, ours) if _OURS.fullmatch(path.name))
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
+        """Be the only one that adds, renames or removes files; others wait."""
         descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -122,22 +123,34 @@ class SpoolFile:
 
     def keep(self) -> Path:
         """End the file, and give it the name by which it is found."""
-        os.ftruncate(self.descriptor, end_of(self.descriptor))
-        kept = _kept(self._path)
-        self._path.rename(kept)
-        os.close(self.descriptor)
-        return kept
+        try:
+            os.ftruncate(self.descriptor, end_of(self.descriptor))
+            with self._folder.locked():
+                return self._path.rename(_kept(self._path))
+        finally:
+            os.close(self.descriptor)
 
     def remove(self) -> None:
         """End the file and remove it."""
-        with suppress(FileNotFoundError):
-            self._path.unlink()
-        os.close(self.descriptor)
+        try:
+            with self._folder.locked():
+                self._path.unlink(missing_ok=True)
+        finally:
+            os.close(self.descriptor)
+
+
+def _size(path: Path) -> int:
+    with suppress(FileNotFoundError):  # somebody else has removed it
+        return path.stat().st_size
+    return 0
 
 
 def _is_free(path: Path) -> bool:
-    """Tell whether nobody writes or reads a file."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Tell whether nobody writes or reads a file, which may be nobody's any more."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
