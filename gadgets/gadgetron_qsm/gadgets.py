@@ -79,7 +79,7 @@ def run(
     has all, what goes elsewhere is made all the same.
     """
     if incoming is None:
-        with spooled(connection, settings.spool) as incoming:
+        with spooled(connection, settings.spool, recovers=True) as incoming:
             run(connection, target, settings, incoming)
         return
     header = completed(Header.parse(connection.header_text), settings.identity)
@@ -138,7 +138,7 @@ def _serve(
         incoming = stack.enter_context(spooled(connection, spool))
         settings = settings_of()
         if spool.folder is None:
-            incoming = stack.enter_context(spooled(connection, settings.spool))
+            incoming = stack.enter_context(spooled(connection, settings.spool, recovers=True))
         run(connection, chain.qsm, settings, whole(incoming))
 
 

@@ -33,8 +33,9 @@ class Told:
         else:
             connection.fail_as_server(line)
 
-    def kept(self) -> str:
-        return self.left
+    def kept(self, process: int, since: float) -> str:
+        assert 0 <= time.time() - since < 60
+        return self.left.format(process=process)
 
     def prepare(self, ledger: Ledger) -> None:
         global _ledger

@@ -123,9 +123,12 @@ def test_a_gadgetron_whose_process_is_killed_is_told_when_it_has_sent_all(serve)
 
 
 def test_a_client_whose_process_died_is_told_how_to_replay_its_scan(serve):
-    served = serve(Told(left="its data are kept: gadgetron-qsm replay a.h5 --output replayed"))
-    (line,) = served.client("die").rest()
-    assert line.endswith("SIGKILL); its data are kept: gadgetron-qsm replay a.h5 --output replayed")
+    served = serve(Told(left="its data are kept: gadgetron-qsm replay {process}.h5"))
+    client = served.client()
+    process = client.process()
+    os.kill(int(process), signal.SIGKILL)
+    (line,) = client.rest()
+    assert line.endswith(f"SIGKILL); its data are kept: gadgetron-qsm replay {process}.h5")
 
 
 def test_a_disk_that_does_not_answer_keeps_no_client_waiting(monkeypatch):

@@ -1,6 +1,12 @@
-"""The readouts, images and connections of the tests of mrd."""
+"""The readouts, images and connections of the tests of mrd; files of scans that were cut short."""
 
+import itertools
+
+import pytest
+
+from gadgetron_qsm.spool.scan import SpooledScan
 from tests.mrd.conftest import (
+    answers,
     connected,
     make_acquisition,
     make_image,
@@ -9,8 +15,10 @@ from tests.mrd.conftest import (
     send,
     sockets,
 )
+from tests.spool import victim
 
 __all__ = [
+    "answers",
     "connected",
     "make_acquisition",
     "make_image",
@@ -19,3 +27,24 @@ __all__ = [
     "send",
     "sockets",
 ]
+
+WRITING = ".4711.writing.h5"
+
+
+def name(path, day, kind=".h5"):
+    """The file of a scan that began at noon of a day in March 2026."""
+    return path / f"202603{day:02}T120000000000Z_0123abcd{kind}"
+
+
+@pytest.fixture(scope="module")
+def cut_short(tmp_path_factory):
+    """What is in the file of a scan of 300 readouts, and in one without any, when it is killed."""
+    found = []
+    for items in (300, 0):
+        path = tmp_path_factory.mktemp("cut") / "short.h5"
+        with path.open("w+b") as file:
+            scan = SpooledScan(file.fileno(), "<scan>7</scan>")
+            scan.add(itertools.islice(victim.readouts(7), items))
+            scan.write()
+        found.append(path.read_bytes())
+    return found

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
-import itertools
 import os
-import subprocess
-import sys
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -18,14 +13,11 @@ from gadgetron_qsm.mrd.files import RawFile
 from gadgetron_qsm.site_sections import SpoolSettings
 from gadgetron_qsm.spool import folder as folders
 from gadgetron_qsm.spool.folder import SpoolFile, SpoolFolder
-from gadgetron_qsm.spool.growing import PAGE
-from gadgetron_qsm.spool.scan import SpooledScan
-from gadgetron_qsm.spool.spool import Spool, recover, replay_command
+from gadgetron_qsm.spool.spool import Spool
 from tests.spool import victim
+from tests.spool.conftest import name
 
 MB = 1_000_000
-KILLS = 20
-WRITING = ".writing.h5"
 FAILURE = RuntimeError("of the reconstruction")
 
 
@@ -40,24 +32,6 @@ def folder(tmp_path, monkeypatch):
         return SpoolFolder(tmp_path, limit * MB)
 
     return make
-
-
-@pytest.fixture(scope="module")
-def cut_short(tmp_path_factory):
-    """What is in the file of a scan of 300 readouts, and in one without any, when it is killed."""
-    found = []
-    for items in (300, 0):
-        path = tmp_path_factory.mktemp("cut") / "short.h5"
-        with path.open("w+b") as file:
-            scan = SpooledScan(file.fileno(), "<scan>7</scan>")
-            scan.add(itertools.islice(victim.readouts(7), items))
-            scan.write()
-        found.append(path.read_bytes())
-    return found
-
-
-def name(path, day, kind=".h5"):
-    return path / f"202603{day:02}T120000000000Z_0123abcd{kind}"
 
 
 def days(path):
@@ -183,113 +157,3 @@ def test_scans_side_by_side_have_a_file_each(tmp_path, make_acquisition):
         with RawFile(scan.finish(FAILURE)) as raw:
             assert (raw.header_text, len(raw)) == (f"<scan{number}/>", number)
     assert scans[0].finish(FAILURE) is None
-
-
-@pytest.fixture
-def other_process(tmp_path):
-    """A process that has spooled 300 readouts to the folder, and waits."""
-    code = "from tests.spool.victim import *; spool_some(Path(sys.argv[1]), 7, 300)"
-    command = [sys.executable, "-c", code, str(tmp_path)]
-    root = Path(__file__).parents[2]
-    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
-        while process.stdout.readline() != "7 300\n":
-            assert process.poll() is None
-        yield process
-        process.kill()
-
-
-def test_what_another_process_writes_is_left_alone_until_that_is_killed(
-    tmp_path, other_process, caplog
-):
-    settings = SpoolSettings(folder=tmp_path)
-    assert recover(settings) == []
-    (theirs,) = tmp_path.iterdir()
-    file = SpoolFolder(tmp_path, MB).create()
-    with pytest.raises(QsmError, match="is reached"):
-        file.reserve(MB)
-    assert theirs.exists()
-    file.remove()
-    other_process.kill()
-    other_process.wait()
-    (kept,) = recover(settings)
-    assert list(tmp_path.iterdir()) == [kept]
-    assert theirs.name == kept.name.replace(".h5", ".writing.h5")
-    assert kept.stat().st_size < 10 * MB
-    assert victim.items_in(kept) == (7, 300)
-    assert recover(settings) == []
-    assert [record.getMessage() for record in caplog.records] == [
-        f"a scan was cut short; its raw data are kept: {replay_command(kept)}"
-    ]
-
-
-def test_the_next_scan_finds_what_was_killed(tmp_path, other_process, make_acquisition):
-    other_process.kill()
-    other_process.wait()
-    opened = Spool.opened(SpoolSettings(folder=tmp_path), "<header/>")
-    list(opened.tee([make_acquisition()]))
-    assert opened.finish(None) is None
-    (kept,) = tmp_path.iterdir()
-    assert not kept.name.endswith(".writing.h5")
-    assert victim.items_in(kept) == (7, 300)
-
-
-@pytest.mark.parametrize("size", [0, 10_000])
-def test_a_file_that_was_killed_before_it_had_anything_is_removed(tmp_path, size):
-    name(tmp_path, 1, WRITING).write_bytes(bytes(size))
-    assert recover(SpoolSettings(folder=tmp_path)) == []
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_file_of_a_scan_that_had_only_begun_is_removed(tmp_path, cut_short):
-    name(tmp_path, 1, WRITING).write_bytes(cut_short[1])
-    assert recover(SpoolSettings(folder=tmp_path)) == []
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("page", [0, 1, 3, 4, 5])
-def test_a_file_that_lost_a_page_stays_and_does_not_hide_the_others(
-    tmp_path, cut_short, caplog, page
-):
-    """As of a machine that lost power."""
-    damaged = bytearray(cut_short[0])
-    damaged[page * PAGE : (page + 1) * PAGE] = bytes(PAGE)
-    name(tmp_path, 1, WRITING).write_bytes(damaged)
-    name(tmp_path, 2, WRITING).write_bytes(cut_short[0])
-    assert recover(SpoolSettings(folder=tmp_path)) == [name(tmp_path, 2)]
-    assert name(tmp_path, 1).read_bytes() == damaged
-    assert victim.items_in(name(tmp_path, 2)) == (7, 300)
-    assert sorted(tmp_path.iterdir()) == [name(tmp_path, 1), name(tmp_path, 2)]
-    assert f"its raw data in {name(tmp_path, 1)} cannot be read: " in caplog.text
-    with pytest.raises(QsmError, match=r"no HDF5|no header|cannot be read|damaged"):
-        RawFile(name(tmp_path, 1))
-
-
-@pytest.mark.parametrize("reason", [errno.EMFILE, errno.EIO])
-def test_a_file_that_cannot_be_opened_now_stays(tmp_path, cut_short, monkeypatch, caplog, reason):
-    def refused(*_):
-        raise OSError(reason, os.strerror(reason))
-
-    name(tmp_path, 1, WRITING).write_bytes(cut_short[0])
-    with monkeypatch.context() as patch:
-        patch.setattr("h5py.File", refused)
-        assert recover(SpoolSettings(folder=tmp_path)) == []
-    assert victim.items_in(name(tmp_path, 1)) == (7, 300)
-    assert "cannot be opened" in caplog.text
-
-
-def test_a_folder_that_cannot_be_used_is_told(tmp_path, monkeypatch):
-    def refused(*_):
-        raise PermissionError(13, "Permission denied", str(tmp_path))
-
-    monkeypatch.setattr(folders.os, "open", refused)  # root may open any
-    with pytest.raises(QsmError, match=r"^spool.folder cannot be used: Permission denied$"):
-        recover(SpoolSettings(folder=tmp_path))
-
-
-def test_processes_killed_20_times_leave_files_with_all_that_they_had_said(tmp_path):
-    said = victim.kill(tmp_path, KILLS)
-    assert KILLS / 2 <= len(said) <= KILLS
-    recover(SpoolSettings(folder=tmp_path))
-    left = dict(map(victim.items_in, tmp_path.iterdir()))
-    assert len(left) == len(list(tmp_path.iterdir()))
-    assert all(left[scan] >= items for scan, items in said.items())

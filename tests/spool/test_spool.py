@@ -25,7 +25,8 @@ from gadgetron_qsm.mrd.wire import read_message
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.site_sections import SpoolSettings
 from gadgetron_qsm.spool import folder, growing, spool
-from gadgetron_qsm.spool.spool import Spool, recover, replay_command
+from gadgetron_qsm.spool.recovery import recover, replay_command
+from gadgetron_qsm.spool.spool import Spool
 from tests.missing import missing
 
 FAILURE = RuntimeError("of the reconstruction")

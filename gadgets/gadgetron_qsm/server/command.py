@@ -17,7 +17,7 @@ from gadgetron_qsm.server.worker import TO_THE_PARENT
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.site.watch import watching
 from gadgetron_qsm.site_sections import ServerSettings
-from gadgetron_qsm.spool.spool import recover
+from gadgetron_qsm.spool.recovery import recover
 
 if TYPE_CHECKING:
     from gadgetron_qsm.site.metrics import Metrics

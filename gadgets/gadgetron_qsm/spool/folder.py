@@ -2,12 +2,12 @@
 
 Several processes may share a folder. Each holds the lock (flock) of the file that it writes, which
 ends with the process, however that ends; and that of the folder for a moment while it makes room.
-Only files of our names are counted and removed. A name says when a scan began (UTC), not whose.
+Only files of our names are counted and removed. A name says when a scan began (UTC), not whose; and
+while it is written, by which process.
 """
 
 from __future__ import annotations
 
-import datetime
 import fcntl
 import logging
 import os
@@ -16,10 +16,12 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
 from pathlib import Path
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.files import RawFile
+from gadgetron_qsm.site_sections import SpoolSettings
 from gadgetron_qsm.spool.growing import end_of
 
 log = logging.getLogger(__name__)
@@ -28,8 +30,9 @@ FREE_BYTES = 2_000_000_000  # of disk that are left to others; of a small disk,
 FREE_PART = 0.1  # this part
 STEP = 64 << 20  # bytes by which a file grows; of a small limit,
 STEP_PART = 1 / 16  # this part
-_OURS = re.compile(r"\d{8}T\d{12}Z_[0-9a-f]{8}(\.writing)?\.h5")
-_WRITING, _KEPT = ".writing.h5", ".h5"
+SLACK_S = 1.0  # between the clocks by which a scan began
+_OURS = re.compile(r"(?P<time>\d{8}T\d{12})Z_[0-9a-f]{8}(\.(?P<writer>\d+)\.writing)?\.h5")
+_TIME = "%Y%m%dT%H%M%S%f"
 _BLOCK = 1 << 20  # bytes
 
 CANNOT_BE_READ = "a scan was cut short, and its raw data in %s cannot be read: %s"
@@ -43,25 +46,31 @@ class SpoolFolder:
         self._limit = limit_bytes
         self._step = int(min(STEP, STEP_PART * limit_bytes))
 
+    @classmethod
+    def of(cls, settings: SpoolSettings) -> SpoolFolder | None:
+        """Return the folder that settings name, if they do."""
+        return cls(settings.folder, settings.limit_gb * 1e9) if settings.folder else None
+
     def create(self) -> SpoolFile:
         """Create the file of a scan that begins; the folder too if it is not there."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        now = datetime.datetime.now(datetime.timezone.utc)
-        name = f"{now:%Y%m%dT%H%M%S%f}Z_{uuid.uuid4().hex[:8]}{_WRITING}"
+        now = datetime.now(timezone.utc)
+        name = f"{now:{_TIME}}Z_{uuid.uuid4().hex[:8]}.{os.getpid()}.writing.h5"
         with self.locked():
             descriptor = os.open(self.path / name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return SpoolFile(self, self.path / name, descriptor)
 
-    def recover(self) -> list[Path]:
+    def recover(self, process: int | None = None, since: float = 0.0) -> list[Path]:
         """Make ordinary files of those whose process was killed; return them.
 
+        If a process is named, only of those that it began `since` then, as of time.time().
         One with nothing in it is removed. One that cannot be read stays, and the log says so.
         """
         if not self.path.is_dir():
             return []
         with self.locked():
-            left = [path for path in self._files() if path.name.endswith(_WRITING)]
+            left = [path for path in self._files() if _is_of(path, process, since)]
             return [kept for path in left if _is_free(path) and (kept := _recovered(path))]
 
     def grow(self, descriptor: int, size: int, needed: int) -> int:
@@ -139,6 +148,15 @@ class SpoolFile:
             os.close(self.descriptor)
 
 
+def _is_of(path: Path, process: int | None, since: float) -> bool:
+    """Tell whether a file is of a scan that did not end, and of a process, if one is named."""
+    name = _OURS.fullmatch(path.name)
+    if not name or not name["writer"]:
+        return False
+    began = datetime.strptime(name["time"], _TIME).replace(tzinfo=timezone.utc).timestamp()
+    return process is None or (name["writer"] == str(process) and began >= since - SLACK_S)
+
+
 def _size(path: Path) -> int:
     with suppress(FileNotFoundError):  # somebody else has removed it
         return path.stat().st_size
@@ -191,7 +209,7 @@ def _has_items(path: Path) -> bool:
 
 
 def _kept(path: Path) -> Path:
-    return path.with_name(path.name.removesuffix(_WRITING) + _KEPT)
+    return path.with_name(path.name.partition(".")[0] + ".h5")
 
 
 def reason_of(error: Exception) -> str:

@@ -6,25 +6,27 @@ import logging
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.connection import Connection
 from gadgetron_qsm.mrd.messages import Message
 from gadgetron_qsm.site_sections import SpoolSettings
-from gadgetron_qsm.spool.spool import Spool, recover, replay_command
+from gadgetron_qsm.spool.recovery import told
+from gadgetron_qsm.spool.spool import Spool
 
 log = logging.getLogger(__name__)
 
 
 @contextmanager
-def spooled(connection: Connection, settings: SpoolSettings) -> Iterator[Iterable[Message]]:
-    """Give what comes over a connection, spooled if settings name a folder.
+def spooled(
+    connection: Connection, settings: SpoolSettings, *, recovers: bool = False
+) -> Iterator[Iterable[Message]]:
+    """Give what comes over a connection, spooled if settings name a folder; see Spool.opened.
 
     When the scan fails, what is still to come of it is kept, too, before that is raised: a QsmError
     with the command that replays it, anything else as it is, the command being logged.
     """
-    spool = Spool.opened(settings, connection.header_text)
+    spool = Spool.opened(settings, connection.header_text, recovers=recovers)
     if spool is None:
         yield connection
         return
@@ -35,10 +37,10 @@ def spooled(connection: Connection, settings: SpoolSettings) -> Iterator[Iterabl
         kept = spool.finish(error)
         if kept is None:
             raise
-        told = _told(kept, whole=spool.whole)
+        line = told(kept, whole=spool.whole)
         if isinstance(error, QsmError):
-            raise type(error)(f"{error}; {told}") from error
-        log.warning("%s", told)
+            raise type(error)(f"{error}; {line}") from error
+        log.warning("%s", line)
         raise
     except BaseException as error:
         spool.finish(error)
@@ -46,18 +48,8 @@ def spooled(connection: Connection, settings: SpoolSettings) -> Iterator[Iterabl
     spool.finish(None)
 
 
-def left_by_the_dead(settings: SpoolSettings) -> str:
-    """Return how to replay the scans whose process was killed; nothing if there are none."""
-    return "; ".join(_told(path, whole=True) for path in recover(settings))
-
-
 def _keep_the_rest(spool: Spool, connection: Connection, error: Exception) -> None:
     if not connection.received:
         log.warning("there will be no result, the scan is only kept: %s", error)
     with suppress(QsmError):  # the peer is gone, or ended
         deque(spool.tee(connection), maxlen=0)
-
-
-def _told(path: Path, *, whole: bool) -> str:
-    what = "its data are kept" if whole else "the first of its data are kept"
-    return f"{what}: {replay_command(path)}"
