@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.connection import Connection
 from gadgetron_qsm.mrd.messages import Message
+from gadgetron_qsm.mrd.wire import PeerGone
 from gadgetron_qsm.site_sections import SpoolSettings
 from gadgetron_qsm.spool.recovery import told
 from gadgetron_qsm.spool.spool import Spool
@@ -33,11 +33,11 @@ def spooled(
     try:
         yield spool.tee(connection)
     except Exception as error:
-        _keep_the_rest(spool, connection, error)
+        whole = _keep_the_rest(spool, connection, error)
         kept = spool.finish(error)
         if kept is None:
             raise
-        line = told(kept, whole=spool.whole)
+        line = told(kept, whole=whole and spool.whole)
         if isinstance(error, QsmError):
             raise type(error)(f"{error}; {line}") from error
         log.warning("%s", line)
@@ -48,8 +48,16 @@ def spooled(
     spool.finish(None)
 
 
-def _keep_the_rest(spool: Spool, connection: Connection, error: Exception) -> None:
-    if not connection.received:
+def _keep_the_rest(spool: Spool, connection: Connection, error: Exception) -> bool:
+    """Spool a scan to its end, while it can be; return whether that is all that was sent."""
+    if spool.whole and not connection.received:
         log.warning("there will be no result, the scan is only kept: %s", error)
-    with suppress(QsmError):  # the peer is gone, or ended
-        deque(spool.tee(connection), maxlen=0)
+    rest = spool.tee(connection)
+    try:
+        while spool.whole and next(rest, None) is not None:
+            pass
+    except PeerGone:
+        pass
+    except Exception:  # the scan was ended here, or makes no sense from here on
+        return False
+    return spool.whole
