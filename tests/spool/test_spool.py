@@ -240,7 +240,7 @@ def test_a_disk_that_does_not_answer_costs_patience_and_not_the_scan(
     wait_for(lambda: [path for path in settings.folder.iterdir() if NAME.fullmatch(path.name)])
 
 
-def test_what_nobody_will_want_is_not_written_any_more(settings, scan, monkeypatch):
+def test_what_nobody_will_want_is_not_written_any_more(settings, scan, monkeypatch, caplog):
     answers, write, written = threading.Event(), os.pwritev, []
 
     def slow(descriptor, buffers, offset):
@@ -249,13 +249,15 @@ def test_what_nobody_will_want_is_not_written_any_more(settings, scan, monkeypat
         return write(descriptor, buffers, offset)
 
     monkeypatch.setattr(growing.os, "pwritev", slow)
-    monkeypatch.setattr(spool, "LAST_S", 0.05)
+    monkeypatch.setattr(spool, "SOON_S", 0.05)
     opened = Spool.opened(settings, "<header/>")
     assert list(opened.tee(scan)) == scan
     assert opened.finish(None) is None
+    assert written == []  # the scan did not wait for the disk
     answers.set()
     wait_for(lambda: not list(settings.folder.iterdir()))
     assert sum(written) < 30_000  # the header
+    assert warned(caplog) == []
 
 
 def test_a_slow_disk_may_be_waited_for_as_long_as_patience_lasts(settings, scan, monkeypatch):

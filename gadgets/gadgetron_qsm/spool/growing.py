@@ -39,9 +39,8 @@ class GrowingFile:
         self._next = PAGE
         self._root = 0
 
-    @property
-    def size(self) -> int:
-        """Size that the file will have when all is written."""
+    def end(self) -> int:
+        """Let no more values lie with the last ones; return where the file ends once written."""
         self._close_values()
         return self._next
 
@@ -79,7 +78,7 @@ class GrowingFile:
 
     def write(self) -> None:
         """Write all that was put; raise OSError, and leave the file as it was or a part further."""
-        end = self.size
+        end = self.end()
         if self._written == PAGE:  # at once: a file without a superblock looks damaged
             first = parts.superblock(self._root, end).ljust(PAGE, b"\0")
             _write(self._descriptor, [first, *self._tail], 0)

@@ -52,11 +52,6 @@ class SpooledScan:
         self._series: dict[tuple[Any, ...], _Series] = {}
         self._file.publish({DATASET: self._members})
 
-    @property
-    def size(self) -> int:
-        """Bytes that the file has once all is written."""
-        return self._file.size
-
     def add(self, messages: Iterable[Message]) -> None:
         """Put messages into the file; `write` writes them."""
         readouts: list[bytes] = []
@@ -76,6 +71,10 @@ class SpooledScan:
             self._readouts.extend(b"".join(readouts))
         if waveforms:
             self._waveforms.extend(b"".join(waveforms))
+
+    def end(self) -> int:
+        """Return the size of the file once all that was added is written."""
+        return self._file.end()
 
     def write(self) -> None:
         """Write what was added; the file is whole before, after and at any moment in between."""

@@ -4,9 +4,10 @@ A thread of its own writes what passes, in blocks of what came within BLOCK_S. A
 file is a whole ISMRMRD file again, and in between it is the one before, so that it is readable
 whenever the process is killed; a machine that loses power may lose what its kernel had not written.
 
-The scan goes first. What cannot be written costs a warning, once, and the file ends there. When the
-disk is slower than the scanner, up to CAPACITY bytes wait in memory, and as many are being written;
-then the scan waits for the disk, but for PATIENCE_S of all its time, and goes on without the spool.
+What cannot be written costs a warning, once, and the file ends there. When the disk is slower than
+the scanner, up to CAPACITY bytes wait in memory, and as many are being written; then the scan waits
+for the disk, but for PATIENCE_S of all its time, and goes on without the spool. At its end a scan
+that failed waits for the last of its data, up to LAST_S.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ log = logging.getLogger(__name__)
 BLOCK_S = 0.05
 CAPACITY = 128 << 20  # bytes: a second of a fast scanner
 PATIENCE_S = 5.0
-LAST_S = 30.0  # that writing the rest may take when the scan has ended
+LAST_S = 30.0  # that writing the rest may take when the scan has ended and is to be kept,
+SOON_S = 1.0  # and that removing it may take
 
 
 class Spool:
@@ -82,14 +84,15 @@ class Spool:
         """End the spool of a scan that failed with `failure`, or of one that succeeded.
 
         Returns the file when there is one to keep: of a failure, or of any scan when settings say
-        so. It waits for the disk for LAST_S; what takes longer is found when it is recovered.
+        so. It waits for the disk for LAST_S, or for SOON_S if nothing is to be kept; what takes
+        longer than that, and than this process lasts, is found when it is recovered.
         """
         self._failed = failure is not None
         self._ended.set()
         self._hurry.set()
         self._inbox.end()
-        self._thread.join(LAST_S)
-        if self._thread.is_alive():
+        self._thread.join(LAST_S if self._wanted else SOON_S)
+        if self._thread.is_alive() and self._wanted:
             self._give_up("the disk does not answer")
         return self._kept
 
@@ -148,7 +151,7 @@ class Spool:
         return True
 
     def _write(self, file: SpoolFile, scan: SpooledScan) -> None:
-        file.reserve(scan.size)
+        file.reserve(scan.end())
         scan.write()
 
     def _settle(self, file: SpoolFile, items: int) -> None:
