@@ -6,7 +6,6 @@ import os
 import struct
 
 import h5py
-import ismrmrd
 import numpy as np
 import pytest
 
@@ -18,13 +17,6 @@ from gadgetron_qsm.spool.parts import CHILDREN, UNDEFINED
 from gadgetron_qsm.spool.scan import SpooledScan
 
 NUMBER = 8  # bytes that the kernel writes as one; what is longer may be written in part
-
-
-@pytest.fixture
-def descriptor(tmp_path):
-    number = os.open(tmp_path / "growing.h5", os.O_RDWR | os.O_CREAT)
-    yield number
-    os.close(number)
 
 
 @pytest.fixture
@@ -178,37 +170,3 @@ def check(file, readouts, images, blocks):
         assert blocks <= len(seen) <= blocks + 1
         for image in seen:
             np.testing.assert_array_equal(image.data, images[int(image.meta[1:-2])].data)
-
-
-def test_images_that_differ_under_one_number_are_in_groups_of_their_own(
-    tmp_path, descriptor, make_image
-):
-    scan = SpooledScan(descriptor, "<header/>")
-    for size in (2, 3, 2, 4):
-        scan.add([make_image(np.zeros((1, 1, 1, size), np.int16), image_series_index=7)])
-    scan.write()
-    with h5py.File(tmp_path / "growing.h5") as read:
-        found = {
-            name: series["data"].shape for name, series in read["dataset"].items() if "_" in name
-        }
-    assert found == {
-        "image_7": (2, 1, 1, 1, 2),
-        "image_7_1": (1, 1, 1, 1, 3),
-        "image_7_2": (1, 1, 1, 1, 4),
-    }
-
-
-def test_ismrmrd_adds_to_what_was_spooled(tmp_path, descriptor, make_acquisition):
-    """The library finds nothing wrong with the file when it changes it."""
-    readouts = [make_acquisition(2, 5) for _ in range(30)]
-    scan = SpooledScan(descriptor, "<header/>")
-    scan.add(readouts[:10])
-    scan.write()
-    with ismrmrd.Dataset(tmp_path / "growing.h5", "dataset") as dataset:
-        for readout in readouts[10:]:
-            head = ismrmrd.AcquisitionHeader.from_buffer_copy(readout.head)
-            dataset.append_acquisition(ismrmrd.Acquisition(head, readout.data))
-    with RawFile(tmp_path / "growing.h5") as raw:
-        read = [readout for block in raw.blocks() for readout in block]
-    for one, sent in zip(read, readouts, strict=True):
-        np.testing.assert_array_equal(one.data, sent.data)
