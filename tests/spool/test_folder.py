@@ -126,6 +126,13 @@ def test_a_file_that_cannot_be_ended_is_closed_and_found_later(folder, cut_short
     assert victim.items_in(kept) == (7, 300)
 
 
+def test_the_folder_is_absolute_and_may_be_the_users_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert SpoolSettings(folder="~/spool").folder == tmp_path / "spool"
+    monkeypatch.chdir(tmp_path)
+    assert SpoolSettings(folder="spool").folder == tmp_path / "spool"
+
+
 def test_disk_is_left_to_others(folder, tmp_path, monkeypatch):
     usage = folders.shutil.disk_usage(tmp_path)
     used = {"total": 100 * MB, "free": 11 * MB}

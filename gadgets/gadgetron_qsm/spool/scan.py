@@ -34,7 +34,7 @@ from gadgetron_qsm.spool.parts import NOTHING
 
 HEADS = 1024  # of readouts or waveforms that lie together in the file,
 IMAGE_HEADS = 16  # and of images
-MOST_SERIES = 256  # of which each costs 50 kB: images that are not alike make one each
+MOST_SERIES = 256  # of which each costs 60 kB: images that are not alike make one each
 LARGEST_IMAGE = 2**32 - 1  # bytes, as HDF5 has the size of a chunk in 32 bits
 
 
