@@ -93,7 +93,7 @@ def image_head(image: Image) -> Record:
     head["data_type"] = _DATA_TYPES[image.data.dtype]
     head["channels"] = image.data.shape[0]
     head["matrix_size"] = image.data.shape[:0:-1]
-    head["attribute_string_len"] = len(image.meta.encode())
+    head["attribute_string_len"] = len(_utf8(image.meta))
     return head
 
 
@@ -181,8 +181,13 @@ def _kind(kind: MessageId) -> bytes:
     return kind.to_bytes(2, "little")
 
 
+def _utf8(text: str) -> bytes:
+    """Encode a text. Half of a surrogate pair, as JSON may have it and we quote, is written out."""
+    return text.encode("utf-8", "backslashreplace")
+
+
 def _write_config_file(stream: BinaryIO, config: ConfigFile) -> None:
-    name = config.name.encode()
+    name = _utf8(config.name)
     if len(name) >= _CONFIG_FILE_SIZE:
         raise QsmError(f"a configuration's name has at most {_CONFIG_FILE_SIZE - 1} bytes")
     stream.write(_kind(MessageId.CONFIG_FILE) + name.ljust(_CONFIG_FILE_SIZE, b"\0"))
@@ -190,7 +195,7 @@ def _write_config_file(stream: BinaryIO, config: ConfigFile) -> None:
 
 def _text_writer(kind: MessageId, length_bytes: int) -> Callable[[BinaryIO, Any], None]:
     def write(stream: BinaryIO, message: Any) -> None:
-        encoded = message.text.encode()
+        encoded = _utf8(message.text)
         stream.write(_kind(kind) + len(encoded).to_bytes(length_bytes, "little") + encoded)
 
     return write
@@ -207,7 +212,7 @@ def _write_response(stream: BinaryIO, response: Response) -> None:
 
 
 def _write_numbered(stream: BinaryIO, number: int, value: str) -> None:
-    encoded = value.encode()
+    encoded = _utf8(value)
     stream.write(number.to_bytes(8, "little") + len(encoded).to_bytes(8, "little") + encoded)
 
 
@@ -241,7 +246,7 @@ def _require(fits: bool) -> None:
 
 
 def _write_image(stream: BinaryIO, image: Image) -> None:
-    meta = image.meta.encode()
+    meta = _utf8(image.meta)
     stream.write(_kind(MessageId.IMAGE) + image_head(image).tobytes())
     stream.write(len(meta).to_bytes(8, "little") + meta)
     stream.write(np.ascontiguousarray(image.data).data)
@@ -256,7 +261,7 @@ def _write_dicom(stream: BinaryIO, file: DicomFile) -> None:
         )
     stream.write(_kind(MessageId.DICOM) + len(file.data).to_bytes(4, "little"))
     stream.write(file.data)
-    for value in (file.name.encode(), file.meta.encode()):
+    for value in (_utf8(file.name), _utf8(file.meta)):
         stream.write(len(value).to_bytes(8, "little") + value)
 
 
