@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import threading
@@ -107,6 +108,54 @@ def test_an_error_inside_gadgetron_is_sent_when_all_input_is_read(
     failing.join(5)
     connection.close()
     assert everything(peer) == struct.pack("<HQ", 8, 13) + b"no echo times" + CLOSE
+
+
+def test_a_scan_that_is_ended_from_outside_is_told_to_gadgetron_when_all_input_is_read(
+    connected, make_acquisition, send
+):
+    connection, peer = connected
+    readout = make_acquisition(channels=16, samples=1 << 13)
+    connection.end("too long")
+    with pytest.raises(QsmError, match="too long"):
+        list(connection)
+    failing = threading.Thread(target=connection.fail_inside_gadgetron, args=["too long"])
+    failing.start()
+    send(peer, *[readout] * 40)  # far more than the kernel buffers
+    peer.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        peer.recv(1)
+    peer.settimeout(10)
+    send(peer, Close())
+    failing.join(5)
+    connection.close()
+    assert everything(peer) == struct.pack("<HQ", 8, 8) + b"too long" + CLOSE
+
+
+def test_a_peer_that_never_stops_sending_does_not_keep_us_from_closing(
+    connected, monkeypatch, make_acquisition, send
+):
+    monkeypatch.setattr("gadgetron_qsm.mrd.connection.LINGER_S", 0.3)
+    connection, peer = connected
+    readout = make_acquisition(channels=16, samples=1 << 13)
+    ended = threading.Event()
+
+    def flood():
+        with contextlib.suppress(OSError):
+            while not ended.is_set():
+                send(peer, readout)
+
+    flooding = threading.Thread(target=flood)
+    flooding.start()
+    connection.end("too long")
+    closing = threading.Thread(target=connection.fail_as_server, args=["too long"], daemon=True)
+    closing.start()
+    closing.join(3)
+    closed = not closing.is_alive()
+    ended.set()
+    peer.close()
+    flooding.join()
+    assert closed
+    assert readers() == []
 
 
 def test_an_error_inside_gadgetron_that_is_gone_is_no_second_error(connected):

@@ -65,7 +65,7 @@ class Connection:
     `config` is what the peer configured us with and `header_text` its MRD header, both as sent.
     Iterating yields what follows, until CLOSE. A peer that ends without CLOSE raises PeerGone, of
     which NoClose is one that ends, or falls silent, behind a whole message.
-    `traffic` counts what came and went.
+    `traffic` counts what came and went; `cut_off` is whether `end` had some of it thrown away.
     """
 
     def __init__(
@@ -86,6 +86,7 @@ class Connection:
         self._limits = Limits.of_header(header_text)
         self._sending = threading.Lock()
         self.traffic = Traffic()
+        self.cut_off = False
         self._inbox = Inbox()
         self._taken: deque[Message] = deque()
         self._reader = threading.Thread(target=self._receive, name="mrd-reader", daemon=True)
@@ -186,7 +187,11 @@ class Connection:
         self.traffic.sent(message)
 
     def end(self, reason: str) -> None:
-        """Let no more of the scan come, from another thread; who waits for it gets QsmError."""
+        """Let no more of the scan come, from another thread; who waits for it gets QsmError.
+
+        The peer may go on sending: what comes is read, and discarded.
+        """
+        self.cut_off = not self.received
         self._inbox.end(QsmError(reason))
 
     def drain(self) -> None:
@@ -237,8 +242,7 @@ class Connection:
         try:
             while not isinstance(message := read_message(self._incoming, self._limits), Close):
                 self.traffic.came(message)
-                if not self._inbox.put(message):
-                    return
+                self._inbox.put(message)  # if ended, it is discarded: CLOSE is to be read
                 self._wait_less(message)
         except OSError as broken:
             error = PeerGone(f"the connection broke: {broken}")

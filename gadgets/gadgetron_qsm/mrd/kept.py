@@ -35,7 +35,7 @@ def spooled(connection: Connection, settings: SpoolSettings) -> Iterator[Iterabl
         kept = spool.finish(error)
         if kept is None:
             raise
-        told = _told(kept, whole=spool.whole)
+        told = _told(kept, whole=spool.whole and not connection.cut_off)
         if isinstance(error, QsmError):
             raise type(error)(f"{error}; {told}") from error
         log.warning("%s", told)
@@ -52,7 +52,7 @@ def left_by_the_dead(settings: SpoolSettings) -> str:
 
 
 def _keep_the_rest(spool: Spool, connection: Connection, error: Exception) -> None:
-    if not connection.received:
+    if not (connection.received or connection.cut_off):
         log.warning("there will be no result, the scan is only kept: %s", error)
     with suppress(QsmError):  # the peer is gone, or ended
         deque(spool.tee(connection), maxlen=0)
