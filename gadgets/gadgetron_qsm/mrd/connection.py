@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from io import BytesIO
 from types import TracebackType
@@ -42,6 +42,7 @@ from gadgetron_qsm.mrd.queries import answer
 from gadgetron_qsm.mrd.traffic import Traffic
 from gadgetron_qsm.mrd.wire import PeerGone, read_message, write_message
 
+Refuse = Callable[["Connection", QsmError], None]
 Data = Acquisition | Waveform | Image | DicomFile | Bucket | ReconData | ImageArray | Text
 
 HEADER_TIMEOUT_S = 30.0
@@ -100,23 +101,25 @@ class Connection:
         header_timeout_s: float = HEADER_TIMEOUT_S,
         silence_s: float | None = None,
         after_last_s: float | None = None,
+        refuse: Refuse | None = None,
     ) -> Connection:
         """Read configuration and header from a client that has just connected.
 
         silence_s: how long it may send nothing in the scan, or take nothing; None for ever.
         after_last_s: the same behind the last readout of a measurement, for clients without CLOSE.
-        Raises NoScan when it ends or stays silent, QsmError when it sends anything else; the client
-        has then been told, and `sock` is closed.
+        refuse: tells a client that sends something else why that is refused; by default as a server
+        does. Raises NoScan when the client ends or stays silent, QsmError when it was refused;
+        `sock` is then closed.
         """
         raw = Incoming(sock)
         incoming, raw.end = buffered(raw), time.monotonic() + header_timeout_s
         try:
             config, header_text = _handshake(incoming, sock)
         except QsmError as error:
-            connection = cls(sock, raw, incoming, None, "")
-            if not isinstance(error, NoScan):
-                connection.fail_as_server(str(error))
-            connection.close()
+            raw.end, raw.silence_s = None, silence_s or header_timeout_s
+            with cls(sock, raw, incoming, None, "") as connection:
+                if not isinstance(error, NoScan):
+                    (refuse or _refuse)(connection, error)
             raise
         raw.end, raw.silence_s = None, silence_s
         if silence_s is not None:
@@ -263,6 +266,10 @@ class Connection:
         with contextlib.suppress(OSError, QsmError):
             while self._raw.read(_BUFFER):
                 pass
+
+
+def _refuse(connection: Connection, error: QsmError) -> None:
+    connection.fail_as_server(str(error))
 
 
 def _handshake(
