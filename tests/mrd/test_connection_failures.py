@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import struct
 import threading
 import time
@@ -11,7 +10,6 @@ import time
 import pytest
 
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.mrd.connection import Connection, NoScan
 from gadgetron_qsm.mrd.messages import (
     Close,
     ConfigText,
@@ -19,7 +17,7 @@ from gadgetron_qsm.mrd.messages import (
     HeaderText,
     Text,
 )
-from gadgetron_qsm.mrd.wire import PeerGone, read_message
+from gadgetron_qsm.mrd.wire import PeerGone
 
 CLOSE = struct.pack("<H", 4)
 CONFIG = ConfigText('<configuration><property name="preset" value="fast"/></configuration>')
@@ -202,43 +200,3 @@ def test_an_error_as_server_reaches_a_client_that_still_sends(connected, make_ac
     assert everything(peer) == struct.pack("<HI", 5, len(text)) + text + CLOSE
     failing.join(5)
     assert readers() == []
-
-
-@pytest.mark.parametrize("messages", [[], [CONFIG], [CONFIG, Close()]])
-def test_a_client_without_a_header_is_let_go_quietly(sockets, messages, send):
-    ours, peer = sockets
-    send(peer, *messages)
-    peer.shutdown(socket.SHUT_WR)
-    with pytest.raises(NoScan):
-        Connection.open(ours)
-    assert everything(peer) == CLOSE
-    assert readers() == []
-
-
-def test_a_silent_client_is_let_go_after_the_timeout(sockets, monkeypatch, send):
-    monkeypatch.setattr("gadgetron_qsm.mrd.connection.LINGER_S", 0.1)
-    ours, peer = sockets
-    send(peer, CONFIG)
-    start = time.monotonic()
-    with pytest.raises(NoScan):
-        Connection.open(ours, header_timeout_s=0.2)
-    assert time.monotonic() - start < 2
-    assert readers() == []
-
-
-def test_the_timeout_for_the_header_is_none_for_the_scan(sockets, send):
-    ours, peer = sockets
-    send(peer, HeaderText("<header/>"))
-    with Connection.open(ours, header_timeout_s=0.1) as connection:
-        threading.Timer(0.3, send, [peer, Text("late"), Close()]).start()
-        assert list(connection) == [Text("late")]
-
-
-def test_a_client_that_sends_something_else_is_told(sockets, make_acquisition, send):
-    ours, peer = sockets
-    send(peer, CONFIG, make_acquisition(), Close())
-    with pytest.raises(QsmError, match="Acquisition where the MRD header must be"):
-        Connection.open(ours)
-    with peer.makefile("rb") as stream:
-        assert read_message(stream).text.startswith("ERROR   the client sent Acquisition")
-        assert read_message(stream) == Close()

@@ -77,7 +77,7 @@ def test_a_refused_header_is_told_to_a_gadgetron_in_its_own_way_and_counts(
             sock.sendall(struct.pack("<HI", 5, 3) + b"log" + recorded("server_acquisitions_r2"))
             (error,) = answers(sock)
     assert isinstance(error, Error)
-    assert error.text == "the client sent Text where the MRD header must be"
+    assert error.text == "the client sent TEXT where the MRD header must be"
     assert [(summary.outcome, summary.error) for summary in summaries] == [("failed", error.text)]
 
 

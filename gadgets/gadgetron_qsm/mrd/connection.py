@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import ismrmrd
 
 from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.mrd.handshake import NoScan, handshake
 from gadgetron_qsm.mrd.inbox import Inbox
 from gadgetron_qsm.mrd.incoming import Incoming, buffered, limit_sending
 from gadgetron_qsm.mrd.limits import Limits
@@ -38,7 +39,6 @@ from gadgetron_qsm.mrd.messages import (
     Waveform,
 )
 from gadgetron_qsm.mrd.properties import read_properties
-from gadgetron_qsm.mrd.queries import answer
 from gadgetron_qsm.mrd.traffic import Traffic
 from gadgetron_qsm.mrd.wire import PeerGone, read_message, write_message
 
@@ -50,14 +50,6 @@ LINGER_S = 5.0  # how long a peer that still sends may go on after our CLOSE
 SILENCE_S = 1.0  # after bytes that make no sense: the peer has finished when it is silent so long
 LAST_IN_MEASUREMENT = 1 << (ismrmrd.ACQ_LAST_IN_MEASUREMENT - 1)
 _BUFFER = 1 << 20
-
-
-class NoScan(QsmError):  # noqa: N818 - it names what happened
-    """The peer ended before it sent an MRD header: nothing to do, and nobody to tell."""
-
-
-class OnlyAsked(NoScan):
-    """The peer sent queries, which were answered, and CLOSE."""
 
 
 class Connection:
@@ -78,8 +70,12 @@ class Connection:
         header_text: str,
         *,
         after_last_s: float | None = None,
+        readable: bool = True,
     ) -> None:
-        """`incoming` is `raw`, buffered; after_last_s: see `open`."""
+        """`incoming` is `raw`, buffered; after_last_s: see `open`.
+
+        readable: whether what is to come makes sense; else it is discarded, unseen.
+        """
         self.config = config
         self.header_text = header_text
         self._socket, self._raw, self._incoming = sock, raw, incoming
@@ -90,7 +86,8 @@ class Connection:
         self.cut_off = False
         self._inbox = Inbox()
         self._taken: deque[Message] = deque()
-        self._reader = threading.Thread(target=self._receive, name="mrd-reader", daemon=True)
+        receive = self._receive if readable else self._ignore
+        self._reader = threading.Thread(target=receive, name="mrd-reader", daemon=True)
         self._reader.start()
 
     @classmethod
@@ -113,17 +110,17 @@ class Connection:
         """
         raw = Incoming(sock)
         incoming, raw.end = buffered(raw), time.monotonic() + header_timeout_s
+        limit_sending(sock, header_timeout_s)
         try:
-            config, header_text = _handshake(incoming, sock)
+            config, header_text = handshake(incoming, sock)
         except QsmError as error:
             raw.end, raw.silence_s = None, silence_s or header_timeout_s
-            with cls(sock, raw, incoming, None, "") as connection:
+            with cls(sock, raw, incoming, None, "", readable=False) as connection:
                 if not isinstance(error, NoScan):
                     (refuse or _refuse)(connection, error)
             raise
         raw.end, raw.silence_s = None, silence_s
-        if silence_s is not None:
-            limit_sending(sock, silence_s)
+        limit_sending(sock, silence_s)
         return cls(sock, raw, incoming, config, header_text, after_last_s=after_last_s)
 
     @classmethod
@@ -261,6 +258,10 @@ class Connection:
             last = int(message.head["flags"]) & LAST_IN_MEASUREMENT
             self._raw.silence_s = self._after_last_s if last else self._silence_s
 
+    def _ignore(self) -> None:
+        self._inbox.end()
+        self._discard_bytes()
+
     def _discard_bytes(self) -> None:
         self._raw.silence_s = SILENCE_S
         with contextlib.suppress(OSError, QsmError):
@@ -270,34 +271,6 @@ class Connection:
 
 def _refuse(connection: Connection, error: QsmError) -> None:
     connection.fail_as_server(str(error))
-
-
-def _handshake(
-    incoming: BinaryIO, sock: socket.socket
-) -> tuple[ConfigFile | ConfigText | None, str]:
-    config = None
-    try:
-        message = read_message(incoming)
-        while isinstance(message, Query):
-            _respond(sock, message)
-            message = read_message(incoming)
-            if isinstance(message, Close):
-                raise OnlyAsked("the client only asked")
-        if isinstance(message, ConfigFile | ConfigText):
-            config, message = message, read_message(incoming)
-    except (PeerGone, OSError) as error:
-        raise NoScan("the client sent no MRD header") from error
-    if isinstance(message, Close):
-        raise NoScan("the client closed before it sent an MRD header")
-    if not isinstance(message, HeaderText):
-        raise QsmError(f"the client sent {type(message).__name__} where the MRD header must be")
-    return config, message.text
-
-
-def _respond(sock: socket.socket, query: Query) -> None:
-    encoded = BytesIO()
-    write_message(encoded, Response(query.number, answer(query.key)))
-    sock.sendall(encoded.getbuffer())
 
 
 def _data(message: Message) -> Data:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.mrd.connection import HEADER_TIMEOUT_S, Connection, NoScan, OnlyAsked
+from gadgetron_qsm.mrd.connection import HEADER_TIMEOUT_S, Connection
+from gadgetron_qsm.mrd.handshake import NoScan, OnlyAsked
 from gadgetron_qsm.site.scans import Scan, scanning
 
 Handler = Callable[[Connection], None]

@@ -58,6 +58,7 @@ PIXEL_TYPES: dict[int, np.dtype[Any]] = {
 _DATA_TYPES = {dtype: number for number, dtype in PIXEL_TYPES.items()}
 _CONFIG_FILE_SIZE = 1024
 _WIDEST = Limits()
+_LONGEST_KEY = 1 << 10  # bytes, of a query
 _RESERVED = 8  # bytes in front of a query, which are 0
 
 
@@ -67,7 +68,11 @@ def read_message(stream: BinaryIO, limits: Limits = _WIDEST) -> Message:
     Raises PeerGone when the stream ends before the message does (NoClose: in front of it), QsmError
     for what is no message, or is larger than the limits, before it is read.
     """
-    kind = kind_of_next(stream)
+    return read_body(kind_of_next(stream), stream, limits)
+
+
+def read_body(kind: int, stream: BinaryIO, limits: Limits = _WIDEST) -> Message:
+    """Read what is behind the kind of a message; raise as `read_message` does."""
     reader = _READERS.get(kind)
     if reader is None:
         raise QsmError(f"messages of kind {kind} are not supported; the stream cannot be read on")
@@ -105,7 +110,7 @@ def _read_config_file(stream: BinaryIO, _: Limits) -> ConfigFile:
 def _read_query(stream: BinaryIO, _: Limits) -> Query:
     what = "a query"
     exactly(stream, _RESERVED, what)
-    return Query(number(stream, "<u8", what), text(stream, "<u8", what))
+    return Query(number(stream, "<u8", what), text(stream, "<u8", what, _LONGEST_KEY))
 
 
 def _read_response(stream: BinaryIO, _: Limits) -> Response:
