@@ -55,6 +55,13 @@ class Told:
             connection.send(Text(f"{os.getpid()} {readouts}"))
 
 
+class Mute(Told):
+    """Cannot tell a client why there is no result."""
+
+    def fail(self, connection: Connection, line: str) -> None:  # noqa: ARG002
+        raise RuntimeError(f"not told: {line}")
+
+
 def _raise(kind: type[Exception]) -> Callable[[Connection, str], None]:
     def act(_: Connection, text: str) -> None:
         raise kind(text)

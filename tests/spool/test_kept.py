@@ -36,6 +36,13 @@ def fail_at_once(connection, settings, error, before=lambda: None):
         raise error
 
 
+def end_from_outside(connection, settings):
+    with spooled(connection, settings) as incoming:
+        next(iter(incoming))
+        connection.end("too long")
+        list(incoming)
+
+
 def test_the_rest_of_a_scan_that_fails_at_once_is_kept_before_the_error_is_raised(
     connected, settings, send, make_acquisition, caplog
 ):
@@ -95,6 +102,17 @@ def test_nobody_waits_for_the_rest_of_a_scan_that_is_not_kept(
     assert not connection.received
     late.cancel()
     assert "only kept" not in caplog.text
+
+
+def test_of_a_scan_that_was_ended_the_first_part_is_said_to_be_kept(
+    connected, settings, send, make_acquisition, caplog
+):
+    connection, peer = connected
+    send(peer, make_acquisition())
+    with pytest.raises(QsmError, match="too long; the first of its data are kept"):
+        end_from_outside(connection, settings)
+    assert "only kept" not in caplog.text
+    send(peer, Close())
 
 
 def test_a_peer_that_has_gone_is_still_gone_and_what_it_sent_is_kept(

@@ -50,7 +50,7 @@ def spooled(
 
 def _keep_the_rest(spool: Spool, connection: Connection, error: Exception) -> bool:
     """Spool a scan to its end, while it can be; return whether that is all that was sent."""
-    if spool.whole and not connection.received:
+    if spool.whole and not (connection.received or connection.cut_off):
         log.warning("there will be no result, the scan is only kept: %s", error)
     rest = spool.tee(connection)
     try:
