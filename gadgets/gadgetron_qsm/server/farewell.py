@@ -108,8 +108,11 @@ def _tell_gadgetron(client: socket.socket, line: str) -> None:
 
 
 def _tell_new_gadgetron(client: socket.socket, line: str) -> None:
-    with Connection.open(client) as connection:
+    def tell(connection: Connection, _: object = None) -> None:
         connection.fail_inside_gadgetron(line)
+
+    with Connection.open(client, refuse=tell) as connection:
+        tell(connection)
 
 
 def _send(client: socket.socket, *messages: Message) -> None:
