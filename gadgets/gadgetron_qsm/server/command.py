@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gadgetron_qsm import configs
@@ -44,7 +45,8 @@ def serve(
     with watching(site, device=False) as metrics:
         opened(site.store)
         recover(site.spool)
-        job = Scans(properties, inside_gadgetron, site.server.silence_s)
+        name = Path(config).name.removesuffix(".xml")
+        job = Scans(properties, inside_gadgetron, site.server.silence_s, name=name)
         run(host, port, job, site.server, ready=ready, metrics=metrics)
 
 
