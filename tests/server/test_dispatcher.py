@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from gadgetron_qsm.mrd.messages import Close, Error, Text
-from gadgetron_qsm.mrd.wire import PeerGone, read_message
+from gadgetron_qsm.mrd.messages import Close, ConfigText, Error, HeaderText, Text
+from gadgetron_qsm.mrd.wire import PeerGone, read_message, write_message
 from gadgetron_qsm.server import door, farewell, staff
 from tests.server.conftest import HOST
 from tests.server.jobs import Told
@@ -137,6 +137,21 @@ def test_a_disk_that_does_not_answer_keeps_no_client_waiting(monkeypatch):
     with client, client.makefile("rb") as stream:
         assert read_message(stream) == Text("ERROR   why")
     released.set()
+    farewells.wait(5)
+
+
+def test_a_gadgetron_that_falls_silent_is_told_and_let_go(monkeypatch):
+    monkeypatch.setattr(farewell, "SILENCE_S", 0.2)
+    ours, gadgetron = socket.socketpair()
+    gadgetron.settimeout(10)
+    farewells = farewell.Farewells(inside_gadgetron=True)
+    with gadgetron, gadgetron.makefile("rwb") as stream:
+        for message in (ConfigText("<configuration/>"), HeaderText("<header/>"), Text("a")):
+            write_message(stream, message)
+        stream.flush()
+        farewells.tell(ours, "why", read=False)
+        assert read_message(stream) == Error("why")
+        assert read_message(stream) == Close()
     farewells.wait(5)
 
 

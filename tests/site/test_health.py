@@ -20,6 +20,7 @@ from gadgetron_qsm.arrays import places
 from gadgetron_qsm.mrd.messages import Close, ConfigText, Query, Response, Text
 from gadgetron_qsm.mrd.server import serve
 from gadgetron_qsm.mrd.wire import read_message, write_message
+from gadgetron_qsm.server.farewell import Farewells
 from gadgetron_qsm.site import health
 
 HOST, PATIENCE_S = "127.0.0.1", 10.0
@@ -143,6 +144,24 @@ def encoded(*messages):
 def test_what_answers_otherwise_is_told(answering, data, ends, level, says):
     finding = health.server(HOST, answering(data, ends), 0.3 if not ends else PATIENCE_S)
     assert (finding.level, says in finding.text) == (level, True), finding
+
+
+@pytest.mark.parametrize("inside_gadgetron", [False, True])
+def test_a_server_that_can_start_no_process_is_ill_whoever_its_clients_are(inside_gadgetron):
+    with socket.create_server((HOST, 0)) as listener:
+        asked = []
+        port = listener.getsockname()[1]
+        asking = threading.Thread(
+            target=lambda: asked.append(health.server(HOST, port, PATIENCE_S))
+        )
+        asking.start()
+        client, _ = listener.accept()
+        farewells = Farewells(inside_gadgetron=inside_gadgetron)
+        farewells.tell(client, "the server can start no process", read=False)
+        asking.join()
+        farewells.wait(5)
+    (finding,) = asked
+    assert (finding.level, "can start no process" in finding.text) == ("error", True)
 
 
 def test_nobody_there_is_an_error():
