@@ -97,6 +97,11 @@ def test_what_starts_is_a_command_of_ours_on_all_addresses_at_the_labels_port(ta
     assert options.get("--config", "qsm") in configs.names()
 
 
+def test_docker_waits_for_health_longer_than_health_for_the_server():
+    waits_s = int(re.search(r"--timeout=(\d+)s", last("server", "HEALTHCHECK")).group(1))
+    assert waits_s > inspect.signature(cli.health).parameters["timeout"].default
+
+
 def test_raw_data_of_failed_scans_stay_on_the_hosts_share_as_the_command_says():
     assert "spool.folder=/tmp/share/saved_data" in command(last("openrecon", "CMD"))
     assert not any("spool" in word for word in command(last("server", "CMD")))
