@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 import gadgetron_qsm
-from gadgetron_qsm import cli
+from gadgetron_qsm import cli, configs
 from gadgetron_qsm.delivery.nodes import Node
 from gadgetron_qsm.delivery.outbox import Outbox
 from gadgetron_qsm.delivery.terms import Terms
-from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.errors import QsmError, UsageError
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.site import archives, disk, selftest
 from tests.delivery.objects import objects
@@ -168,6 +168,31 @@ def test_an_outbox_of_another_program_is_an_error(tmp_path):
         db.execute("CREATE TABLE theirs (id)")
     db.close()
     assert found(a_site(tmp_path), nodes=False)["outbox"].level == "error"
+
+
+def forbid(monkeypatch, folder):
+    """Have this process find what any other user finds of a folder of mode 0700."""
+    real = os.stat
+
+    def stat(path, *more, **options):
+        if str(path).startswith(f"{folder}{os.sep}"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *more, **options)
+
+    monkeypatch.setattr(os, "stat", stat)
+
+
+def test_an_outbox_of_another_user_is_an_error(tmp_path, monkeypatch):
+    forbid(monkeypatch, tmp_path)
+    finding = found(a_site(tmp_path), nodes=False)["outbox"]
+    assert finding.level == "error"
+    assert finding.text.endswith("cannot be read: Permission denied; run as the service's user")
+
+
+def test_a_configuration_of_another_user_is_refused(tmp_path, monkeypatch):
+    forbid(monkeypatch, tmp_path)
+    with pytest.raises(UsageError, match=r"site\.xml cannot be read: Permission denied"):
+        configs.read(str(tmp_path / "site.xml"))
 
 
 def test_looking_makes_no_outbox(tmp_path):
