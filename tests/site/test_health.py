@@ -189,10 +189,10 @@ def site(folder, **properties):
 def test_the_command_tells_well_from_ill_by_its_status(serving, tmp_path, capsys):
     assert command("--port", serving) == 0
     (tmp_path / "file").write_text("")
-    ill = site(tmp_path, **{"spool.folder": tmp_path / "file" / "x"})
+    ill = site(tmp_path, **{"deliver.dicom_folder": tmp_path / "file" / "x"})
     assert command("--port", serving, "--config", ill) == 1
     first, *_, last = capsys.readouterr().out.splitlines()[1:]
-    assert first.startswith("error: spool.folder: ")  # what monitors show is the first line
+    assert first.startswith("error: deliver.dicom_folder: ")  # what monitors show is the first line
     assert last.startswith("ok: server: ")
 
 

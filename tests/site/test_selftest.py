@@ -48,17 +48,17 @@ def test_a_folder_is_tried_without_leaving_anything(tmp_path, key):
 
 
 @pytest.mark.parametrize("key", FOLDERS)
-def test_a_folder_that_cannot_be_made_is_an_error(tmp_path, key):
+def test_a_folder_that_cannot_be_made_is_an_error_unless_scans_do_without(tmp_path, key):
     (tmp_path / "file").write_text("")
     finding = found({key: str(tmp_path / "file" / "folder")})[key]
-    assert finding.level == "error"
+    assert finding.level == ("warning" if key == "spool.folder" else "error")
     assert "Not a directory" in finding.text
 
 
 def test_a_full_disk_is_an_error(tmp_path, monkeypatch):
     full = Path("/dev/full")
     monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: full.open("wb"))
-    finding = found({"spool.folder": str(tmp_path)})["spool.folder"]
+    finding = found({"deliver.dicom_folder": str(tmp_path)})["deliver.dicom_folder"]
     assert (finding.level, "No space left" in finding.text) == ("error", True)
 
 
@@ -202,9 +202,17 @@ def test_looking_makes_no_outbox(tmp_path):
 
 def test_the_start_is_stopped_by_what_no_scan_can_do_without(tmp_path):
     (tmp_path / "file").write_text("")
-    settings = Settings.from_properties({"spool.folder": str(tmp_path / "file" / "x")})
-    with pytest.raises(QsmError, match=r"spool\.folder: .* cannot be written: Not a directory"):
+    folder = str(tmp_path / "file" / "x")
+    settings = Settings.from_properties({"deliver.dicom_folder": folder})
+    with pytest.raises(QsmError, match=r"dicom_folder: .* cannot be written: Not a directory"):
         selftest.at_start(settings, device=False)
+
+
+def test_the_start_is_not_stopped_by_a_spool_that_cannot_be_written(tmp_path, caplog):
+    (tmp_path / "file").write_text("")
+    settings = Settings.from_properties({"spool.folder": str(tmp_path / "file" / "x")})
+    selftest.at_start(settings, device=False)
+    assert "spool.folder: " in caplog.text
 
 
 @pytest.mark.parametrize("command", ["serve", "gadget"])
