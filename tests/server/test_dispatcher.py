@@ -286,6 +286,29 @@ def test_a_server_that_can_start_nothing_ends_and_says_so(serve, tmp_path, monke
     assert "no process that serves scans can be started" in str(served.failure)
 
 
+def no_process(*_):
+    raise BlockingIOError(11, "Resource temporarily unavailable")
+
+
+def test_a_server_that_the_system_gives_no_process_ends_and_says_so(serve, monkeypatch):
+    monkeypatch.setattr(staff, "RETRY_S", 0.01)
+    monkeypatch.setattr(staff, "Member", no_process)
+    served = serve(wait=False)
+    served.thread.join(20)
+    assert "no process that serves scans can be started" in str(served.failure)
+
+
+def test_a_client_for_whom_the_system_gives_no_process_is_told(serve, monkeypatch):
+    monkeypatch.setattr(staff, "RETRY_S", 0.01)
+    served = serve(connections=2)
+    monkeypatch.setattr(staff, "Member", no_process)
+    first = served.client()
+    process = first.process()
+    line = "ERROR   the server can start no process for the scan; see its log"
+    assert served.client().rest() == [line]
+    assert first.finish() == [f"{process} 0"]
+
+
 def test_processes_that_cannot_start_for_a_while_are_tried_again(
     serve, tmp_path, monkeypatch, until
 ):

@@ -108,8 +108,16 @@ class Dispatcher:
         self._refuse_late(now)
         if self._end_scans_at is None:
             self._staff.hire(len(self._queue))
+            self._give_up()
         elif self._end_scans_at <= now:
             self._staff.end_scans(now, STOPPED)
+
+    def _give_up(self) -> None:
+        """Keep nobody waiting for a worker that cannot be started."""
+        if self._staff.hopeless:
+            self._refuse_all("the server can start no process for the scan; see its log")
+            if self._ready:
+                raise QsmError("no process that serves scans can be started; see the log above")
 
     def _wait_s(self) -> float | None:
         """Return how long nothing is due; None when nothing ever is."""
@@ -193,10 +201,6 @@ class Dispatcher:
             scans.tell(ScanSummary.killed(member.seconds, line))
             log.error("%s", line)
             self._farewells.tell(member.client, line, read=True, more=self._job.kept)
-        if self._staff.hopeless:
-            self._refuse_all("the server can start no process for the scan; see its log")
-            if self._ready:
-                raise QsmError("no process that serves scans can be started; see the log above")
 
     def _stop(self) -> None:
         """Begin to end, or end."""
