@@ -49,6 +49,7 @@ def run(control: socket.socket, ledger: Ledger, job: Job) -> None:
     except QsmError as error:
         log.error("%s", error)
         sys.exit(1)
+    ledger.release()  # what the rehearsal planned with
     with scans.listening(worker.report):
         worker.work(ledger)
 
