@@ -76,8 +76,10 @@ def test_scans_add_up():
     metrics.note(SCAN)
     metrics.note(ScanSummary(**asdict(SCAN)))  # as a worker's pipe brings it
     metrics.note(ScanSummary("ffff0000", "failed", 1.9e9, 1.0, readouts=20, error="no echo times"))
+    metrics.note(ScanSummary.unseen("refused", 0.0, "busy"))
     found = told(metrics)
     assert found["scans_total", "done"] == 2
+    assert found["scans_total", "refused"] == 1
     assert found["scans_total", "failed"] == 1
     assert found["scans_total", "killed"] == 0
     assert found["readouts_total",] == 2 * 1880 + 20

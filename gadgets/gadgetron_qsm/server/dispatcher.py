@@ -7,7 +7,7 @@ import logging
 import selectors
 import socket
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -39,8 +39,7 @@ class _Waiting(NamedTuple):
 class Dispatcher:
     """Serves the clients of a listening socket until `stop`, and outlives all that they do.
 
-    `counts` are numbers of clients by what became of them: scans done, failed, fault or died, none
-    (without a header) and refused.
+    What became of each scan is told by scans.tell.
     """
 
     def __init__(
@@ -52,7 +51,6 @@ class Dispatcher:
         ready: Callable[[], None] | None = None,
     ) -> None:
         """`ready` is called when the first worker is."""
-        self.counts: Counter[str] = Counter()
         self._job, self._settings, self._ready = job, settings, ready
         self._selector = selectors.DefaultSelector()
         self._door = Door(listener, self._selector, self._spoke)
@@ -147,7 +145,7 @@ class Dispatcher:
                 self._refuse(one.client, line)
 
     def _refuse(self, client: socket.socket, line: str) -> None:
-        self.counts["refused"] += 1
+        scans.tell(ScanSummary.unseen("refused", 0.0, line))
         self._farewells.tell(client, line, read=False)
 
     def _refuse_all(self, line: str) -> None:
@@ -179,11 +177,9 @@ class Dispatcher:
         if "summary" in message:
             scans.tell(ScanSummary(**message["summary"]))
             return
-        outcome = message.get("outcome")
-        self.counts.update([outcome] if outcome else [])
         member.rest()
         self._staff.started()
-        if self._end_scans_at is not None or outcome == "fault":
+        if self._end_scans_at is not None or message.get("outcome") == "fault":
             member.dismiss()
             return
         if self._ready:
@@ -196,9 +192,8 @@ class Dispatcher:
         self._selector.unregister(member.control)
         how = self._staff.lost(member)
         if member.client:
-            self.counts["died"] += 1
             line = member.why or f"the reconstruction came to a sudden end ({how})"
-            scans.tell(ScanSummary.killed(member.seconds, line))
+            scans.tell(ScanSummary.unseen("killed", member.seconds, line))
             log.error("%s", line)
             self._farewells.tell(member.client, line, read=True, more=self._job.kept)
 
