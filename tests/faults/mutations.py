@@ -22,7 +22,7 @@ from pathlib import Path
 from tests.faults.census import forget_peak, peak_bytes, resident_bytes
 from tests.faults.judge import judge
 from tests.faults.mutators import Spoilt, spoilt
-from tests.faults.served import SOON_S, Served, connected
+from tests.faults.served import DEFAULTS, SOON_S, Served, connected
 
 MOST_BYTES = 300 << 20  # that a spoilt stream may take beside what the server holds at rest
 
@@ -61,7 +61,7 @@ def outcomes(served: Served, seed: int, numbers: range) -> Iterator[Outcome]:
 def site(folder: Path) -> dict[str, str]:
     """Properties of a server that has no patience, and keeps the raw data of scans that fail."""
     return {
-        "server.connections": "2",
+        **DEFAULTS,
         "server.silence_s": "1",
         "spool.folder": str(folder / "spool"),
         "spool.limit_gb": "0.2",

@@ -16,7 +16,8 @@ from tests.faults.census import Census, census, eventually
 
 SOON_S = 5.0  # until nothing more may be heard, whatever a client did
 STEADY = 20  # times that what it holds is the same, one behind the other
-DEFAULTS = {"server.connections": "2"}  # so that a second process is all that is ever started
+# As many processes as it may have, from the start: none is started or dismissed in between.
+DEFAULTS = {"server.connections": "2", "server.warm": "2"}
 
 
 class Served:
@@ -31,8 +32,27 @@ class Served:
         self.command, self.folder = command, folder
         self._server = Server(command, folder, "--config", str(config))
         self._read = 0
-        assert self.serves()
+        while not self._served_beside(int(properties["server.connections"]) - 1):
+            pass
         self.at_rest = self.steady()
+        assert self.at_rest.processes >= 3, "nothing is known of those that it started"
+
+    def _served_beside(self, others: int) -> bool:
+        """Give each process a scan; False if one of the others came to an end, and may serve two.
+
+        A process that has not served yet still grows.
+        """
+        *messages, close = small_scan.stream("images")
+        with contextlib.ExitStack() as stack:
+            held = [stack.enter_context(self.client()) for _ in range(others)]
+            for peer in held:
+                peer.send(b"".join(messages))
+            assert self.serves()
+            together = all(peer.silent_for(0.01) for peer in held)
+            for peer in held:
+                peer.send(close)
+                peer.answer()
+        return together
 
     def steady(self) -> Census:
         """Wait until it begins and ends nothing any more, and return what it holds then."""

@@ -26,6 +26,7 @@ from tests.faults.served import SERIES, Served, names
 WARM_UP = 20  # scans, after which memory may not grow
 GROWTH = 1.05  # of memory, at most
 SPOILT = 5  # every so many scans one is spoilt
+MOST_WARM = 8  # of server.warm
 FORMS = [form for form in small_scan.FORMS if form != "repetitions"]
 
 
@@ -80,9 +81,13 @@ def main() -> int:
     arguments.add_argument("--together", type=int, default=1)
     arguments.add_argument("--command", choices=("serve", "gadget"), default="serve")
     given = arguments.parse_args()
+    processes = given.together + 1  # a spoilt one may go on behind its client's back
     with tempfile.TemporaryDirectory() as folder:
-        limit = {"server.connections": str(given.together + 1)}
-        served = Served(given.command, Path(folder), limit)
+        limits = {
+            "server.connections": str(processes),
+            "server.warm": str(min(processes, MOST_WARM)),
+        }
+        served = Served(given.command, Path(folder), limits)
         try:
             return _told(served, soak(served, given.scans, given.together))
         finally:
