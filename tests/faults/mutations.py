@@ -21,8 +21,8 @@ from pathlib import Path
 
 from tests.faults.census import forget_peak, peak_bytes, resident_bytes
 from tests.faults.judge import judge
-from tests.faults.mutators import Spoilt, spoilt
 from tests.faults.served import DEFAULTS, SOON_S, Served, connected
+from tests.faults.spoilt import Spoilt, spoilt
 
 MOST_BYTES = 300 << 20  # that a spoilt stream may take beside what the server holds at rest
 

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from tests.faults import small_scan
 from tests.faults.census import Census, resident_bytes
-from tests.faults.mutators import spoilt
 from tests.faults.served import SERIES, Served, names
+from tests.faults.spoilt import spoilt
 
 WARM_UP = 20  # scans, after which memory may not grow
 GROWTH = 1.05  # of memory, at most

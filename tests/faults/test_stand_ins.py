@@ -17,21 +17,11 @@ from tests.faults import small_scan
 from tests.faults.gadgetron_server import NO_CLOSE, through
 from tests.faults.python_client import PythonClient
 from tests.faults.served import SERIES, connected
+from tests.recorded import cut
 
 NUL = b"\0"
 NAME, HEADER = small_scan.config_name("fast"), small_scan.text(3, small_scan.HEADER, NUL)
 LINES = small_scan.scan_of("acquisitions")
-
-
-def cut(stream):
-    """The messages of a recorded stream."""
-    incoming, at = BytesIO(stream), 0
-    messages = []
-    while at < len(stream):
-        read_message(incoming)
-        messages.append(stream[at : incoming.tell()])
-        at = incoming.tell()
-    return messages
 
 
 @pytest.fixture(scope="module")
