@@ -23,6 +23,7 @@ from gadgetron_qsm.mrd.messages import Close, Error, Image, Message, Text
 from gadgetron_qsm.mrd.wire import read_message
 
 START_S, SCAN_S = 30, 60
+IDLE_S = 0.5
 COMMAND = "from gadgetron_qsm.cli import main; main()"
 
 
@@ -154,6 +155,16 @@ class Gadget(Peer):
         """Processor time that the process has used."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
+    def becomes_idle(self) -> bool:
+        """Wait until it computes nothing for half a second; tell whether it did in time."""
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline:
+            before = self.cpu_s()
+            time.sleep(IDLE_S)
+            if self.cpu_s() - before < IDLE_S / 10:
+                return True
+        return False
 
     def end(self) -> None:
         self.process.kill()
