@@ -64,7 +64,7 @@ def judge(stream: bytes, answer: bytes, log: str) -> Verdict:
         problems.append(halves)
     if any("\n" in text or len(text) > LONGEST_LINE for text in lines) or len(errors) > 1:
         problems.append(f"not one line: {lines}")
-    if any(name in text for text in (log, *lines) for name in ("Doe", "0815")):
+    if any(name in text for text in (log, *lines) for name in ("Doe", "PID_0815")):
         problems.append("names the patient")
     problems += [f"{volume.name} is not finite" for volume in maps if not _finite(volume)]
     sent = _messages(stream)

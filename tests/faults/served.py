@@ -32,10 +32,14 @@ class Served:
         self.command, self.folder = command, folder
         self._server = Server(command, folder, "--config", str(config))
         self._read = 0
-        while not self._served_beside(int(properties["server.connections"]) - 1):
-            pass
-        self.at_rest = self.steady()
-        assert self.at_rest.processes >= 3, "nothing is known of those that it started"
+        try:
+            while not self._served_beside(int(properties["server.connections"]) - 1):
+                pass
+            self.at_rest = self.steady()
+            assert self.at_rest.processes >= 3, "nothing is known of those that it started"
+        except BaseException:
+            self.end()
+            raise
 
     def _served_beside(self, others: int) -> bool:
         """Give each process a scan; False if one of the others came to an end, and may serve two.
