@@ -223,6 +223,20 @@ class Server:
             if self._parent_of(folder) == self.process.pid
         ]
 
+    def with_a_scan(self) -> list[int]:
+        """Return those of the workers that have a client's socket."""
+        rows = (row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:])
+        ours = {f"socket:[{row[9]}]" for row in rows if int(row[1].split(":")[1], 16) == self.port}
+        return [process for process in self.workers() if ours & self._opened_by(process)]
+
+    @staticmethod
+    def _opened_by(process: int) -> set[str]:
+        """Return what a process has open; nothing when it has just ended."""
+        try:
+            return {str(link.readlink()) for link in Path(f"/proc/{process}/fd").iterdir()}
+        except OSError:
+            return set()
+
     @staticmethod
     def _parent_of(folder: Path) -> int | None:
         """Return the parent of a worker's process; None for any other's."""
