@@ -12,9 +12,9 @@ from random import Random
 from threading import Timer
 
 import pytest
+from gadgetron_qsm.mrd.spool import recover
 
 from gadgetron_qsm.mrd.files import RawFile
-from gadgetron_qsm.mrd.spool import recover
 from gadgetron_qsm.site_sections import SpoolSettings
 from tests.end_to_end.peers import Server
 from tests.faults import small_scan
