@@ -106,9 +106,10 @@ def limits(header_text):
         a_readout(17, 16384),
         an_image(8, (4096, 4096, 1)),
         struct.pack("<HQ7Q", 1024, 7, 65535, 65535, 1, 1, 1, 1, 1),
+        struct.pack("<HQ7Q", 1024, 7, 0, 1 << 31, 1 << 31, 1, 1, 1, 1),
         struct.pack("<HQ8Q", 1023, 1, 7, 65535, 65535, 1, 1, 1, 1, 1),
     ],
-    ids=["coils", "trajectory", "samples", "image", "image array", "buffer"],
+    ids=["coils", "trajectory", "samples", "image", "image array", "nothing of much", "buffer"],
 )
 def test_more_than_the_header_allows_is_refused_before_it_is_read(limits, encoded):
     with pytest.raises(QsmError, match=r"announces a size of .* most accepted of this scan"):

@@ -121,7 +121,8 @@ def array(stream: Readable, dtype: DTypeLike, what: str, limit: int) -> NDArray[
         raise QsmError(f"{what} announces {rank} dimensions; the stream is corrupt")
     shape = np.frombuffer(exactly(stream, 8 * rank, what), "<u8").tolist()
     bounded(max(shape, default=0), LONGEST_DIMENSION, what)
-    size = bounded(math.prod(shape) * dtype.itemsize, limit, what)
+    bounded(math.prod(n or 1 for n in shape) * dtype.itemsize, limit, what)  # numpy looks past a 0
+    size = math.prod(shape) * dtype.itemsize
     return np.frombuffer(exactly(stream, size, what), dtype).reshape(shape, order="F")
 
 
