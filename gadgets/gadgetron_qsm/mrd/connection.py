@@ -81,7 +81,7 @@ class Connection:
         self._socket, self._raw, self._incoming = sock, raw, incoming
         self._silence_s, self._after_last_s = raw.silence_s, after_last_s
         self._limits = Limits.of_header(header_text)
-        self._sending = threading.Lock()
+        self._sending, self._broken = threading.Lock(), False
         self.traffic = Traffic()
         self.cut_off = False
         self._inbox = Inbox()
@@ -175,15 +175,20 @@ class Connection:
         self.close()
 
     def send(self, message: Message) -> None:
-        """Send one message; raise PeerGone when nobody is there to get it."""
-        encoded = BytesIO()
+        """Send one message; raise PeerGone when nobody is there to get it.
+
+        Nothing is sent any more behind one that failed: half of it may be with the peer.
+        """
+        encoded, name = BytesIO(), type(message).__name__
         write_message(encoded, message)
-        try:
-            with self._sending:
+        with self._sending:
+            if self._broken:
+                raise PeerGone(f"the peer was gone before {name} was sent")
+            try:
                 self._socket.sendall(encoded.getbuffer())
-        except OSError as error:
-            name = type(message).__name__
-            raise PeerGone(f"the peer was gone when {name} was sent: {error}") from error
+            except OSError as error:
+                self._broken = True
+                raise PeerGone(f"the peer was gone when {name} was sent: {error}") from error
         self.traffic.sent(message)
 
     def end(self, reason: str) -> None:
