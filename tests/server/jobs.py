@@ -33,12 +33,14 @@ class Told:
         else:
             connection.fail_as_server(line)
 
-    def kept(self) -> str:
-        return self.left
+    def kept(self, process: int, since: float) -> str:
+        assert 0 <= time.time() - since < 60
+        return self.left.format(process=process)
 
     def prepare(self, ledger: Ledger) -> None:
         global _ledger
         _ledger = ledger
+        ledger.reserve(1)  # as a rehearsal does
         if self.broken and self.broken.exists():
             raise QsmError("nothing works here")
 
