@@ -27,7 +27,7 @@ from gadgetron_qsm.mrd.messages import (
     Text,
     Waveform,
 )
-from gadgetron_qsm.mrd.server import serve_one
+from gadgetron_qsm.mrd.serving import serve_one
 from gadgetron_qsm.mrd.wire import read_message, write_message
 from tests.sphere_scan import header_text
 
