@@ -17,8 +17,8 @@ from gadgetron_qsm.gadgets import serve_resident
 from gadgetron_qsm.mrd.client import Progress, stream
 from gadgetron_qsm.mrd.connection import HEADER_TIMEOUT_S, Connection
 from gadgetron_qsm.mrd.messages import ConfigFile, ConfigText, DicomFile, Image
-from gadgetron_qsm.mrd.serving import Fail, Handler, keep_alive, listen, serve_one
 from gadgetron_qsm.precedence import OF_ITS_MEMORY, refuse_of_the_machine
+from gadgetron_qsm.server.serving import Fail, Handler, keep_alive, listen, serve_one
 
 Address = tuple[str, int]
 

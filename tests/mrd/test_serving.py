@@ -13,8 +13,8 @@ from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.client import stream
 from gadgetron_qsm.mrd.connection import Connection
 from gadgetron_qsm.mrd.messages import ConfigText, Error, Text
-from gadgetron_qsm.mrd.serving import listen
 from gadgetron_qsm.mrd.wire import PeerGone
+from gadgetron_qsm.server.serving import listen
 from gadgetron_qsm.site import scans
 
 HOST = "127.0.0.1"
