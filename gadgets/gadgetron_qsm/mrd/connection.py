@@ -91,6 +91,7 @@ class Connection:
     ) -> Connection:
         """Read configuration and header from a client that has just connected.
 
+        Queries in front of them are answered here, MOST_QUERIES of handshake.py at most.
         silence_s: how long it may send nothing in the scan, or take nothing; None for ever.
         after_last_s: the same behind the last readout of a measurement, for clients without CLOSE.
         refuse: tells a client that sends something else why that is refused; by default as a server
