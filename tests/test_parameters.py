@@ -90,7 +90,7 @@ def header(**parameters):
 
 def test_they_may_be_in_the_header_with_those_of_others():
     text = header(config="fast", swi="1", reference="csf", MeasuredBy="x")
-    assert in_header(text + "\0") == {"config": "fast", "swi": True, "reference": "csf"}
+    assert in_header(text + "\0\r\n ") == {"config": "fast", "swi": True, "reference": "csf"}
     assert in_header(header(mask="17", reference="liver")) == {}  # a sequence's own
     assert in_header("<ismrmrdHeader/>") == {}
 

@@ -21,7 +21,6 @@ from gadgetron_qsm.mrd.connection import Connection
 from gadgetron_qsm.mrd.document import quoted_values
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.images import map_to_image
-from gadgetron_qsm.mrd.log_lines import warnings_told
 from gadgetron_qsm.mrd.messages import Image, Message
 from gadgetron_qsm.mrd.slices import images_to_maps
 from gadgetron_qsm.mrd.wire import NoClose, PeerGone
@@ -35,6 +34,7 @@ from gadgetron_qsm.processors import processors
 from gadgetron_qsm.rehearsal import rehearse
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.site import logs, scans
+from gadgetron_qsm.site.log_lines import warnings_told
 from gadgetron_qsm.spool.kept import spooled
 
 log = logging.getLogger(__name__)

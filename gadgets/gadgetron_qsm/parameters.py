@@ -158,7 +158,7 @@ def in_header(header_text: str) -> dict[str, str | bool]:
     is taken. Raises UsageError for a value that its parameter does not take.
     """
     found = {}
-    for group in parse_xml(header_text.rstrip("\0"), "the MRD header"):
+    for group in parse_xml(header_text.rstrip("\0\r\n "), "the MRD header"):
         if local_name(group) == "userParameters":
             for entry in group:
                 inner = {local_name(child): (child.text or "").strip() for child in entry}

@@ -21,8 +21,9 @@ from gadgetron_qsm.delivery.deliver import nodes_of, opened
 from gadgetron_qsm.dicom.files import save
 from gadgetron_qsm.dicom.identity_rules import completed
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.exchange import Address, Came, Progress, exchanged, served
+from gadgetron_qsm.exchange import Address, Came, exchanged, served
 from gadgetron_qsm.mrd.anonymous import anonymous_header, anonymous_image
+from gadgetron_qsm.mrd.client import Progress
 from gadgetron_qsm.mrd.files import RawFile, write_images
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.messages import ConfigFile, ConfigText, DicomFile, Image

@@ -171,7 +171,7 @@ def test_a_fault_of_the_reader_is_raised_where_messages_are_taken_and_not_by_clo
         raise RuntimeError("a fault of ours")
 
     connection, peer = connected
-    monkeypatch.setattr("gadgetron_qsm.mrd.connection.read_message", broken)
+    monkeypatch.setattr("gadgetron_qsm.mrd.reader.read_message", broken)
     send(peer, Text("first"), Text("second"))  # the reader waits in the unbroken one
     assert connection.peek() == Text("first")
     with pytest.raises(RuntimeError):

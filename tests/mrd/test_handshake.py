@@ -98,7 +98,7 @@ def test_nothing_is_made_of_what_comes_behind_a_refused_beginning(
 ):
     ours, peer = sockets
     came = []
-    monkeypatch.setattr("gadgetron_qsm.mrd.connection.read_message", came.append)
+    monkeypatch.setattr("gadgetron_qsm.mrd.reader.read_message", came.append)
     send(peer, make_acquisition(), Text("a"))
     peer.shutdown(socket.SHUT_WR)
     with pytest.raises(QsmError):

@@ -8,8 +8,8 @@ import pytest
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.client import stream
-from gadgetron_qsm.mrd.log_lines import warnings_told
 from gadgetron_qsm.mrd.messages import ConfigText, Text
+from gadgetron_qsm.site.log_lines import warnings_told
 
 HOST, CONFIG = "127.0.0.1", ConfigText("<configuration/>")
 ours = logging.getLogger("gadgetron_qsm.chain")

@@ -10,9 +10,9 @@ from typing import Any
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.messages import Close, ConfigText, HeaderText, Message, Text
-from gadgetron_qsm.mrd.server import listen
 from gadgetron_qsm.mrd.wire import read_message, write_message
 from gadgetron_qsm.server.dispatcher import Dispatcher
+from gadgetron_qsm.server.serving import listen
 from gadgetron_qsm.site import scans
 from gadgetron_qsm.site_sections import ServerSettings
 from tests.server.jobs import Told

@@ -11,14 +11,12 @@ import sys
 import threading
 from contextlib import suppress
 from io import BytesIO
-from queue import SimpleQueue
 
 import pytest
 
-from gadgetron_qsm import __version__, cli
+from gadgetron_qsm import __version__, cli, exchange
 from gadgetron_qsm.arrays import places
 from gadgetron_qsm.mrd.messages import Close, ConfigText, Query, Response, Text
-from gadgetron_qsm.mrd.server import serve
 from gadgetron_qsm.mrd.wire import read_message, write_message
 from gadgetron_qsm.server.farewell import Farewells
 from gadgetron_qsm.site import health
@@ -30,14 +28,8 @@ HOST, PATIENCE_S = "127.0.0.1", 10.0
 def serving(monkeypatch):
     """The port of a server that has computed nothing yet."""
     monkeypatch.setattr(places, "_used", {})
-    stop, ports = threading.Event(), SimpleQueue()
-    thread = threading.Thread(
-        target=serve, args=(HOST, 0, list), kwargs={"ready": ports.put, "stop": stop}
-    )
-    thread.start()
-    yield ports.get(timeout=5)
-    stop.set()
-    thread.join(5)
+    with exchange.serving(list) as port:
+        yield port
 
 
 def test_a_server_that_answers_is_well_and_says_where_it_computes(serving):

@@ -13,8 +13,8 @@ import pytest
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.files import RawFile
-from gadgetron_qsm.mrd.log_lines import warnings_told
 from gadgetron_qsm.mrd.messages import Close
+from gadgetron_qsm.site.log_lines import warnings_told
 from gadgetron_qsm.site_sections import SpoolSettings
 from gadgetron_qsm.spool import folder as folders
 from gadgetron_qsm.spool import spool

@@ -13,11 +13,8 @@ from io import BytesIO
 from types import TracebackType
 from typing import Any, BinaryIO
 
-import ismrmrd
-
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.handshake import NoScan, handshake
-from gadgetron_qsm.mrd.inbox import Inbox
 from gadgetron_qsm.mrd.incoming import Incoming, buffered, limit_sending
 from gadgetron_qsm.mrd.limits import Limits
 from gadgetron_qsm.mrd.messages import (
@@ -39,17 +36,15 @@ from gadgetron_qsm.mrd.messages import (
     Waveform,
 )
 from gadgetron_qsm.mrd.properties import read_properties
+from gadgetron_qsm.mrd.reader import Reader
 from gadgetron_qsm.mrd.traffic import Traffic
-from gadgetron_qsm.mrd.wire import PeerGone, read_message, write_message
+from gadgetron_qsm.mrd.wire import PeerGone, write_message
 
 Refuse = Callable[["Connection", QsmError], None]
 Data = Acquisition | Waveform | Image | DicomFile | Bucket | ReconData | ImageArray | Text
 
 HEADER_TIMEOUT_S = 30.0
 LINGER_S = 5.0  # how long a peer that still sends may go on after our CLOSE
-SILENCE_S = 1.0  # after bytes that make no sense: the peer has finished when it is silent so long
-LAST_IN_MEASUREMENT = 1 << (ismrmrd.ACQ_LAST_IN_MEASUREMENT - 1)
-_BUFFER = 1 << 20
 
 
 class Connection:
@@ -58,7 +53,7 @@ class Connection:
     `config` is what the peer configured us with and `header_text` its MRD header, both as sent.
     Iterating yields what follows, until CLOSE. A peer that ends without CLOSE raises PeerGone, of
     which NoClose is one that ends, or falls silent, behind a whole message.
-    `traffic` counts what came and went; `cut_off` is whether `end` had some of it thrown away.
+    `traffic` counts what came and went.
     """
 
     def __init__(
@@ -78,17 +73,11 @@ class Connection:
         """
         self.config = config
         self.header_text = header_text
-        self._socket, self._raw, self._incoming = sock, raw, incoming
-        self._silence_s, self._after_last_s = raw.silence_s, after_last_s
-        self._limits = Limits.of_header(header_text)
-        self._sending = threading.Lock()
         self.traffic = Traffic()
-        self.cut_off = False
-        self._inbox = Inbox()
+        self._socket, self._sending, self._broken = sock, threading.Lock(), False
         self._taken: deque[Message] = deque()
-        receive = self._receive if readable else self._ignore
-        self._reader = threading.Thread(target=receive, name="mrd-reader", daemon=True)
-        self._reader.start()
+        limits = Limits.of_header(header_text) if readable else None
+        self._reader = Reader(raw, incoming, limits, self.traffic, after_last_s)
 
     @classmethod
     def open(
@@ -102,6 +91,7 @@ class Connection:
     ) -> Connection:
         """Read configuration and header from a client that has just connected.
 
+        Queries in front of them are answered here, MOST_QUERIES of handshake.py at most.
         silence_s: how long it may send nothing in the scan, or take nothing; None for ever.
         after_last_s: the same behind the last readout of a measurement, for clients without CLOSE.
         refuse: tells a client that sends something else why that is refused; by default as a server
@@ -150,7 +140,12 @@ class Connection:
     @property
     def received(self) -> bool:
         """Whether nothing more comes: the peer has said CLOSE, or has gone."""
-        return not self._reader.is_alive()
+        return self._reader.ended
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether `end` had some of the scan thrown away."""
+        return self._reader.cut_off
 
     def __iter__(self) -> Iterator[Data]:
         while (message := self.peek()) is not None:
@@ -160,7 +155,7 @@ class Connection:
     def peek(self) -> Data | None:
         """Return the first message that is to come, which stays the first; None at the end."""
         if not self._taken:
-            self._taken = self._inbox.take()
+            self._taken = self._reader.take()
         return _data(self._taken[0]) if self._taken else None
 
     def __enter__(self) -> Connection:
@@ -175,15 +170,20 @@ class Connection:
         self.close()
 
     def send(self, message: Message) -> None:
-        """Send one message; raise PeerGone when nobody is there to get it."""
-        encoded = BytesIO()
+        """Send one message; raise PeerGone when nobody is there to get it.
+
+        Nothing is sent any more behind one that failed: half of it may be with the peer.
+        """
+        encoded, name = BytesIO(), type(message).__name__
         write_message(encoded, message)
-        try:
-            with self._sending:
+        with self._sending:
+            if self._broken:
+                raise PeerGone(f"the peer was gone before {name} was sent")
+            try:
                 self._socket.sendall(encoded.getbuffer())
-        except OSError as error:
-            name = type(message).__name__
-            raise PeerGone(f"the peer was gone when {name} was sent: {error}") from error
+            except OSError as error:
+                self._broken = True
+                raise PeerGone(f"the peer was gone when {name} was sent: {error}") from error
         self.traffic.sent(message)
 
     def end(self, reason: str) -> None:
@@ -191,13 +191,12 @@ class Connection:
 
         The peer may go on sending: what comes is read, and discarded.
         """
-        self.cut_off = not self.received
-        self._inbox.end(QsmError(reason))
+        self._reader.end(QsmError(reason))
 
     def drain(self) -> None:
         """Read and discard what the peer still sends, to its CLOSE or its end."""
-        self._discard(None)
-        self._reader.join()
+        self._taken.clear()
+        self._reader.discard()
 
     def fail_inside_gadgetron(self, text: str) -> None:
         """Report why the gadget ends: Gadgetron passes it on only after its own CLOSE."""
@@ -217,56 +216,17 @@ class Connection:
         A peer that still sends gets some seconds to read what it was sent: closing at once, with
         its bytes unread, would have the kernel throw ours away.
         """
-        deadline = time.monotonic() + LINGER_S
+        until = time.monotonic() + LINGER_S
+        self._taken.clear()
         with contextlib.suppress(OSError, PeerGone):
             self._socket.settimeout(LINGER_S)
             self.send(Close())
             self._socket.shutdown(socket.SHUT_WR)
-            self._discard(deadline)
-            self._reader.join(max(0.0, deadline - time.monotonic()))
+            self._reader.discard(until)
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        self._inbox.end()
-        self._reader.join()
-        self._incoming.close()
+        self._reader.close()
         self._socket.close()
-
-    def _discard(self, deadline: float | None) -> None:
-        self._taken.clear()
-        with contextlib.suppress(Exception):  # of any kind, when the reader failed
-            while self._inbox.take(deadline and max(0.0, deadline - time.monotonic())):
-                pass
-
-    def _receive(self) -> None:
-        error: Exception | None = None
-        try:
-            while not isinstance(message := read_message(self._incoming, self._limits), Close):
-                self.traffic.came(message)
-                self._inbox.put(message)  # if ended, it is discarded: CLOSE is to be read
-                self._wait_less(message)
-        except OSError as broken:
-            error = PeerGone(f"the connection broke: {broken}")
-        except Exception as anything:  # the thread that waits for messages must hear of it
-            error = anything
-        self._inbox.end(error)
-        if error and not isinstance(error, PeerGone):
-            self._discard_bytes()
-
-    def _wait_less(self, message: Message) -> None:
-        """Expect no more than CLOSE behind the last readout of a measurement."""
-        if self._after_last_s is not None and isinstance(message, Acquisition):
-            last = int(message.head["flags"]) & LAST_IN_MEASUREMENT
-            self._raw.silence_s = self._after_last_s if last else self._silence_s
-
-    def _ignore(self) -> None:
-        self._inbox.end()
-        self._discard_bytes()
-
-    def _discard_bytes(self) -> None:
-        self._raw.silence_s = SILENCE_S
-        with contextlib.suppress(OSError, QsmError):
-            while self._raw.read(_BUFFER):
-                pass
 
 
 def _refuse(connection: Connection, error: QsmError) -> None:

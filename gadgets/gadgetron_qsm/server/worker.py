@@ -17,10 +17,10 @@ from queue import SimpleQueue
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.connection import Connection
-from gadgetron_qsm.mrd.server import serve_one
 from gadgetron_qsm.server import orders
 from gadgetron_qsm.server.job import Job
 from gadgetron_qsm.server.ledger import Ledger
+from gadgetron_qsm.server.serving import serve_one
 from gadgetron_qsm.site import scans
 from gadgetron_qsm.site.summary import ScanSummary
 

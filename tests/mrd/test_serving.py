@@ -13,8 +13,8 @@ from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.client import stream
 from gadgetron_qsm.mrd.connection import Connection
 from gadgetron_qsm.mrd.messages import ConfigText, Error, Text
-from gadgetron_qsm.mrd.server import serve
 from gadgetron_qsm.mrd.wire import PeerGone
+from gadgetron_qsm.server.serving import listen
 from gadgetron_qsm.site import scans
 
 HOST = "127.0.0.1"
@@ -141,4 +141,4 @@ def test_garbage_is_answered_with_an_error_and_the_next_is_served(serving, raw_f
 def test_a_port_in_use_is_refused(serving, echo):
     port = serving(echo)
     with pytest.raises(QsmError, match=f"cannot listen on 127.0.0.1:{port}"):
-        serve(HOST, port, echo)
+        listen(HOST, port)
