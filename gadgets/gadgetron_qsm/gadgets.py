@@ -21,7 +21,6 @@ from gadgetron_qsm.mrd.connection import Connection
 from gadgetron_qsm.mrd.document import quoted_values
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.images import map_to_image
-from gadgetron_qsm.mrd.kept import spooled
 from gadgetron_qsm.mrd.log_lines import warnings_told
 from gadgetron_qsm.mrd.messages import Image, Message
 from gadgetron_qsm.mrd.slices import images_to_maps
@@ -36,6 +35,7 @@ from gadgetron_qsm.processors import processors
 from gadgetron_qsm.rehearsal import rehearse
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.site import logs, scans
+from gadgetron_qsm.spool.kept import spooled
 
 log = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ def _serve(
         incoming = stack.enter_context(spooled(connection, spool))
         settings = settings_of()
         if spool.folder is None:
-            incoming = stack.enter_context(spooled(connection, settings.spool))
+            incoming = stack.enter_context(spooled(connection, settings.spool, recovers=True))
         run(connection, chain.qsm, settings, whole(incoming))
 
 
@@ -167,7 +167,7 @@ def _serve_gadgetron(gadgetron_connection: Any, target: Target, *, rehearsed: bo
             logs.adopt(settings.health)
             if rehearsed:
                 rehearse(settings)
-            with spooled(connection, settings.spool) as incoming:
+            with spooled(connection, settings.spool, recovers=True) as incoming:
                 run(connection, target, settings, incoming)
         except Exception as error:
             _tell_gadgetron(connection, error, scan.failed(error))

@@ -12,7 +12,8 @@ import time
 import pytest
 
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.mrd.connection import LAST_IN_MEASUREMENT, Connection, NoScan
+from gadgetron_qsm.mrd.connection import LAST_IN_MEASUREMENT, Connection
+from gadgetron_qsm.mrd.handshake import NoScan
 from gadgetron_qsm.mrd.incoming import Incoming
 from gadgetron_qsm.mrd.messages import Close, HeaderText, Text
 from gadgetron_qsm.mrd.primitives import Silence

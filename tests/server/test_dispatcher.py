@@ -15,7 +15,7 @@ from gadgetron_qsm.mrd.messages import Close, ConfigText, Error, HeaderText, Tex
 from gadgetron_qsm.mrd.wire import PeerGone, read_message, write_message
 from gadgetron_qsm.server import dispatcher, door, farewell, staff
 from tests.server.dispatching import HOST
-from tests.server.jobs import Told
+from tests.server.jobs import Mute, Told
 
 
 def test_scans_at_once_have_a_process_each(serve, until):
@@ -129,9 +129,12 @@ def test_a_gadgetron_whose_process_is_killed_is_told_when_it_has_sent_all(serve,
 
 
 def test_a_client_whose_process_died_is_told_how_to_replay_its_scan(serve):
-    served = serve(Told(left="its data are kept: gadgetron-qsm replay a.h5 --output replayed"))
-    (line,) = served.client("die").rest()
-    assert line.endswith("SIGKILL); its data are kept: gadgetron-qsm replay a.h5 --output replayed")
+    served = serve(Told(left="its data are kept: gadgetron-qsm replay {process}.h5"))
+    client = served.client()
+    process = client.process()
+    os.kill(int(process), signal.SIGKILL)
+    (line,) = client.rest()
+    assert line.endswith(f"SIGKILL); its data are kept: gadgetron-qsm replay {process}.h5")
 
 
 def test_a_disk_that_does_not_answer_keeps_no_client_waiting(monkeypatch):
@@ -180,6 +183,13 @@ def test_after_a_fault_another_process_takes_over_and_after_a_refusal_none(serve
     (last,) = served.client().finish()
     assert last != f"{process} 0"
     until(lambda: served.counts == {"done": 3, "failed": 1, "fault": 1})
+
+
+def test_a_failure_that_cannot_be_told_is_a_fault_and_kills_no_process(serve, until):
+    served = serve(Mute(), connections=1)
+    assert served.client("refuse this").rest() == []
+    until(lambda: served.counts == {"failed": 1})
+    assert served.client().finish()
 
 
 def test_who_only_knocks_or_says_nothing_costs_no_process(serve, until, monkeypatch, descriptors):

@@ -124,7 +124,7 @@ def test_a_process_that_is_ready_and_idle_plans_with_nothing(serve):
 
 
 def test_processes_of_a_server_plan_together_and_one_that_ends_frees_its_plan(serve, until):
-    served = serve(connections=3, memory_gb=3)
+    served = serve(connections=3, memory_gb=3.1)  # 0.1 for the rehearsal of the third process
     first, second = served.client(), served.client()
     processes = [first.process(), second.process()]
 

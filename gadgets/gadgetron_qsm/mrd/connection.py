@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from io import BytesIO
 from types import TracebackType
@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import ismrmrd
 
 from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.mrd.handshake import NoScan, handshake
 from gadgetron_qsm.mrd.inbox import Inbox
 from gadgetron_qsm.mrd.incoming import Incoming, buffered, limit_sending
 from gadgetron_qsm.mrd.limits import Limits
@@ -38,10 +39,10 @@ from gadgetron_qsm.mrd.messages import (
     Waveform,
 )
 from gadgetron_qsm.mrd.properties import read_properties
-from gadgetron_qsm.mrd.queries import answer
 from gadgetron_qsm.mrd.traffic import Traffic
 from gadgetron_qsm.mrd.wire import PeerGone, read_message, write_message
 
+Refuse = Callable[["Connection", QsmError], None]
 Data = Acquisition | Waveform | Image | DicomFile | Bucket | ReconData | ImageArray | Text
 
 HEADER_TIMEOUT_S = 30.0
@@ -51,21 +52,13 @@ LAST_IN_MEASUREMENT = 1 << (ismrmrd.ACQ_LAST_IN_MEASUREMENT - 1)
 _BUFFER = 1 << 20
 
 
-class NoScan(QsmError):  # noqa: N818 - it names what happened
-    """The peer ended before it sent an MRD header: nothing to do, and nobody to tell."""
-
-
-class OnlyAsked(NoScan):
-    """The peer sent queries, which were answered, and CLOSE."""
-
-
 class Connection:
     """A connected peer; a thread reads ahead, one other thread iterates and closes. Any may send.
 
     `config` is what the peer configured us with and `header_text` its MRD header, both as sent.
     Iterating yields what follows, until CLOSE. A peer that ends without CLOSE raises PeerGone, of
     which NoClose is one that ends, or falls silent, behind a whole message.
-    `traffic` counts what came and went.
+    `traffic` counts what came and went; `cut_off` is whether `end` had some of it thrown away.
     """
 
     def __init__(
@@ -77,8 +70,12 @@ class Connection:
         header_text: str,
         *,
         after_last_s: float | None = None,
+        readable: bool = True,
     ) -> None:
-        """`incoming` is `raw`, buffered; after_last_s: see `open`."""
+        """`incoming` is `raw`, buffered; after_last_s: see `open`.
+
+        readable: whether what is to come makes sense; else it is discarded, unseen.
+        """
         self.config = config
         self.header_text = header_text
         self._socket, self._raw, self._incoming = sock, raw, incoming
@@ -86,9 +83,11 @@ class Connection:
         self._limits = Limits.of_header(header_text)
         self._sending = threading.Lock()
         self.traffic = Traffic()
+        self.cut_off = False
         self._inbox = Inbox()
         self._taken: deque[Message] = deque()
-        self._reader = threading.Thread(target=self._receive, name="mrd-reader", daemon=True)
+        receive = self._receive if readable else self._ignore
+        self._reader = threading.Thread(target=receive, name="mrd-reader", daemon=True)
         self._reader.start()
 
     @classmethod
@@ -99,27 +98,29 @@ class Connection:
         header_timeout_s: float = HEADER_TIMEOUT_S,
         silence_s: float | None = None,
         after_last_s: float | None = None,
+        refuse: Refuse | None = None,
     ) -> Connection:
         """Read configuration and header from a client that has just connected.
 
         silence_s: how long it may send nothing in the scan, or take nothing; None for ever.
         after_last_s: the same behind the last readout of a measurement, for clients without CLOSE.
-        Raises NoScan when it ends or stays silent, QsmError when it sends anything else; the client
-        has then been told, and `sock` is closed.
+        refuse: tells a client that sends something else why that is refused; by default as a server
+        does. Raises NoScan when the client ends or stays silent, QsmError when it was refused;
+        `sock` is then closed.
         """
         raw = Incoming(sock)
         incoming, raw.end = buffered(raw), time.monotonic() + header_timeout_s
+        limit_sending(sock, header_timeout_s)
         try:
-            config, header_text = _handshake(incoming, sock)
+            config, header_text = handshake(incoming, sock)
         except QsmError as error:
-            connection = cls(sock, raw, incoming, None, "")
-            if not isinstance(error, NoScan):
-                connection.fail_as_server(str(error))
-            connection.close()
+            raw.end, raw.silence_s = None, silence_s or header_timeout_s
+            with cls(sock, raw, incoming, None, "", readable=False) as connection:
+                if not isinstance(error, NoScan):
+                    (refuse or _refuse)(connection, error)
             raise
         raw.end, raw.silence_s = None, silence_s
-        if silence_s is not None:
-            limit_sending(sock, silence_s)
+        limit_sending(sock, silence_s)
         return cls(sock, raw, incoming, config, header_text, after_last_s=after_last_s)
 
     @classmethod
@@ -186,7 +187,11 @@ class Connection:
         self.traffic.sent(message)
 
     def end(self, reason: str) -> None:
-        """Let no more of the scan come, from another thread; who waits for it gets QsmError."""
+        """Let no more of the scan come, from another thread; who waits for it gets QsmError.
+
+        The peer may go on sending: what comes is read, and discarded.
+        """
+        self.cut_off = not self.received
         self._inbox.end(QsmError(reason))
 
     def drain(self) -> None:
@@ -237,8 +242,7 @@ class Connection:
         try:
             while not isinstance(message := read_message(self._incoming, self._limits), Close):
                 self.traffic.came(message)
-                if not self._inbox.put(message):
-                    return
+                self._inbox.put(message)  # if ended, it is discarded: CLOSE is to be read
                 self._wait_less(message)
         except OSError as broken:
             error = PeerGone(f"the connection broke: {broken}")
@@ -254,6 +258,10 @@ class Connection:
             last = int(message.head["flags"]) & LAST_IN_MEASUREMENT
             self._raw.silence_s = self._after_last_s if last else self._silence_s
 
+    def _ignore(self) -> None:
+        self._inbox.end()
+        self._discard_bytes()
+
     def _discard_bytes(self) -> None:
         self._raw.silence_s = SILENCE_S
         with contextlib.suppress(OSError, QsmError):
@@ -261,32 +269,8 @@ class Connection:
                 pass
 
 
-def _handshake(
-    incoming: BinaryIO, sock: socket.socket
-) -> tuple[ConfigFile | ConfigText | None, str]:
-    config = None
-    try:
-        message = read_message(incoming)
-        while isinstance(message, Query):
-            _respond(sock, message)
-            message = read_message(incoming)
-            if isinstance(message, Close):
-                raise OnlyAsked("the client only asked")
-        if isinstance(message, ConfigFile | ConfigText):
-            config, message = message, read_message(incoming)
-    except (PeerGone, OSError) as error:
-        raise NoScan("the client sent no MRD header") from error
-    if isinstance(message, Close):
-        raise NoScan("the client closed before it sent an MRD header")
-    if not isinstance(message, HeaderText):
-        raise QsmError(f"the client sent {type(message).__name__} where the MRD header must be")
-    return config, message.text
-
-
-def _respond(sock: socket.socket, query: Query) -> None:
-    encoded = BytesIO()
-    write_message(encoded, Response(query.number, answer(query.key)))
-    sock.sendall(encoded.getbuffer())
+def _refuse(connection: Connection, error: QsmError) -> None:
+    connection.fail_as_server(str(error))
 
 
 def _data(message: Message) -> Data:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.mrd.connection import HEADER_TIMEOUT_S, Connection, NoScan, OnlyAsked
+from gadgetron_qsm.mrd.connection import HEADER_TIMEOUT_S, Connection
+from gadgetron_qsm.mrd.handshake import NoScan, OnlyAsked
 from gadgetron_qsm.site.scans import Scan, scanning
 
 Handler = Callable[[Connection], None]
@@ -86,18 +87,24 @@ def serve_one(
     `handler` has the connection for as long as it runs; what it raises, the client is told by
     `fail`, which differs where the client is a Gadgetron. How long we wait: see Connection.open.
     """
+
+    def refuse(connection: Connection, error: QsmError) -> None:
+        with scanning(connection) as scan:
+            log.error("%s", error)
+            fail(connection, scan.failed(error))
+
     try:
         connection = Connection.open(
             sock,
             header_timeout_s=header_timeout_s,
             silence_s=silence_s,
             after_last_s=after_last_s,
+            refuse=refuse,
         )
     except NoScan as error:
         log.log(logging.DEBUG if isinstance(error, OnlyAsked) else logging.INFO, "%s", error)
         return "none"
-    except QsmError as error:
-        log.error("%s", error)
+    except QsmError:
         return "failed"
     with connection, scanning(connection) as scan:
         return _handled(connection, handler, fail, scan)

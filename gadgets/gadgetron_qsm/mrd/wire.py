@@ -58,6 +58,7 @@ PIXEL_TYPES: dict[int, np.dtype[Any]] = {
 _DATA_TYPES = {dtype: number for number, dtype in PIXEL_TYPES.items()}
 _CONFIG_FILE_SIZE = 1024
 _WIDEST = Limits()
+_LONGEST_KEY = 1 << 10  # bytes, of a query
 _RESERVED = 8  # bytes in front of a query, which are 0
 
 
@@ -67,7 +68,11 @@ def read_message(stream: BinaryIO, limits: Limits = _WIDEST) -> Message:
     Raises PeerGone when the stream ends before the message does (NoClose: in front of it), QsmError
     for what is no message, or is larger than the limits, before it is read.
     """
-    kind = kind_of_next(stream)
+    return read_body(kind_of_next(stream), stream, limits)
+
+
+def read_body(kind: int, stream: BinaryIO, limits: Limits = _WIDEST) -> Message:
+    """Read what is behind the kind of a message; raise as `read_message` does."""
     reader = _READERS.get(kind)
     if reader is None:
         raise QsmError(f"messages of kind {kind} are not supported; the stream cannot be read on")
@@ -93,7 +98,7 @@ def image_head(image: Image) -> Record:
     head["data_type"] = _DATA_TYPES[image.data.dtype]
     head["channels"] = image.data.shape[0]
     head["matrix_size"] = image.data.shape[:0:-1]
-    head["attribute_string_len"] = len(image.meta.encode())
+    head["attribute_string_len"] = len(_utf8(image.meta))
     return head
 
 
@@ -105,7 +110,7 @@ def _read_config_file(stream: BinaryIO, _: Limits) -> ConfigFile:
 def _read_query(stream: BinaryIO, _: Limits) -> Query:
     what = "a query"
     exactly(stream, _RESERVED, what)
-    return Query(number(stream, "<u8", what), text(stream, "<u8", what))
+    return Query(number(stream, "<u8", what), text(stream, "<u8", what, _LONGEST_KEY))
 
 
 def _read_response(stream: BinaryIO, _: Limits) -> Response:
@@ -181,8 +186,13 @@ def _kind(kind: MessageId) -> bytes:
     return kind.to_bytes(2, "little")
 
 
+def _utf8(text: str) -> bytes:
+    """Encode a text. Half of a surrogate pair, as JSON may have it and we quote, is written out."""
+    return text.encode("utf-8", "backslashreplace")
+
+
 def _write_config_file(stream: BinaryIO, config: ConfigFile) -> None:
-    name = config.name.encode()
+    name = _utf8(config.name)
     if len(name) >= _CONFIG_FILE_SIZE:
         raise QsmError(f"a configuration's name has at most {_CONFIG_FILE_SIZE - 1} bytes")
     stream.write(_kind(MessageId.CONFIG_FILE) + name.ljust(_CONFIG_FILE_SIZE, b"\0"))
@@ -190,7 +200,7 @@ def _write_config_file(stream: BinaryIO, config: ConfigFile) -> None:
 
 def _text_writer(kind: MessageId, length_bytes: int) -> Callable[[BinaryIO, Any], None]:
     def write(stream: BinaryIO, message: Any) -> None:
-        encoded = message.text.encode()
+        encoded = _utf8(message.text)
         stream.write(_kind(kind) + len(encoded).to_bytes(length_bytes, "little") + encoded)
 
     return write
@@ -207,7 +217,7 @@ def _write_response(stream: BinaryIO, response: Response) -> None:
 
 
 def _write_numbered(stream: BinaryIO, number: int, value: str) -> None:
-    encoded = value.encode()
+    encoded = _utf8(value)
     stream.write(number.to_bytes(8, "little") + len(encoded).to_bytes(8, "little") + encoded)
 
 
@@ -241,7 +251,7 @@ def _require(fits: bool) -> None:
 
 
 def _write_image(stream: BinaryIO, image: Image) -> None:
-    meta = image.meta.encode()
+    meta = _utf8(image.meta)
     stream.write(_kind(MessageId.IMAGE) + image_head(image).tobytes())
     stream.write(len(meta).to_bytes(8, "little") + meta)
     stream.write(np.ascontiguousarray(image.data).data)
@@ -256,7 +266,7 @@ def _write_dicom(stream: BinaryIO, file: DicomFile) -> None:
         )
     stream.write(_kind(MessageId.DICOM) + len(file.data).to_bytes(4, "little"))
     stream.write(file.data)
-    for value in (file.name.encode(), file.meta.encode()):
+    for value in (_utf8(file.name), _utf8(file.meta)):
         stream.write(len(value).to_bytes(8, "little") + value)
 
 

@@ -9,6 +9,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from gadgetron_qsm.errors import QsmError
@@ -190,12 +191,13 @@ class Dispatcher:
     def _lost(self, member: Member) -> None:
         """Note the end of a worker, and tell the client of its scan, if it has one."""
         self._selector.unregister(member.control)
+        kept = partial(self._job.kept, member.process.pid or 0, time.time() - member.seconds)
         how = self._staff.lost(member)
         if member.client:
             line = member.why or f"the reconstruction came to a sudden end ({how})"
             scans.tell(ScanSummary.unseen("killed", member.seconds, line))
             log.error("%s", line)
-            self._farewells.tell(member.client, line, read=True, more=self._job.kept)
+            self._farewells.tell(member.client, line, read=True, more=kept)
 
     def _stop(self) -> None:
         """Begin to end, or end."""

@@ -116,8 +116,12 @@ def _tell_new_gadgetron(client: socket.socket, line: str) -> None:
     if client.recv(len(QUERY), socket.MSG_PEEK) == QUERY:  # its answer would be that all is well
         _tell_client(client, line)
         return
-    with Connection.open(client, silence_s=SILENCE_S) as connection:
+
+    def tell(connection: Connection, _: object = None) -> None:
         connection.fail_inside_gadgetron(line)
+
+    with Connection.open(client, refuse=tell, silence_s=SILENCE_S) as connection:
+        tell(connection)
 
 
 def _send(client: socket.socket, *messages: Message) -> None:

@@ -107,6 +107,9 @@ class _Worker:
                 silence_s=job.silence_s,
                 after_last_s=job.after_last_s,
             )
+        except Exception:  # what told the client of a failure failed itself
+            log.exception("the end of a scan was not told")
+            return "fault"
         finally:
             with self._ending:
                 self._scan = None
