@@ -24,4 +24,5 @@ RUN "$GADGETRON_HOME/bin/python" -m pip install --no-cache-dir ".${EXTRA}" \
 WORKDIR /
 # The port alone: a server that is busy with scans is well.
 HEALTHCHECK --interval=60s --timeout=15s --start-period=60s \
-    CMD ["/opt/conda/envs/gadgetron/bin/python", "-c", "import socket; socket.create_connection(('localhost', 9002), 10)"]
+    CMD ["/opt/conda/envs/gadgetron/bin/python", "-c", \
+         "import socket; socket.create_connection(('localhost', 9002), 10)"]

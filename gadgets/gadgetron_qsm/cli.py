@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from rich.text import Text
 
-from gadgetron_qsm import __version__
 from gadgetron_qsm.delivery.commands import app as outbox
 from gadgetron_qsm.errors import QsmError, UsageError
 from gadgetron_qsm.openrecon.commands import app as openrecon
+from gadgetron_qsm.server.commands import gadget, serve
 from gadgetron_qsm.site import logs
-from gadgetron_qsm.terminal import Set, overrides, print_line, screen
-
-if TYPE_CHECKING:
-    from gadgetron_qsm.site.findings import Finding
+from gadgetron_qsm.site.commands import check, health
+from gadgetron_qsm.terminal import Set, overrides, print_line, print_pairs, screen
 
 app = typer.Typer(
     help="Quantitative susceptibility mapping, from raw k-space to a series in ppb.",
@@ -34,17 +30,13 @@ app.add_typer(outbox, name="outbox")
 app.add_typer(openrecon, name="openrecon")
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="folder for the results")]
-Host = Annotated[str, typer.Option(help="address to listen on; MRD has no passwords")]
-Rehearsed = Annotated[
-    str, typer.Option(help="configuration of the scans to come, made ready: name or file")
-]
 
 
 def _list_variants(wanted: bool) -> None:
     if wanted:
         from gadgetron_qsm.phantom.variants import VARIANTS
 
-        _print_pairs((name, variant.text) for name, variant in VARIANTS.items())
+        print_pairs((name, variant.text) for name, variant in VARIANTS.items())
         raise typer.Exit
 
 
@@ -52,7 +44,7 @@ def _list_methods(wanted: bool) -> None:
     if wanted:
         from gadgetron_qsm.stage import described
 
-        _print_pairs(described())
+        print_pairs(described())
         raise typer.Exit
 
 
@@ -147,31 +139,8 @@ def replay(
         _replay(path, folder, config=config, overrides=changed, server=_address(server))
 
 
-@app.command()
-def serve(
-    host: Host = "127.0.0.1",
-    port: int = 9002,
-    config: Rehearsed = "qsm",
-    settings: Set = [],  # noqa: B006 - typer wants a list
-) -> None:
-    """Serve MRD clients: Gadgetron's, FIRE's and OpenRecon's."""
-    from gadgetron_qsm.server.command import serve as serve_scans
-
-    serve_scans(host, port, config, overrides(settings), ready=_tell(host))
-
-
-@app.command()
-def gadget(
-    host: Host = "127.0.0.1",
-    port: int = 18000,
-    config: Rehearsed = "qsm",
-    settings: Set = [],  # noqa: B006 - typer wants a list
-) -> None:
-    """Stay resident for a Gadgetron chain's <connect>, scan after scan."""
-    from gadgetron_qsm.server.command import serve as serve_scans
-
-    changed = overrides(settings)
-    serve_scans(host, port, config, changed, inside_gadgetron=True, ready=_tell(host))
+app.command()(serve)
+app.command()(gadget)
 
 
 @app.command()
@@ -205,39 +174,8 @@ def stage(
         print_line(line)
 
 
-@app.command()
-def check(
-    subject: Annotated[
-        Path | None, typer.Argument(metavar="[CONFIG|RAW.h5|DIR]", show_default=False)
-    ] = None,
-) -> None:
-    """Tell whether a configuration, a raw file, a series or the installation is usable."""
-    from gadgetron_qsm.check import check as check_subject
-
-    found = list(check_subject(subject))
-    _print_pairs(_shown(finding) for finding in found)
-    if errors := sum(f.level == "error" for f in found):
-        raise QsmError(f"{subject or 'this installation'} is not usable, errors: {errors}")
-
-
-@app.command()
-def health(
-    host: Annotated[str, typer.Option(help="where it listens")] = "127.0.0.1",
-    port: int = 9002,
-    config: Annotated[
-        str | None, typer.Option(help="its configuration, to look at disks and outbox too")
-    ] = None,
-    timeout: Annotated[float, typer.Option(help="s; a process may have to be started")] = 30.0,
-    strict: Annotated[bool, typer.Option("--strict", help="warnings count as well")] = False,
-) -> None:
-    """Tell whether a `serve` or `gadget` that runs is well: status 0, or else 1; for monitors."""
-    from gadgetron_qsm.site.health import health as look
-
-    found = look(host, port, timeout, config)
-    for finding in found:
-        print_line(f"{finding.level}: {finding}")
-    if {finding.level for finding in found} & {"error", *(["warning"] if strict else [])}:
-        raise typer.Exit(1)
+app.command()(check)
+app.command()(health)
 
 
 @app.command()
@@ -292,23 +230,6 @@ def _replay(path: Path, output: Path, **options: Any) -> None:
         print_line(f"sent to: {', '.join(done.archives)}")
 
 
-def _shown(finding: Finding) -> tuple[str, str]:
-    """Return what stands in front, and the text; of what is wrong, how bad it is."""
-    if finding.level == "ok":
-        return finding.what, finding.text
-    place = f"line {finding.line}" if finding.line else finding.what
-    return finding.level, f"{place}: {finding.text}"
-
-
-def _print_pairs(pairs: Iterable[tuple[str, str]]) -> None:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for what, text in pairs:
-        table.add_row(Text(what), Text(text))
-    screen.print(table)
-
-
 @contextmanager
 def _bar(text: str) -> Iterator[Callable[[float], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
@@ -324,7 +245,3 @@ def _address(server: str | None) -> tuple[str, int] | None:
     if not host or not port.isdigit():
         raise typer.BadParameter("--server takes HOST:PORT")
     return host, int(port)
-
-
-def _tell(host: str) -> Callable[[int], None]:
-    return lambda port: print_line(f"gadgetron-qsm {__version__} listens on {host}:{port}")

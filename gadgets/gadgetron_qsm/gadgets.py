@@ -75,17 +75,12 @@ def run(
     connection: Connection,
     target: Target,
     settings: Settings,
-    incoming: Iterable[Message] | None = None,
+    incoming: Iterable[Message],
 ) -> None:
     """Run a target on what comes over a connection and send what it makes.
 
-    `incoming` is what comes, by default spooled as settings say. When the peer is gone before it
-    has all, what goes elsewhere is made all the same.
+    When the peer is gone before it has all, what goes elsewhere is made all the same.
     """
-    if incoming is None:
-        with spooled(connection, settings.spool, recovers=True) as incoming:
-            run(connection, target, settings, incoming)
-        return
     header = completed(Header.parse(connection.header_text), settings.identity)
     messages = target(incoming, header, settings)
     with processors():
@@ -172,7 +167,8 @@ def _serve_gadgetron(gadgetron_connection: Any, target: Target, *, rehearsed: bo
             logs.adopt(settings.health)
             if rehearsed:
                 rehearse(settings)
-            run(connection, target, settings)
+            with spooled(connection, settings.spool, recovers=True) as incoming:
+                run(connection, target, settings, incoming)
         except Exception as error:
             _tell_gadgetron(connection, error, scan.failed(error))
             told = str(error)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 screen = Console()
 
@@ -26,3 +28,13 @@ def overrides(settings: Iterable[str]) -> dict[str, str]:
 def print_line(text: str) -> None:
     """Print as it is, and in one line, which a program may read."""
     screen.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_pairs(pairs: Iterable[tuple[str, str]]) -> None:
+    """Print a table of two columns, the first in bold."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for what, text in pairs:
+        table.add_row(Text(what), Text(text))
+    screen.print(table)

@@ -59,3 +59,17 @@ def test_a_resident_process_gives_a_chain_what_a_started_one_gives(resident, thr
             answer = gadgetron.answer()
         assert [volume.name for volume in answer.maps] == [v.name for v in started.maps]
         np.testing.assert_array_equal(answer.map("chi").data, started.map("chi").data)
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [("serve", "client_python_ismrmrd_server"), ("gadget", "server_images_r2")],
+)
+def test_what_the_site_says_holds_for_those_who_name_a_configuration(
+    started, recorded, command, name
+):
+    with started(command, preset="fast", deliver__maps="chi").client() as peer:
+        peer.send(recorded(name))
+        answer = peer.answer()
+    assert answer.refusals == []
+    assert [volume.name for volume in answer.maps] == ["chi"]

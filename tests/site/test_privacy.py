@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from unicodedata import normalize
 
 import pytest
 from pydicom import Dataset
@@ -37,6 +38,11 @@ HEADER = """<ismrmrdHeader><subjectInformation><patientName>Müllerová^Žofie A
         "XmlDate(1971, 3, 9)",
         "1971-03-09",
         "19710309",
+        "9.3.1971",
+        "09.03.1971",
+        "03/09/1971",
+        normalize("NFD", "Müllerová"),
+        ascii(normalize("NFD", "Müllerová")),
         "ACC&0815",
         "ACC&amp;0815",
         "O'Hara",
@@ -76,6 +82,21 @@ def test_a_header_without_anything_to_hide_hides_nothing(text):
     assert hider(text)("7 readouts of 7 coils") == "7 readouts of 7 coils"
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["<!-- c -->Meier", "Meier<!-- c -->", "Mei<!-- c -->er", "<!-- <b> --> <!---->Meier", "Meier"],
+)
+@pytest.mark.parametrize("around", ["{}", "<!-- {}", "<!-- {} -->"])
+def test_a_comment_in_a_header_hides_nothing_from_us(name, around):
+    header = around.format(f"<patientName>{name}</patientName>")
+    assert hider(header)("of Meier.") == f"of {HIDDEN}."
+
+
+def test_a_header_with_accents_apart_from_letters_is_one_like_others():
+    hide = hider(normalize("NFD", HEADER))
+    assert hide("Müllerová") == hide(normalize("NFD", "Müllerová")) == HIDDEN
+
+
 def test_a_prefix_of_the_namespace_hides_nothing_less():
     assert hider("<i:patientID x='1'>ZZTOP</i:patientID>")("id ZZTOP") == f"id {HIDDEN}"
 
@@ -96,6 +117,8 @@ def test_a_header_of_very_many_values_stays_cheap():
         "<name>patient</name>" + " " * 1_000_000,
         "<" + "a" * 1_000_000 + ":name>",
         "<a:" * 300_000,
+        "<!--" * 300_000,
+        "<!--" * 300_000 + "-->" * 300_000,
         "".join(f"<patientName>{' '.join(f'{n}x{m}' for m in range(500))}" for n in range(500)),
     ],
 )

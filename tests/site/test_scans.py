@@ -23,8 +23,8 @@ from gadgetron_qsm.mrd.messages import (
 )
 from gadgetron_qsm.mrd.traffic import Traffic
 from gadgetron_qsm.mrd.wire import PeerGone
+from gadgetron_qsm.peak_memory import forget_peak, peak_memory_bytes
 from gadgetron_qsm.site import scans
-from gadgetron_qsm.site.memory import forget_peak, peak_memory_bytes
 from tests.site.connection import connected
 
 READOUT = Acquisition(np.zeros((), ACQUISITION_HEADER)[()], np.zeros((4, 16), np.complex64))

@@ -117,7 +117,7 @@ def _lines(label: Mapping[str, Any]) -> Iterator[_Line]:
 def _gpu(asked: Mapping[str, Any]) -> str:
     if not asked["can_use_gpu"]:
         return "no GPU"
-    return f"a GPU with {asked['min_required_gpu_memory']} MB if there is one"
+    return "a GPU if there is one, of any size"
 
 
 def _heading(text: str) -> Iterator[_Line]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from gadgetron_qsm import __version__
 from gadgetron_qsm.errors import QsmError, UsageError
-from gadgetron_qsm.ingest.memory import Shape, needed_on_device, needed_on_host
+from gadgetron_qsm.ingest.memory import Shape, needed_on_host
 from gadgetron_qsm.openrecon.maker import NOBODY, Emitter, Maker
 from gadgetron_qsm.parameters import PARAMETERS, Parameter
 
@@ -118,7 +118,6 @@ def _general(emitter: Emitter, built: date, maker: Maker) -> dict[str, Any]:
 
 
 def _reconstruction(emitter: Emitter, gpu: bool) -> dict[str, Any]:
-    scan = SCANS[emitter]
     return {
         "transfer_protocol": {"protocol": "ISMRMRD", "version": "1.4.1"},
         "port": PORT,
@@ -127,8 +126,8 @@ def _reconstruction(emitter: Emitter, gpu: bool) -> dict[str, Any]:
         "can_process_adjustment_data": False,
         "can_use_gpu": gpu,
         "min_count_required_gpus": 0,
-        "min_required_gpu_memory": _megabytes(needed_on_device(scan)) if gpu else 0,
-        "min_required_memory": _megabytes(needed_on_host(scan)),
+        "min_required_gpu_memory": 0,  # a small one works in tiles, or is left alone
+        "min_required_memory": _megabytes(needed_on_host(SCANS[emitter])),
         "min_count_required_cpu_cores": CORES,
         "content_qualification_type": "RESEARCH",
         "require_readout_filter_off": True,  # it would smooth the phase along the readout

@@ -11,8 +11,8 @@ from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom.identity import series_description
 from gadgetron_qsm.mrd.anonymous import anonymous_scan
 from gadgetron_qsm.mrd.header import Header
+from gadgetron_qsm.peak_memory import peak_memory_bytes
 from gadgetron_qsm.report.files import write_json
-from gadgetron_qsm.site.memory import peak_memory_bytes
 
 OF_A_REPETITION = ("timing_s", "quality", "warnings")
 

@@ -32,7 +32,12 @@ class Farewells:
         self._threads: list[threading.Thread] = []
 
     def tell(
-        self, client: socket.socket, line: str, *, read: bool, more: Callable[[], str] = str
+        self,
+        client: socket.socket,
+        line: str,
+        *,
+        read: bool,
+        more: Callable[[], str] | None = None,
     ) -> None:
         """Tell a client a line, and what `more` returns if that is soon, and close.
 
@@ -61,10 +66,10 @@ def _run(
     tell: Callable[[socket.socket, str], None],
     client: socket.socket,
     line: str,
-    more: Callable[[], str],
+    more: Callable[[], str] | None,
 ) -> None:
     with client, contextlib.suppress(OSError, QsmError):
-        tell(client, "; ".join(filter(None, (line, _soon(more)))))
+        tell(client, "; ".join(filter(None, (line, more and _soon(more)))))
 
 
 def _soon(ask: Callable[[], str]) -> str:

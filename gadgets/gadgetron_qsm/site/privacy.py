@@ -11,7 +11,8 @@ import html
 import re
 import traceback
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import islice, permutations
+from unicodedata import normalize
 
 from gadgetron_qsm.errors import QsmError
 
@@ -90,15 +91,17 @@ def trace_of(error: BaseException) -> str:
 
 
 def _patterns(header_text: str) -> Iterator[str]:
+    texts = dict.fromkeys((header_text, _without_comments(header_text)))
     found = [
-        *((each["tag"], each["value"]) for each in _ELEMENT.finditer(header_text)),
-        *(("", each["value"]) for each in _USER.finditer(header_text)),
+        *((each["tag"], each["value"]) for text in texts for each in _ELEMENT.finditer(text)),
+        *(("", each["value"]) for text in texts for each in _USER.finditer(text)),
     ]
-    for tag, value in found[:MOST_VALUES]:
-        text = html.unescape(value).removesuffix("]]>").strip()
+    for tag, value in list(dict.fromkeys(found))[:MOST_VALUES]:
+        text = normalize("NFC", html.unescape(value).removesuffix("]]>").strip())
         if date := _DATE.fullmatch(text) if tag in DATES else None:
             year, month, day = (part.lstrip("0") for part in date.groups())
-            yield rf"{year}\D{{0,3}}0?{month}\D{{0,3}}0?{day}"
+            for first, second, third in permutations((year, f"0?{month}", f"0?{day}")):
+                yield rf"{first}\D{{0,3}}{second}\D{{0,3}}{third}"
         if tag in NAMES or len(text) > LONGEST:
             words = re.findall(r"[^\W_]+", text)[:MOST_VALUES]
             yield from (form for word in words for form in _forms(word, SHORTEST_NAME))
@@ -106,8 +109,14 @@ def _patterns(header_text: str) -> Iterator[str]:
             yield from _forms(text, SHORTEST)
 
 
+def _without_comments(text: str) -> str:
+    first, *others = text.split("<!--")
+    return "".join((first, *(part.partition("-->")[2] or part for part in others)))
+
+
 def _forms(text: str, shortest: int) -> Iterator[str]:
-    """Give a text as it is, as Python and JSON write it, and as XML does."""
+    """Give a text, and with accents apart from letters: as it is, as Python, JSON and XML do."""
     if len(text) >= shortest:
-        escaped = text.encode("unicode_escape").decode("ascii")
-        yield from map(re.escape, (text, escaped, ascii(text)[1:-1], html.escape(text)))
+        for form in dict.fromkeys((text, normalize("NFD", text))):
+            escaped = form.encode("unicode_escape").decode("ascii")
+            yield from map(re.escape, (form, escaped, ascii(form)[1:-1], html.escape(form)))

@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.site.memory import forget_peak, peak_memory_bytes
+from gadgetron_qsm.peak_memory import forget_peak, peak_memory_bytes
 from gadgetron_qsm.site.privacy import hider, line_of
 from gadgetron_qsm.site.summary import Outcome, ScanSummary
 
