@@ -93,7 +93,7 @@ def test_a_disk_that_fills_in_the_middle_of_a_write_leaves_what_was_whole_before
     opened = Spool.opened(settings, "<header/>")
     passed = opened.tee(scan)
     sent = sum(is_readout(next(passed)) for _ in range(30))
-    wait_for(lambda: on_disk(settings.folder) == sent)
+    wait_for(lambda: on_disk(settings.folder) == [sent])
     full = True
     assert len(list(passed)) == len(scan) - 30
     path = opened.finish(FAILURE)

@@ -82,7 +82,9 @@ def kill(folder: Path, kills: int) -> dict[int, int]:
     """Have children killed; return how many readouts each had said to be on disk."""
     command = [sys.executable, "-m", "tests.spool.victim", str(folder), str(kills)]
     root = Path(__file__).parents[2]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command, cwd=root, capture_output=True, text=True, check=True, timeout=120
+    )
     said = (map(int, line.split()) for line in done.stdout.splitlines())
     return {scan: items for scan, items in said if items}
 
