@@ -1,4 +1,4 @@
-"""What a server keeps of scans that came to nothing, and on disks that are full."""
+"""What a server keeps of scans that came to nothing, and what a full disk costs it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from io import BytesIO
 
 import pytest
@@ -116,3 +117,28 @@ def test_two_clients_whose_processes_die_together_hear_of_their_own_scans(
         lines = [peer.answer().refusals for peer in (first, second)]
     kept = [len(readouts_in(raw_of(line))) for (line,) in lines]
     assert 0 < kept[0] < kept[1] == readouts
+
+
+def test_a_full_disk_costs_no_series_and_not_the_next_scan(small_disk, started, fast):
+    server = started(
+        spool__folder=small_disk / "spool",
+        spool__limit_gb=0.005,
+        deliver__dicom_folder=small_disk / "dicom",
+        store__nodes="pacs=ARCHIVE@127.0.0.1:9",
+        store__outbox=small_disk / "outbox",
+    )
+    with suppress(OSError):
+        (small_disk / "ballast").write_bytes(bytes(8 << 20))
+    for _ in range(2):
+        with server.client() as peer:
+            peer.send(fast)
+            answer = peer.answer()
+        assert [volume.name for volume in answer.maps] == ["chi", "r2star", *["magnitude"] * 3]
+        for words in ("spooled no further: its disk has", "dcm: No space", "the outbox"):
+            assert any(words in line for line in answer.warnings), words
+        (error,) = answer.refusals
+        assert "No space left on device; choose a folder" in error
+    (small_disk / "ballast").unlink()
+    with server.client() as peer:
+        peer.send(fast)
+        assert peer.answer().refusals == []
