@@ -22,14 +22,13 @@ FAST = '<configuration><property name="preset" value="fast"/></configuration>'
 NOISE = 1 << 18
 
 
-def as_fast(stream, keep=lambda _: True):
+def as_fast(stream, keep=lambda _: True, config=FAST):
     """The recorded stream with the preset 'fast', and with the readouts to keep."""
     incoming, outgoing = BytesIO(stream), BytesIO()
     for message in iter(lambda: read_message(incoming), Close()):
         if isinstance(message, Acquisition) and not keep(message):
             continue
-        config = isinstance(message, ConfigText)
-        write_message(outgoing, ConfigText(FAST) if config else message)
+        write_message(outgoing, ConfigText(config) if isinstance(message, ConfigText) else message)
     write_message(outgoing, Close())
     return outgoing.getvalue()
 

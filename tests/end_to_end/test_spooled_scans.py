@@ -7,14 +7,17 @@ import re
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from io import BytesIO
 
 import pytest
 
 from gadgetron_qsm.mrd.messages import Acquisition, Close, Error
 from gadgetron_qsm.mrd.wire import read_message
-from tests.end_to_end.test_side_by_side import as_fast, with_a_scan
+from gadgetron_qsm.spool.recovery import replay_command
+from tests.end_to_end.test_side_by_side import FAST, as_fast, with_a_scan
+from tests.spool import victim
+from tests.spool.conftest import WRITING, name
 from tests.spool.passing import on_disk, raw_of, readouts_in, wait_for
 
 
@@ -81,6 +84,21 @@ def test_a_gadgetron_is_told_how_to_replay_when_it_has_sent_all(started, recorde
     assert isinstance(error, Error)
     assert error.text.startswith("setting 'preset' = 'standerd'")
     assert len(replayed(error.text, tmp_path)) == 3
+
+
+@pytest.mark.parametrize("by", ["execute", "connect"])
+def test_a_process_without_a_parent_of_ours_finds_what_the_one_before_left(
+    gadget, started, recorded, tmp_path, by
+):
+    name(tmp_path, 1, WRITING).write_bytes(victim.cut_short(7, 300))
+    config = FAST.replace("/></", f'/><property name="spool.folder" value="{tmp_path}"/></')
+    process = gadget("qsm") if by == "execute" else started("gadget")
+    with ExitStack() as stack:
+        peer = process if by == "execute" else stack.enter_context(process.client())
+        peer.send(as_fast(recorded("server_acquisitions_r2"), config=config))
+        assert peer.answer().refusals == []
+    assert f"its raw data are kept: {replay_command(name(tmp_path, 1))}" in process.log
+    assert list(tmp_path.glob("*.h5")) == [name(tmp_path, 1)]
 
 
 def test_a_stop_that_cannot_wait_for_a_scan_keeps_what_there_is_of_it(

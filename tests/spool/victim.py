@@ -14,6 +14,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -76,6 +77,16 @@ def readout(scan: int, number: int) -> Acquisition:
     head["measurement_uid"], head["scan_counter"] = scan, number
     head["active_channels"], head["number_of_samples"] = shape
     return Acquisition(head[()], np.full(shape, number + 1j * scan, np.complex64))
+
+
+def cut_short(scan: int, items: int) -> bytes:
+    """Return what is in a file of that many readouts whose process was killed."""
+    with tempfile.TemporaryFile() as file:
+        spooled = SpooledScan(file.fileno(), f"<scan>{scan}</scan>")
+        spooled.add(itertools.islice(readouts(scan), items))
+        spooled.write()
+        file.seek(0)
+        return file.read()
 
 
 def kill(folder: Path, kills: int) -> dict[int, int]:
