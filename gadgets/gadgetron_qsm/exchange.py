@@ -5,36 +5,44 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from queue import Queue
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.gadgets import serve_resident
 from gadgetron_qsm.mrd.client import stream
+from gadgetron_qsm.mrd.connection import Connection
 from gadgetron_qsm.mrd.messages import ConfigFile, ConfigText, DicomFile, Image
 from gadgetron_qsm.mrd.server import serve
+from gadgetron_qsm.precedence import OF_ITS_MEMORY, refuse_of_the_machine
 
 Progress = Callable[[int, int], None]
 Address = tuple[str, int]
 
 SERVER_START_S = 10.0
+PLACE = ("device.", OF_ITS_MEMORY)  # settings of where a scan is computed
 
 
 @contextmanager
-def served(server: Address | None) -> Iterator[Address]:
-    """Give the address of `server`, or of one that runs in this process as long as the block."""
+def served(server: Address | None, properties: Mapping[str, str]) -> Iterator[Address]:
+    """Give the address of `server`, or of one that runs in this process as long as the block.
+
+    That one computes where `properties` say, which no client of it may.
+    """
     if server:
         yield server
         return
+    place = {key: properties[key] for key in properties if key.startswith(PLACE)}
     of_server = logging.getLogger(serve.__module__)
     of_server.addFilter(_is_fault)
     stop, port = threading.Event(), Queue[int]()
     thread = threading.Thread(
         target=serve,
-        args=("127.0.0.1", 0, serve_resident),
+        args=("127.0.0.1", 0, partial(_serve, place)),
         kwargs={"ready": port.put, "stop": stop},
         daemon=True,
     )
@@ -45,6 +53,11 @@ def served(server: Address | None) -> Iterator[Address]:
         stop.set()
         thread.join()
         of_server.removeFilter(_is_fault)
+
+
+def _serve(place: Mapping[str, str], connection: Connection) -> None:
+    refuse_of_the_machine(connection.properties)  # any user of this machine may connect
+    serve_resident(connection, place)
 
 
 def _is_fault(record: logging.LogRecord) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -60,18 +61,17 @@ def resident(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """A function that starts a server with settings of its own."""
-    servers: list[Server] = []
+    with contextlib.ExitStack() as servers:
 
-    def start(command: str = "serve", **settings: object) -> Server:
-        """Settings: section__key=value."""
-        sets = {key.replace("__", "."): value for key, value in settings.items()}
-        options = [f"--set={key}={value}" for key, value in sets.items()]
-        servers.append(Server(command, tmp_path, *options))
-        return servers[-1]
+        def start(command: str = "serve", **settings: object) -> Server:
+            """Settings: section__key=value."""
+            sets = {key.replace("__", "."): value for key, value in settings.items()}
+            options = [f"--set={key}={value}" for key, value in sets.items()]
+            server = Server(command, tmp_path, *options)
+            servers.callback(server.end)
+            return server
 
-    yield start
-    for serving in servers:
-        serving.end()
+        yield start
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import select
 import socket
 import struct
 import subprocess
@@ -23,6 +24,9 @@ from gadgetron_qsm.mrd.messages import Close, Error, Image, Message, Text
 from gadgetron_qsm.mrd.wire import read_message
 
 START_S, SCAN_S = 30, 60
+LISTENS_S = 120  # until a server has rehearsed
+END_S = 20  # longer than its workers take to end, and clients to be told
+IDLE_S = 0.5
 COMMAND = "from gadgetron_qsm.cli import main; main()"
 
 
@@ -155,6 +159,16 @@ class Gadget(Peer):
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
+    def becomes_idle(self) -> bool:
+        """Wait until it computes nothing for half a second; tell whether it did in time."""
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline:
+            before = self.cpu_s()
+            time.sleep(IDLE_S)
+            if self.cpu_s() - before < IDLE_S / 10:
+                return True
+        return False
+
     def end(self) -> None:
         self.process.kill()
         self.process.wait()
@@ -183,8 +197,9 @@ class Server:
                 text=True,
                 cwd=folder,
             )
-        assert self.process.stdout
-        listens = re.search(r"listens on 127\.0\.0\.1:(\d+)$", self.process.stdout.readline())
+        listens = re.search(r"listens on 127\.0\.0\.1:(\d+)$", self._first_line())
+        if not listens:
+            self.end()
         assert listens, self.log
         self.port = int(listens[1])
 
@@ -208,6 +223,20 @@ class Server:
             if self._parent_of(folder) == self.process.pid
         ]
 
+    def with_a_scan(self) -> list[int]:
+        """Return those of the workers that have a client's socket."""
+        rows = (row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:])
+        ours = {f"socket:[{row[9]}]" for row in rows if int(row[1].split(":")[1], 16) == self.port}
+        return [process for process in self.workers() if ours & self._opened_by(process)]
+
+    @staticmethod
+    def _opened_by(process: int) -> set[str]:
+        """Return what a process has open; nothing when it has just ended."""
+        try:
+            return {str(link.readlink()) for link in Path(f"/proc/{process}/fd").iterdir()}
+        except OSError:
+            return set()
+
     @staticmethod
     def _parent_of(folder: Path) -> int | None:
         """Return the parent of a worker's process; None for any other's."""
@@ -217,6 +246,21 @@ class Server:
             return None
         return int(stat.rpartition(")")[2].split()[1]) if b"spawn_main" in command else None
 
+    def _first_line(self) -> str:
+        """What it prints first; nothing when that takes too long."""
+        assert self.process.stdout
+        printed, _, _ = select.select([self.process.stdout], [], [], LISTENS_S)
+        return self.process.stdout.readline() if printed else ""
+
     def end(self) -> None:
-        self.process.terminate()
-        self.process.communicate(timeout=10)
+        """Stop it, and again if it goes on, which ends its scans; fail if that does not end it."""
+        assert self.process.stdout
+        for _ in range(2):
+            self.process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.communicate(timeout=END_S)
+                return
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        raise AssertionError(f"it did not end; its log: {self.log}")

@@ -140,7 +140,7 @@ def assert_serves(server, recorded):
 def test_a_server_that_ends_in_the_scan_ends_the_gadget(gadget, recorded, end):
     process = gadget("qsm")
     process.send(recorded("server_acquisitions_r2")[:1_000_000])
-    assert_becomes_idle(process)
+    assert process.becomes_idle()
     getattr(process, end)()
     assert process.status(within_s=2) == 1
     assert_one_error(process.log)
@@ -150,7 +150,7 @@ def test_a_server_that_ends_when_it_has_sent_the_scan_fails_the_gadget(gadget, r
     stream = recorded("server_acquisitions_r2")
     process = gadget("qsm")
     process.send(stream[:-2])
-    assert_becomes_idle(process)
+    assert process.becomes_idle()
     process.send(stream[-2:])
     process.die()
     assert process.status(within_s=SOON_S) == 1
@@ -171,19 +171,10 @@ def test_a_gadget_waits_idle_and_ends_when_its_parent_is_killed(gadget, recorded
         process = gadget("qsm", port=port)
         parent.stdin.write(recorded("server_acquisitions_r2")[:1_000_000])
         parent.stdin.close()
-        assert_becomes_idle(process)
+        assert process.becomes_idle()
         parent.kill()
         assert process.status(within_s=2) == 1
     assert_one_error(process.log)
-
-
-def assert_becomes_idle(process):
-    for _ in range(40):
-        before = process.cpu_s()
-        time.sleep(0.5)
-        if process.cpu_s() - before < 0.05:
-            return
-    pytest.fail("the gadget computes although nothing comes")
 
 
 @pytest.mark.parametrize("end", ["close", "die"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -71,17 +72,16 @@ def site(tmp_path):
 @pytest.fixture
 def started(tmp_path):
     """A function that starts a server with settings, at its most verbose."""
-    servers = []
+    with contextlib.ExitStack() as servers:
 
-    def start(command, settings):
-        path = tmp_path / "site.xml"
-        path.write_text(config(settings).text)
-        servers.append(Server(command, tmp_path, "--config", str(path), general=["-v"]))
-        return servers[-1]
+        def start(command, settings):
+            path = tmp_path / "site.xml"
+            path.write_text(config(settings).text)
+            server = Server(command, tmp_path, "--config", str(path), general=["-v"])
+            servers.callback(server.end)
+            return server
 
-    yield start
-    for server in servers:
-        server.end()
+        yield start
 
 
 def answer_to(server, sent):

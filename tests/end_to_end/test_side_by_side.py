@@ -9,7 +9,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -88,22 +87,11 @@ def with_a_scan(server, scans):
     """Wait until so many workers have a client's socket; return their numbers."""
     end = time.monotonic() + 120
     while time.monotonic() < end:
-        found = [process for process in server.workers() if _has_client(process, server.port)]
+        found = server.with_a_scan()
         if len(found) == scans:
             return found
         time.sleep(0.05)
     pytest.fail(f"{found} have a scan, and not {scans}")
-
-
-def _has_client(process, port):
-    """Tell whether a process has a TCP socket of the server's port."""
-    try:
-        links = {str(link.readlink()) for link in Path(f"/proc/{process}/fd").iterdir()}
-    except OSError:
-        return False
-    rows = (row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:])
-    ours = {f"socket:[{row[9]}]" for row in rows if int(row[1].split(":")[1], 16) == port}
-    return bool(ours & links)
 
 
 def test_a_stop_in_the_middle_of_a_scan_finishes_it(started, fast):

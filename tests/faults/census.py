@@ -28,13 +28,13 @@ class Census:
 
 def census(pid: int) -> Census:
     """Count a process and its descendants."""
-    family = list(_family(pid))
-    states = [_status(member).get("State", "Z")[:1] for member in family]
-    threads = [int(_status(member).get("Threads", "0")) for member in family]
+    members = list(family(pid))
+    states = [_status(member).get("State", "Z")[:1] for member in members]
+    threads = [int(_status(member).get("Threads", "0")) for member in members]
     return Census(
-        len(family),
+        len(members),
         states.count("Z"),
-        sum(_count(Path(f"/proc/{member}/fd")) for member in family),
+        sum(_count(Path(f"/proc/{member}/fd")) for member in members),
         sum(threads),
     )
 
@@ -51,7 +51,7 @@ def peak_bytes(pid: int) -> int:
 
 def forget_peak(pid: int) -> None:
     """Let the peaks begin anew."""
-    for member in _family(pid):
+    for member in family(pid):
         with suppress(OSError):
             Path(f"/proc/{member}/clear_refs").write_text(RESET_PEAK)
 
@@ -64,16 +64,17 @@ def eventually(holds: Callable[[], bool], within_s: float) -> bool:
     return held
 
 
-def _family(pid: int) -> Iterator[int]:
+def family(pid: int) -> Iterator[int]:
+    """Give a process and its descendants."""
     yield pid
     for task in _entries(Path(f"/proc/{pid}/task")):
         with suppress(OSError):
             for child in (task / "children").read_text().split():
-                yield from _family(int(child))
+                yield from family(int(child))
 
 
 def _memory(pid: int, name: str) -> int:
-    words = (_status(member).get(name, "0").split() for member in _family(pid))
+    words = (_status(member).get(name, "0").split() for member in family(pid))
     return sum(1024 * int(value[0]) for value in words)
 
 

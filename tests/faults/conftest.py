@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -13,15 +14,15 @@ from tests.faults.served import Served
 def served_by(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Served]]:
     """A function that returns the one server that a command has started."""
     running: dict[str, Served] = {}
+    with contextlib.ExitStack() as stack:
 
-    def by(command: str) -> Served:
-        if command not in running:
-            running[command] = Served(command, tmp_path_factory.mktemp(command))
-        return running[command]
+        def by(command: str) -> Served:
+            if command not in running:
+                running[command] = Served(command, tmp_path_factory.mktemp(command))
+                stack.callback(running[command].end)
+            return running[command]
 
-    yield by
-    for server in running.values():
-        server.end()
+        yield by
 
 
 @pytest.fixture(params=["serve", "gadget"])

@@ -22,6 +22,7 @@ NO_CLOSE = "Received illegal message id from external peer: 0"
 PIXELS = [np.dtype(name) for name in ("<u2", "<u4", "<f4", "<f8", "<c8", "<c16")]
 CLOSE = b"\x04\x00"
 END_S = 60
+IDLE_S = 0.5  # without a message: the gadget has read all, and waits
 
 
 @dataclass
@@ -39,13 +40,15 @@ class Seen:
 
 def through(gadget: Peer, stream: list[bytes], *, before_close=lambda: None) -> Seen:
     """Pass messages, of which the last is CLOSE, through a gadget on a socket."""
-    seen, close_sent = Seen(), threading.Event()
-    reader = threading.Thread(target=_read, args=(gadget, seen, close_sent))
+    seen, heard, close_sent = Seen(), threading.Event(), threading.Event()
+    reader = threading.Thread(target=_read, args=(gadget, seen, heard, close_sent))
     reader.start()
     *messages, close = stream
     assert close == CLOSE
     gadget.send(b"".join(messages))
     gadget.sent()
+    while heard.wait(IDLE_S):
+        heard.clear()
     before_close()
     close_sent.set()
     gadget.send(close)
@@ -54,7 +57,7 @@ def through(gadget: Peer, stream: list[bytes], *, before_close=lambda: None) -> 
     return seen
 
 
-def _read(gadget: Peer, seen: Seen, close_sent: threading.Event) -> None:
+def _read(gadget: Peer, seen: Seen, heard: threading.Event, close_sent: threading.Event) -> None:
     with gadget.socket.makefile("rb") as incoming:
         while True:
             try:
@@ -62,6 +65,7 @@ def _read(gadget: Peer, seen: Seen, close_sent: threading.Event) -> None:
             except (PeerGone, OSError):
                 seen.lines.append(NO_CLOSE)
                 return
+            heard.set()
             if isinstance(message, Close):
                 return
             if not _taken(message, seen, close_sent):

@@ -27,6 +27,7 @@ from gadgetron_qsm.mrd.messages import (
 )
 from gadgetron_qsm.mrd.slices import images_to_maps
 from gadgetron_qsm.mrd.wire import read_message
+from tests.faults.asked import begins_a_scan, maps_asked
 
 # ismrmrd.h: noise, navigation, phase correction, feedback, dummy, surface coils, stabilisation
 NO_LINE_OF_THE_IMAGE = sum(1 << (n - 1) for n in (19, 23, 24, 26, 27, 28, 29, 30, 31))
@@ -55,16 +56,22 @@ def judge(stream: bytes, answer: bytes, log: str) -> Verdict:
     problems = verdict.problems
     if not closed:
         problems.append("ended without CLOSE")
+    elif not maps and not errors and begins_a_scan(stream):
+        problems.append("a scan had begun and nothing was said")
     if "Traceback" in log:
         problems.append(f"a fault of ours: {log.strip().splitlines()[-1]}")
     if halves and not errors:
         problems.append(halves)
     if any("\n" in text or len(text) > LONGEST_LINE for text in lines) or len(errors) > 1:
         problems.append(f"not one line: {lines}")
-    if any(name in text for text in (log, *lines) for name in ("Doe", "0815")):
+    if any(name in text for text in (log, *lines) for name in ("Doe", "PID_0815")):
         problems.append("names the patient")
     problems += [f"{volume.name} is not finite" for volume in maps if not _finite(volume)]
-    problems += _claimed_in_vain(stream, maps)
+    sent = _messages(stream)
+    if not errors:
+        warnings = [*lines, *(word for volume in maps for word in volume.report["warnings"])]
+        problems += _missing_maps(maps_asked(stream, sent), maps, warnings)
+    problems += _claimed_in_vain(sent, maps)
     return verdict
 
 
@@ -97,12 +104,21 @@ def _finite(volume: Map) -> bool:
     return bool(placed and np.isfinite(volume.data).all())
 
 
-def _claimed_in_vain(stream: bytes, maps: list[Map]) -> Iterator[str]:
+def _missing_maps(asked: set[str], maps: list[Map], warnings: list[str]) -> Iterator[str]:
+    """Find repetitions without a map that was asked for, of which no warning tells either."""
+    for repetition in sorted({volume.repetition for volume in maps}) if asked else []:
+        came = {volume.name for volume in maps if volume.repetition == repetition}
+        for name in sorted(asked ^ came):
+            if not any(f"no {name} map" in warning for warning in warnings):
+                yield f"maps of repetition {repetition} are {came} and not {asked}"
+                return
+
+
+def _claimed_in_vain(messages: list[Message], maps: list[Map]) -> Iterator[str]:
     """Find series that do not say what they lack."""
     chi = [v for v in maps if v.name == "chi" and not v.report["warnings"]]
     if not chi:
         return
-    messages = _messages(stream)
     announced = _announced(messages)
     came = _lines(messages)
     for volume in chi if announced and came else []:

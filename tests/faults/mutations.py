@@ -9,8 +9,6 @@ status 1 when one did not end as it must.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import socket
 import sys
 import tempfile
 import time
@@ -21,8 +19,8 @@ from pathlib import Path
 
 from tests.faults.census import forget_peak, peak_bytes, resident_bytes
 from tests.faults.judge import judge
-from tests.faults.mutators import Spoilt, spoilt
-from tests.faults.served import SOON_S, Served, connected
+from tests.faults.served import DEFAULTS, SOON_S, Served, told
+from tests.faults.spoilt import spoilt
 
 MOST_BYTES = 300 << 20  # that a spoilt stream may take beside what the server holds at rest
 
@@ -46,7 +44,7 @@ def outcomes(served: Served, seed: int, numbers: range) -> Iterator[Outcome]:
         at_rest = resident_bytes(served.pid)
         forget_peak(served.pid)
         start = time.monotonic()
-        answer, problem = _answer(served.port, sent)
+        answer, problems = told(served.port, sent.stream, waits=sent.waits)
         took_s = time.monotonic() - start
         verdict = judge(sent.stream, answer, served.log_since())
         taken = peak_bytes(served.pid) - at_rest
@@ -54,37 +52,18 @@ def outcomes(served: Served, seed: int, numbers: range) -> Iterator[Outcome]:
             verdict.problems.append(f"took {took_s:.1f} s")
         if taken > MOST_BYTES:
             verdict.problems.append(f"took {taken >> 20} MB")
-        problems = [*problem, *verdict.problems]
+        problems += verdict.problems
         yield Outcome(number, sent.done, verdict.ending, problems, took_s, taken)
 
 
 def site(folder: Path) -> dict[str, str]:
     """Properties of a server that has no patience, and keeps the raw data of scans that fail."""
     return {
-        "server.connections": "2",
+        **DEFAULTS,
         "server.silence_s": "1",
         "spool.folder": str(folder / "spool"),
         "spool.limit_gb": "0.2",
     }
-
-
-def _answer(port: int, sent: Spoilt) -> tuple[bytes, list[str]]:
-    """Send a stream, say that no more comes unless it waits, and read to the end."""
-    deadline, parts, problem = time.monotonic() + SOON_S, [], []
-    with connected(port) as sock:
-        with contextlib.suppress(OSError):  # it may have said CLOSE before it had all
-            sock.sendall(sent.stream)
-            if not sent.waits:
-                sock.shutdown(socket.SHUT_WR)
-        try:
-            while True:
-                sock.settimeout(max(0.01, deadline - time.monotonic()))
-                if not (part := sock.recv(1 << 16)):
-                    break
-                parts.append(part)
-        except OSError as error:
-            problem.append(f"no end came: {error}")
-    return b"".join(parts), problem
 
 
 def main() -> int:

@@ -16,7 +16,8 @@ from tests.faults.census import Census, census, eventually
 
 SOON_S = 5.0  # until nothing more may be heard, whatever a client did
 STEADY = 20  # times that what it holds is the same, one behind the other
-DEFAULTS = {"server.connections": "2"}  # so that a second process is all that is ever started
+# As many processes as it may have, from the start: none is started or dismissed in between.
+DEFAULTS = {"server.connections": "2", "server.warm": "2"}
 
 
 class Served:
@@ -27,12 +28,37 @@ class Served:
     ) -> None:
         """`properties` are of the server's own configuration."""
         config = folder / "site.xml"
-        config.write_bytes(small_scan.config_text(properties)[6:])
+        config.write_text(small_scan.configuration({"preset": "fast", **properties}))
         self.command, self.folder = command, folder
         self._server = Server(command, folder, "--config", str(config))
         self._read = 0
-        assert self.serves()
-        self.at_rest = self.steady()
+        try:
+            self._others = int(properties["server.connections"]) - 1
+            self.all_serve()
+            self.at_rest = self.steady()
+            assert self.at_rest.processes >= 3, "nothing is known of those that it started"
+        except BaseException:
+            self.end()
+            raise
+
+    def all_serve(self) -> None:
+        """Give each process a scan: one that has not had any still grows."""
+        while not self._serve_together():
+            pass
+
+    def _serve_together(self) -> bool:
+        """Serve while others wait; False if their patience ended, and one process served two."""
+        *messages, close = small_scan.stream("images")
+        with contextlib.ExitStack() as stack:
+            held = [stack.enter_context(self.client()) for _ in range(self._others)]
+            for peer in held:
+                peer.send(b"".join(messages))
+            assert self.serves()
+            together = all(peer.silent_for(0.01) for peer in held)
+            for peer in held:
+                peer.send(close)
+                peer.answer()
+        return together
 
     def steady(self) -> Census:
         """Wait until it begins and ends nothing any more, and return what it holds then."""
@@ -52,6 +78,12 @@ class Served:
 
     def census(self) -> Census:
         return census(self.pid)
+
+    def workers(self) -> list[int]:
+        return self._server.workers()
+
+    def with_a_scan(self) -> list[int]:
+        return self._server.with_a_scan()
 
     def client(self) -> contextlib.AbstractContextManager[Peer]:
         return self._server.client()
@@ -93,6 +125,30 @@ def connected(port: int) -> Iterator[socket.socket]:
     with socket.create_connection(("127.0.0.1", port), SOON_S) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield sock
+
+
+def told(
+    port: int, stream: bytes, *, waits: bool = False, within_s: float = SOON_S
+) -> tuple[bytes, list[str]]:
+    """Send a stream, say that no more comes unless it waits; return what came to the end.
+
+    Beside it, what is wrong with that end.
+    """
+    deadline, parts, problems = time.monotonic() + within_s, [], []
+    with connected(port) as sock:
+        with contextlib.suppress(OSError):  # it may have said CLOSE before it had all
+            sock.sendall(stream)
+            if not waits:
+                sock.shutdown(socket.SHUT_WR)
+        try:
+            while True:
+                sock.settimeout(max(0.01, deadline - time.monotonic()))
+                if not (part := sock.recv(1 << 16)):
+                    break
+                parts.append(part)
+        except OSError as error:
+            problems.append(f"no end came: {error}")
+    return b"".join(parts), problems
 
 
 def reset(sock: socket.socket) -> None:

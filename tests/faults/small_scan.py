@@ -29,7 +29,7 @@ _SPACE = """<matrixSize><x>{0}</x><y>{1}</y><z>{2}</z></matrixSize>
 _LIMIT = "<{0}><minimum>0</minimum><maximum>{1}</maximum><center>{2}</center></{0}>"
 _HEADER = f"""<?xml version="1.0"?>
 <ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD">
-<subjectInformation><patientName>Doe^Jane</patientName><patientID>0815</patientID>
+<subjectInformation><patientName>Doe^Jane</patientName><patientID>PID_0815</patientID>
 </subjectInformation>
 <measurementInformation><patientPosition>HFS</patientPosition><protocolName>qsm</protocolName>
 </measurementInformation>
@@ -75,9 +75,12 @@ HEADERS = {
 
 def config_text(more=()):
     """A client's configuration as XML: the quick settings, and more."""
-    named = {**PROPERTIES, **dict(more)}
-    properties = "".join(f'<property name="{key}" value="{v}"/>' for key, v in named.items())
-    return text(2, f"<configuration>{properties}</configuration>")
+    return text(2, configuration({**PROPERTIES, **dict(more)}))
+
+
+def configuration(properties):
+    lines = "".join(f'<property name="{key}" value="{v}"/>' for key, v in properties.items())
+    return f"<configuration>{lines}</configuration>"
 
 
 def config_name(name):

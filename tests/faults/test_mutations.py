@@ -6,13 +6,14 @@ import struct
 
 import pytest
 
-from gadgetron_qsm.mrd.messages import Close, Error
+from gadgetron_qsm.mrd.messages import Close, Error, Text
 from tests import encoded
 from tests.faults import small_scan
 from tests.faults.judge import judge
 from tests.faults.mutations import outcomes, site
-from tests.faults.mutators import MUTATORS, spoilt
 from tests.faults.served import Served
+from tests.faults.spoilt import MUTATORS, spoilt
+from tests.recorded import cut
 
 CLOSE = encoded.message(Close())
 
@@ -58,6 +59,7 @@ def test_the_whole_scan_is_judged_to_be_well(series):
         (small_scan.stream()[:-2], None, "", "1 lines of repetition 0 are missing, unsaid"),
         (small_scan.stream("slices")[:-3], None, "", "2 lines of repetition 0 are missing"),
         (small_scan.stream(), b"", "", "ended without CLOSE"),
+        (small_scan.stream()[:2], CLOSE, "", "a scan had begun and nothing was said"),
         (small_scan.stream(), None, "Traceback\nKeyError: 1", "a fault of ours: KeyError: 1"),
         (small_scan.stream(), None, "of Doe^Jane", "names the patient"),
         (small_scan.stream(), encoded.message(Error("two\nlines")) + CLOSE, "", "not one line"),
@@ -67,6 +69,15 @@ def test_the_whole_scan_is_judged_to_be_well(series):
 def test_what_is_wrong_is_seen(series, sent, answer, log, problem):
     (found,) = judge(b"".join(sent), series + CLOSE if answer is None else answer, log).problems
     assert found.startswith(problem)
+
+
+def test_a_map_that_was_asked_for_and_did_not_come_is_seen(series):
+    chi, _, *magnitude = cut(series + CLOSE)
+    stream = b"".join(small_scan.stream())
+    (found,) = judge(stream, b"".join([chi, *magnitude]), "").problems
+    assert found.startswith("maps of repetition 0 are ")
+    warned = encoded.message(Text("WARNING no r2star map: it needs at least two echoes"))
+    assert judge(stream, b"".join([chi, warned, *magnitude]), "").problems == []
 
 
 def test_pixels_that_are_no_numbers_are_seen(series):

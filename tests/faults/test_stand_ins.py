@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
 import numpy as np
 import pytest
 
-from gadgetron_qsm.mrd.messages import WAVEFORM_HEADER, Acquisition, Close, Waveform
+from gadgetron_qsm.mrd.messages import WAVEFORM_HEADER, Acquisition, Close, Error, Waveform
 from gadgetron_qsm.mrd.wire import read_message
 from tests import encoded
 from tests.end_to_end.peers import Gadget, Peer
@@ -17,21 +19,11 @@ from tests.faults import small_scan
 from tests.faults.gadgetron_server import NO_CLOSE, through
 from tests.faults.python_client import PythonClient
 from tests.faults.served import SERIES, connected
+from tests.recorded import cut
 
 NUL = b"\0"
 NAME, HEADER = small_scan.config_name("fast"), small_scan.text(3, small_scan.HEADER, NUL)
 LINES = small_scan.scan_of("acquisitions")
-
-
-def cut(stream):
-    """The messages of a recorded stream."""
-    incoming, at = BytesIO(stream), 0
-    messages = []
-    while at < len(stream):
-        read_message(incoming)
-        messages.append(stream[at : incoming.tell()])
-        at = incoming.tell()
-    return messages
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +109,27 @@ def test_what_a_gadgetron_sent_is_passed_on_as_images_that_it_takes(resident, re
     assert all(image.data.shape == shapes[n] for n, image in zip(series, seen.images, strict=True))
 
 
+@pytest.mark.parametrize("early", [True, False])
+def test_a_gadget_that_fails_before_the_close_crashes_a_gadgetron(early):
+    ours, theirs = socket.socketpair()
+    said = encoded.message(Error("no")) + small_scan.CLOSE
+
+    def fail():
+        with theirs, theirs.makefile("rb") as incoming:
+            read_message(incoming)
+            if early:
+                theirs.sendall(said)
+            while not isinstance(read_message(incoming), Close):
+                pass
+            if not early:
+                theirs.sendall(said)
+
+    with ours, ThreadPoolExecutor(1) as gadget:
+        gadget.submit(fail)
+        seen = through(Peer(ours), small_scan.stream())
+    assert (seen.lines, seen.crashed) == (["no"], early)
+
+
 def cut_short():
     """Two repetitions, of which the second lacks lines."""
     *messages, close = small_scan.stream("repetitions")
@@ -153,7 +166,7 @@ def test_a_gadget_that_raises_what_nobody_foresaw_sends_its_images_and_the_text(
     (tmp_path / "raises.py").write_text(textwrap.dedent(RAISES))
     process = Gadget("qsm", tmp_path, module="raises")
     try:
-        seen = through(process, small_scan.stream())
+        seen = through(process, small_scan.stream(), before_close=process.becomes_idle)
         assert process.status(within_s=10) == 1
     finally:
         process.end()
@@ -165,8 +178,13 @@ def test_a_gadget_that_raises_what_nobody_foresaw_sends_its_images_and_the_text(
 
 def test_a_gadgetron_notices_a_gadget_that_was_killed(tmp_path):
     process = Gadget("qsm", tmp_path)
+
+    def kill():
+        assert process.becomes_idle()
+        process.process.kill()
+
     try:
-        seen = through(process, small_scan.stream(), before_close=process.process.kill)
+        seen = through(process, small_scan.stream(), before_close=kill)
     finally:
         process.end()
     assert (seen.images, seen.lines) == ([], [NO_CLOSE])

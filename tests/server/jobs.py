@@ -40,6 +40,7 @@ class Told:
     def prepare(self, ledger: Ledger) -> None:
         global _ledger
         _ledger = ledger
+        ledger.reserve(1)  # as a rehearsal does
         if self.broken and self.broken.exists():
             raise QsmError("nothing works here")
 

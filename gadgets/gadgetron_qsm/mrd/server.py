@@ -15,7 +15,7 @@ from gadgetron_qsm.site.scans import Scan, scanning
 
 Handler = Callable[[Connection], None]
 Fail = Callable[[Connection, str], None]
-Outcome = Literal["done", "failed", "fault", "none"]
+End = Literal["done", "failed", "fault", "none"]
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def serve_one(
     header_timeout_s: float = HEADER_TIMEOUT_S,
     silence_s: float | None = None,
     after_last_s: float | None = None,
-) -> Outcome:
+) -> End:
     """Serve one client, to its end; say what became of its scan.
 
     That is 'none' of a client without a header, and 'fault' when something else than a QsmError was
@@ -120,7 +120,7 @@ def _clients(listener: socket.socket, stop: threading.Event) -> Iterator[socket.
         yield sock
 
 
-def _handled(connection: Connection, handler: Handler, fail: Fail, scan: Scan) -> Outcome:
+def _handled(connection: Connection, handler: Handler, fail: Fail, scan: Scan) -> End:
     try:
         handler(connection)
     except QsmError as error:

@@ -48,12 +48,14 @@ class Scans:
     """The whole chain for clients of our server, or for a Gadgetron's <connect>.
 
     `properties` are those of the site's configuration: the scans to come are rehearsed with them.
+    `name` is what its clients call that.
     """
 
     properties: Mapping[str, str] = field(default_factory=dict)
     inside_gadgetron: bool = False
     silence_s: float = 600.0
     log_options: logs.Options = field(default_factory=logs.options)
+    name: str = ""
 
     @property
     def after_last_s(self) -> float | None:
@@ -94,4 +96,4 @@ class Scans:
         if self.inside_gadgetron:
             gadgets.serve_resident(connection, self.properties)
         else:
-            gadgets.serve_scan(connection, self.properties)
+            gadgets.serve_scan(connection, self.properties, self.name)
