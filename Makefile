@@ -28,6 +28,7 @@ bench: $(VENV)/installed-test
 	$(BIN)/python -m tests.benchmarks.grappa
 	$(BIN)/python -m tests.benchmarks.gains
 	$(BIN)/python -m tests.benchmarks.floor --size small
+	$(BIN)/python -m tests.benchmarks.spool
 
 # Every method against the truth of a head, as far as ../shared/data has one.
 accuracy: $(VENV)/installed-test

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import logging
+import os
 import shutil
+import subprocess
 import sys
 import threading
 import warnings
@@ -40,6 +42,18 @@ def program() -> Callable[[str], str]:
         return str(path)
 
     return find
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, program: Callable[[str], str]) -> Iterator[Path]:
+    """A disk of 8 MB, for root."""
+    if os.getuid():
+        missing("only root can mount a small disk")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run([program("mount"), "-t", "tmpfs", "-o", "size=8m", "none", folder], check=True)
+    yield folder
+    subprocess.run([program("umount"), folder], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ from gadgetron_qsm.mrd.messages import Acquisition
 from gadgetron_qsm.site_sections import SpoolSettings
 from gadgetron_qsm.spool import spool
 from tests.benchmarks.ingest import readout
+from tests.benchmarks.machine import described, load
 
 SHAPES = (32, 512), (8, 192)  # coils, samples
 BYTES = 1 << 30
@@ -34,7 +35,11 @@ REPEATS = 5
 def main(folder: str | None = None) -> None:
     """Print the rates of both, one after the other several times, and their ratio."""
     spool.PATIENCE_S = 1e6  # it is the disk that is measured
-    table = Table(title=f"{BYTES / 1e6:.0f} MB a scan, median of {REPEATS}")
+    made = described()
+    table = Table(
+        title=f"{BYTES / 1e6:.0f} MB a scan, median of {REPEATS}",
+        caption=f"{made['date']}, {made['processors']} x {made['cpu']}, load before {load()}",
+    )
     for heading in ("readouts", "beside", "spool MB/s", "plain MB/s", "ratio", "lowest MB/s"):
         table.add_column(heading, justify="right")
     for coils, samples in SHAPES:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -16,7 +13,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 
-from gadgetron_qsm.mrd.messages import Acquisition, Close, ConfigText, Error
+from gadgetron_qsm.mrd.messages import Acquisition, Close, ConfigText
 from gadgetron_qsm.mrd.wire import read_message, write_message
 from tests.end_to_end.peers import Peer
 
@@ -24,14 +21,13 @@ FAST = '<configuration><property name="preset" value="fast"/></configuration>'
 NOISE = 1 << 18
 
 
-def as_fast(stream, keep=lambda _: True):
+def as_fast(stream, keep=lambda _: True, config=FAST):
     """The recorded stream with the preset 'fast', and with the readouts to keep."""
     incoming, outgoing = BytesIO(stream), BytesIO()
     for message in iter(lambda: read_message(incoming), Close()):
         if isinstance(message, Acquisition) and not keep(message):
             continue
-        config = isinstance(message, ConfigText)
-        write_message(outgoing, ConfigText(FAST) if config else message)
+        write_message(outgoing, ConfigText(config) if isinstance(message, ConfigText) else message)
     write_message(outgoing, Close())
     return outgoing.getvalue()
 
@@ -52,7 +48,7 @@ def test_eight_scans_at_once_give_the_maps_that_each_gives_alone(started, fast):
         peers = [stack.enter_context(server.client()) for _ in range(8)]
         for peer in peers:
             peer.send(fast[:1_000_000])
-        _with_a_scan(server, 8)
+        with_a_scan(server, 8)
         for peer in peers:
             peer.sent()
             peer.send(fast[1_000_000:])
@@ -70,10 +66,10 @@ def test_a_process_killed_in_the_scan_costs_this_scan_alone(started, fast):
         first, second = (stack.enter_context(server.client()) for _ in range(2))
         first.send(fast[:1_000_000])
         first.sent()
-        (process,) = _with_a_scan(server, 1)
+        (process,) = with_a_scan(server, 1)
         second.send(fast[:1_000_000])
         second.sent()
-        _with_a_scan(server, 2)
+        with_a_scan(server, 2)
         os.kill(process, signal.SIGKILL)
         told = first.answer()
         second.send(fast[1_000_000:])
@@ -87,7 +83,7 @@ def test_a_process_killed_in_the_scan_costs_this_scan_alone(started, fast):
         assert peer.answer().map("chi").data.any()
 
 
-def _with_a_scan(server, scans):
+def with_a_scan(server, scans):
     """Wait until so many workers have a client's socket; return their numbers."""
     end = time.monotonic() + 120
     while time.monotonic() < end:
@@ -103,7 +99,7 @@ def test_a_stop_in_the_middle_of_a_scan_finishes_it(started, fast):
     with server.client() as peer:
         peer.send(fast[:1_000_000])
         peer.sent()
-        _with_a_scan(server, 1)
+        with_a_scan(server, 1)
         server.process.terminate()
         end = time.monotonic() + 10
         while _listens(server.port) and time.monotonic() < end:
@@ -158,65 +154,3 @@ def test_what_the_chain_warns_of_is_told_to_the_client_beside_its_series(server,
     assert answer.map("chi").data.any()
     assert answer.refusals == []
     assert any("no noise readouts" in line for line in answer.warnings)
-
-
-COMMAND = re.compile(r"gadgetron-qsm (replay \S+ --output) replayed")
-
-
-def replayed(line, folder):
-    """What the command in an error line makes, with the preset of the scan."""
-    arguments = [*COMMAND.search(line)[1].split(), str(folder / "replayed"), "--config", "fast"]
-    run = subprocess.run(
-        [sys.executable, "-c", "from gadgetron_qsm.cli import main; main()", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    return sorted(path.name for path in (folder / "replayed" / "dicom").iterdir())
-
-
-def test_a_scan_that_a_setting_spoiled_is_kept_whole_and_the_line_replays_it(
-    started, fast, tmp_path
-):
-    spoiled = fast.replace(b'value="fast"/></c', b'value="slow"/></c')
-    with started(spool__folder=tmp_path / "spool").client() as peer:
-        peer.send(spoiled)
-        (line,) = peer.answer().refusals
-    assert line.startswith("ERROR   setting 'preset' = 'slow'")
-    assert len(replayed(line, tmp_path)) == 3
-
-
-def test_what_a_killed_process_had_of_a_scan_is_named_to_the_client(started, fast, tmp_path):
-    server = started(spool__folder=tmp_path / "spool")
-    with server.client() as peer:
-        peer.send(fast[:-2])  # all of it, but for CLOSE
-        peer.sent()
-        (process,) = _with_a_scan(server, 1)
-        _spools_no_more(tmp_path / "spool")
-        os.kill(process, signal.SIGKILL)
-        (line,) = peer.answer().refusals
-    assert "SIGKILL); its data are kept: gadgetron-qsm replay" in line
-    assert len(replayed(line, tmp_path)) == 3
-
-
-def _spools_no_more(folder):
-    """Wait until a second long nothing is written."""
-    before, end = {}, time.monotonic() + 30
-    while time.monotonic() < end:
-        now = {path: path.stat().st_mtime_ns for path in folder.glob("*.h5")}
-        if now and now == before:
-            return
-        before = now
-        time.sleep(1)
-    pytest.fail("it is still being written")
-
-
-def test_a_gadgetron_is_told_how_to_replay_when_it_has_sent_all(started, recorded, tmp_path):
-    server = started("gadget", spool__folder=tmp_path / "spool")
-    with server.client() as gadgetron:
-        gadgetron.send(recorded("server_acquisitions_r2").replace(b"standard", b"standerd"))
-        (error,) = gadgetron.answer().messages
-    assert isinstance(error, Error)
-    assert error.text.startswith("setting 'preset' = 'standerd'")
-    assert len(replayed(error.text, tmp_path)) == 3

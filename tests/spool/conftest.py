@@ -1,12 +1,10 @@
 """The readouts, images and connections of the tests of mrd; files of scans that were cut short."""
 
-import itertools
 import os
 
 import pytest
 
 from gadgetron_qsm.site_sections import SpoolSettings
-from gadgetron_qsm.spool.scan import SpooledScan
 from tests.mrd.conftest import (
     answers,
     connected,
@@ -45,18 +43,10 @@ def descriptor(tmp_path):
     os.close(number)
 
 
-@pytest.fixture(scope="module")
-def cut_short(tmp_path_factory):
+@pytest.fixture(scope="session")
+def cut_short():
     """What is in the file of a scan of 300 readouts, and in one without any, when it is killed."""
-    found = []
-    for items in (300, 0):
-        path = tmp_path_factory.mktemp("cut") / "short.h5"
-        with path.open("w+b") as file:
-            scan = SpooledScan(file.fileno(), "<scan>7</scan>")
-            scan.add(itertools.islice(victim.readouts(7), items))
-            scan.write()
-        found.append(path.read_bytes())
-    return found
+    return [victim.cut_short(7, items) for items in (300, 0)]
 
 
 @pytest.fixture

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-import threading
+import re
+import shlex
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
 
+from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.files import RawFile
 from gadgetron_qsm.spool.spool import Spool
 
@@ -27,17 +33,27 @@ def is_readout(message):
 
 
 def on_disk(folder):
-    """Readouts in the file that is being written, which others leave alone."""
-    writing = list(folder.glob("*.writing.h5")) if folder.is_dir() else []
-    if not writing or not writing[0].stat().st_size:
-        return 0
-    (folder.parent / "copy.h5").write_bytes(writing[0].read_bytes())
-    return len(readouts_in(folder.parent / "copy.h5"))
+    """The numbers of readouts in the files that are being written, which others leave alone."""
+    return sorted(map(_in_copy_of, folder.glob("*.writing.h5")))
+
+
+def _in_copy_of(path):
+    with tempfile.NamedTemporaryFile(suffix=".h5") as copy:
+        copy.write(path.read_bytes())
+        copy.flush()
+        with suppress(QsmError), RawFile(copy.name) as raw:  # not while it was being changed
+            return len(raw)
+    return 0
+
+
+def raw_of(line):
+    """The file in the command of a line."""
+    command = re.search(r"data are kept: (gadgetron-qsm replay .*)$", line)[1]
+    return Path(shlex.split(command)[2])
 
 
 def wait_for(condition):
-    for _ in range(1000):
-        if condition():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("it never happened")
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.02)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-import re
-import shlex
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -16,17 +13,12 @@ from gadgetron_qsm.mrd.messages import Close
 from gadgetron_qsm.mrd.wire import PeerGone
 from gadgetron_qsm.site_sections import SpoolSettings
 from gadgetron_qsm.spool.kept import spooled
+from tests.spool.passing import raw_of
 
 
 @pytest.fixture
 def settings(tmp_path):
     return SpoolSettings(folder=tmp_path / "spool")
-
-
-def raw_of(line):
-    """The file in the command of a line."""
-    command = re.search(r"data are kept: (gadgetron-qsm replay .*)$", line)[1]
-    return Path(shlex.split(command)[2])
 
 
 def fail_at_once(connection, settings, error, before=lambda: None):

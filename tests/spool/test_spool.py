@@ -151,7 +151,7 @@ def test_messages_are_on_disk_while_the_scan_goes_on(settings, scan):
     opened = Spool.opened(settings, "<header/>")
     passed = opened.tee(scan)
     sent = sum(is_readout(next(passed)) for _ in range(30))
-    wait_for(lambda: on_disk(settings.folder) == sent)
+    wait_for(lambda: on_disk(settings.folder) == [sent])
     list(passed)
-    wait_for(lambda: on_disk(settings.folder) == sum(map(is_readout, scan)))
+    wait_for(lambda: on_disk(settings.folder) == [sum(map(is_readout, scan))])
     assert opened.finish(None) is None

@@ -14,6 +14,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -78,11 +79,23 @@ def readout(scan: int, number: int) -> Acquisition:
     return Acquisition(head[()], np.full(shape, number + 1j * scan, np.complex64))
 
 
+def cut_short(scan: int, items: int) -> bytes:
+    """Return what is in a file of that many readouts whose process was killed."""
+    with tempfile.TemporaryFile() as file:
+        spooled = SpooledScan(file.fileno(), f"<scan>{scan}</scan>")
+        spooled.add(itertools.islice(readouts(scan), items))
+        spooled.write()
+        file.seek(0)
+        return file.read()
+
+
 def kill(folder: Path, kills: int) -> dict[int, int]:
     """Have children killed; return how many readouts each had said to be on disk."""
     command = [sys.executable, "-m", "tests.spool.victim", str(folder), str(kills)]
     root = Path(__file__).parents[2]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command, cwd=root, capture_output=True, text=True, check=True, timeout=120
+    )
     said = (map(int, line.split()) for line in done.stdout.splitlines())
     return {scan: items for scan, items in said if items}
 
