@@ -19,10 +19,9 @@ from pathlib import Path
 
 from tests.faults.census import forget_peak, peak_bytes, resident_bytes
 from tests.faults.judge import judge
-from tests.faults.served import DEFAULTS, SOON_S, Served, told
+from tests.faults.served import SOON_S, SPOOL_GB, Served, impatient, told
 from tests.faults.spoilt import spoilt
 
-SPOOL_GB = 0.05
 MOST_BYTES = 300 << 20  # that a spoilt stream may take beside what the server holds at rest
 
 
@@ -69,16 +68,6 @@ def left_behind(served: Served) -> list[str]:
     return problems
 
 
-def site(folder: Path) -> dict[str, str]:
-    """Properties of a server that has no patience, and keeps the raw data of scans that fail."""
-    return {
-        **DEFAULTS,
-        "server.silence_s": "1",
-        "spool.folder": str(folder / "spool"),
-        "spool.limit_gb": str(SPOOL_GB),
-    }
-
-
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     arguments.add_argument("--count", type=int, default=10_000)
@@ -88,7 +77,7 @@ def main() -> int:
     given = arguments.parse_args()
     numbers = range(given.first, given.first + given.count)
     with tempfile.TemporaryDirectory() as folder:
-        served = Served(given.command, Path(folder), site(Path(folder)))
+        served = Served(given.command, Path(folder), impatient(Path(folder)))
         try:
             return _told(served, outcomes(served, given.seed, numbers))
         finally:

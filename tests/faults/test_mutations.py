@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import struct
 
 import pytest
@@ -12,33 +10,17 @@ from gadgetron_qsm.mrd.messages import Close, Error, Text
 from tests import encoded
 from tests.faults import small_scan
 from tests.faults.judge import judge
-from tests.faults.mutations import left_behind, outcomes, site
-from tests.faults.served import Served
+from tests.faults.mutations import left_behind, outcomes
 from tests.faults.spoilt import MUTATORS, spoilt
 from tests.recorded import cut
 
 CLOSE = encoded.message(Close())
 
 
-@pytest.fixture(scope="module")
-def impatient(tmp_path_factory):
-    """A function that returns the server of a command that waits for nobody."""
-    with contextlib.ExitStack() as stack:
-
-        @functools.cache
-        def started(command):
-            folder = tmp_path_factory.mktemp("impatient")
-            server = Served(command, folder, site(folder))
-            stack.callback(server.end)
-            return server
-
-        yield started
-
-
 @pytest.mark.parametrize("command", ["serve", "gadget"])
 @pytest.mark.parametrize("seed", range(2))
-def test_spoilt_streams_end_soon_with_an_error_line_or_a_series(impatient, command, seed):
-    server = impatient(command)
+def test_spoilt_streams_end_soon_with_an_error_line_or_a_series(impatient_by, command, seed):
+    server = impatient_by(command)
     seen = list(outcomes(server, seed, range(40)))
     wrong = {f"{o.number}, {o.done}": o.problems for o in seen if o.problems}
     assert wrong == {}
@@ -53,9 +35,9 @@ def test_a_seed_and_a_number_make_the_same_stream_again():
 
 
 @pytest.fixture(scope="module")
-def series(impatient):
+def series(impatient_by):
     """What comes back for the scan as it is."""
-    with impatient("serve").client() as peer:
+    with impatient_by("serve").client() as peer:
         peer.send(b"".join(small_scan.stream()))
         return peer.answer().raw
 
