@@ -8,10 +8,13 @@ import socket
 import numpy as np
 import pytest
 
+from gadgetron_qsm.mrd.files import RawFile
 from gadgetron_qsm.mrd.messages import (
     WAVEFORM_HEADER,
     DicomFile,
     Error,
+    Query,
+    Response,
     Text,
     Waveform,
 )
@@ -44,6 +47,8 @@ MESSAGES = {
     "configuration by name": ([], small_scan.config_name("fast")),
     "configuration": ([], CONFIG),
     "header": ([CONFIG], HEADER),
+    "query": ([], encoded.message(Query(1, "gadgetron::info::version"))),
+    "response": ([CONFIG, HEADER, *LINES[:20]], encoded.message(Response(1, "4.7.2"))),
     "parameters": ([CONFIG, HEADER], small_scan.text(5, '{"parameters": {"swi": true}}')),
     "acquisition": ([CONFIG, HEADER, *LINES[:20]], LINES[20]),
     "trajectory": ([CONFIG, HEADER, *LINES[:20]], with_trajectory()),
@@ -90,9 +95,28 @@ def test_a_peer_that_ends_anywhere_in_a_message_leaves_nothing_behind(served, ki
 
 def scan_had_begun(kind, size, message):
     """Whether the server knew by then that a scan comes: before, nobody waits for a result."""
-    if kind.startswith("configuration"):
+    if kind == "query" or kind.startswith("configuration"):
         return False
     return kind != "header" or size == len(message)
+
+
+@pytest.mark.parametrize("end", ["half-close", "close"])
+@pytest.mark.parametrize("kind", ["acquisition", "trajectory", "waveform"])
+def test_what_had_come_whole_is_kept(impatient_by, kind, end):
+    served = impatient_by("serve")
+    spool = served.folder / "spool"
+    earlier = set(spool.glob("*.h5"))
+    before, message = MESSAGES[kind]
+    with connected(served.port) as sock:
+        sock.sendall(b"".join(before) + message[: len(message) // 2])
+        ENDS[end](sock)
+    assert eventually(lambda: set(spool.glob("*.h5")) - earlier and served.settles(), 20)
+    (kept,) = set(spool.glob("*.h5")) - earlier
+    with RawFile(kept) as raw:
+        readouts = [readout for block in raw.blocks() for readout in block]
+    assert [readout.data.tobytes() for readout in readouts] == [
+        readout.data.tobytes() for readout in small_scan.readouts()[:20]
+    ]
 
 
 def assert_told(command, answer, *, begun):
