@@ -11,6 +11,7 @@ import pytest
 from gadgetron_qsm import cli, configs, gadgets
 from gadgetron_qsm.errors import QsmError, UsageError
 from gadgetron_qsm.mrd.properties import read_properties
+from gadgetron_qsm.precedence import of_the_machine
 from gadgetron_qsm.settings import Settings
 
 # Where which nodes may be; what the server does not know there it ignores or stops at.
@@ -48,6 +49,11 @@ def parse(name):
 
 def test_these_and_no_others_are_there():
     assert configs.names() == sorted(TARGETS)
+
+
+@by_name
+def test_a_client_that_names_one_sets_nothing_about_the_servers_machine(name):
+    assert of_the_machine(read_properties(configs.load(name))) == {}
 
 
 def assert_known(node, path):
@@ -90,10 +96,9 @@ def test_the_stream_calls_targets_that_exist_with_settings_that_exist(name):
         Settings.from_properties(properties)
 
 
-def test_a_scanners_injector_gets_12_bits_and_failed_scans_stay_on_the_hosts_share():
+def test_a_scanners_injector_gets_12_bits():
     settings = Settings.from_properties(read_properties(configs.load("openrecon")))
     assert settings.deliver.image_pixels == "uint12"
-    assert str(settings.spool.folder) == "/tmp/share/saved_data"
     assert settings.spool.keep == "failed"
 
 

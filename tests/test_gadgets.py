@@ -27,8 +27,8 @@ from gadgetron_qsm.mrd.messages import (
     Text,
     Waveform,
 )
-from gadgetron_qsm.mrd.server import serve_one
 from gadgetron_qsm.mrd.wire import read_message, write_message
+from gadgetron_qsm.server.serving import serve_one
 from tests.sphere_scan import header_text
 
 SCAN = header_text()

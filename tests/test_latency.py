@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import threading
-from queue import Queue
 
 import numpy as np
 import pytest
 
+from gadgetron_qsm import exchange
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.mrd.images import map_to_image
 from gadgetron_qsm.mrd.messages import Acquisition
-from gadgetron_qsm.mrd.server import serve
 from tests.benchmarks import latency
 from tests.benchmarks.compare import MAPS, differences
 from tests.benchmarks.product import Product
@@ -39,20 +37,15 @@ def stream():
 @pytest.fixture
 def counting():
     """The port of a server that takes a scan and sends two maps back, and what it has received."""
-    port, received, stop = Queue(), [], threading.Event()
+    received = []
 
     def take(connection):
         received.extend(connection)
         for number, name in enumerate(("chi", "r2star"), start=1):
             connection.send(map_to_image(volume(name), number))
 
-    server = threading.Thread(
-        target=serve, args=("127.0.0.1", 0, take), kwargs={"ready": port.put, "stop": stop}
-    )
-    server.start()
-    yield port.get(timeout=10), received
-    stop.set()
-    server.join()
+    with exchange.serving(take) as port:
+        yield port, received
 
 
 def test_all_readouts_go_out_before_the_maps_come_back(counting, stream):

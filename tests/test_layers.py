@@ -50,3 +50,9 @@ def test_numeric_code_knows_nothing_of_messages_settings_or_series(part):
     for path in found:
         own = [name.split(".") for name in imports(path) if name.startswith("gadgetron_qsm")]
         assert {name[1] for name in own} <= ALLOWED, path.name
+
+
+def test_messages_know_nothing_of_the_site_or_its_server():
+    for path in files("mrd"):
+        own = {name.split(".")[1] for name in imports(path) if name.startswith("gadgetron_qsm.")}
+        assert not own & {"server", "site", "spool"}, path.name

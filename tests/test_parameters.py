@@ -16,6 +16,7 @@ from gadgetron_qsm.parameters import (
     read_parameters,
     to_properties,
 )
+from gadgetron_qsm.precedence import scan_properties
 from gadgetron_qsm.settings import Settings
 
 
@@ -43,15 +44,17 @@ def test_values_may_be_texts(value):
 
 
 def test_what_the_operator_leaves_alone_is_as_the_sites_configuration_says(tmp_path, monkeypatch):
+    (tmp_path / "standard.xml").write_text(configs.load("standard"))
     (tmp_path / "ours.xml").write_text(
         '<configuration><property name="coils.phase_sign" value="-1"/>'
         '<property name="mask.two_pass" value="true"/></configuration>'
     )
     monkeypatch.setattr(configs, "FOLDER", tmp_path)
     given = {p.id: p.default for p in PARAMETERS} | {"customconfig": "ours"}
-    properties = to_properties(read_parameters(document(**given)))
+    properties = scan_properties(None, {}, read_parameters(document(**given)), {})
     assert (properties["coils.phase_sign"], properties["mask.two_pass"]) == ("-1", "true")
-    properties = to_properties(read_parameters(document(**given | {"phasesign": "1"})))
+    changed = read_parameters(document(**given | {"phasesign": "1"}))
+    properties = scan_properties(None, {}, changed, {})
     assert (properties["coils.phase_sign"], properties["mask.two_pass"]) == ("1", "true")
 
 
@@ -87,7 +90,7 @@ def header(**parameters):
 
 def test_they_may_be_in_the_header_with_those_of_others():
     text = header(config="fast", swi="1", reference="csf", MeasuredBy="x")
-    assert in_header(text + "\0") == {"config": "fast", "swi": True, "reference": "csf"}
+    assert in_header(text + "\0\r\n ") == {"config": "fast", "swi": True, "reference": "csf"}
     assert in_header(header(mask="17", reference="liver")) == {}  # a sequence's own
     assert in_header("<ismrmrdHeader/>") == {}
 
@@ -118,4 +121,4 @@ def test_what_is_wrong_is_named(text, says):
 
 def test_a_custom_configuration_cannot_be_reached_by_a_path():
     with pytest.raises(UsageError, match="no configuration is named"):
-        to_properties({"customconfig": "../../etc/passwd"})
+        scan_properties(None, {}, {"customconfig": "../../etc/passwd"}, {})

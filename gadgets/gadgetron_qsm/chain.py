@@ -53,8 +53,9 @@ def combine(messages: Iterable[Message], header: Header, settings: Settings) -> 
     start, place = time.perf_counter(), where(settings.device)
     volumes = coil_images(messages, header, settings.kspace, place)
     while (images := _next(volumes)) is not None:
-        journal = Journal(images.report)
-        journal.timing_s.setdefault("ingest", round(time.perf_counter() - start, 3))
+        journal, ingest_s = Journal(images.report), time.perf_counter() - start
+        scans.timed("ingest", ingest_s)
+        journal.timing_s.setdefault("ingest", round(ingest_s, 3))
         with _naming(images.repetition):
             images = nearer(images, place, journal)
             while (echoes := _combined(images, header, settings, journal)) is None:
@@ -186,7 +187,8 @@ def _run(
     journal.provenance["device"] = {"method": f"computed on {place.name}"}
     journal.provenance["preset"] = {"method": settings.preset}
     if place.on_device:
-        journal.quality["peak_device_bytes"] = place.peak_bytes()
+        journal.quality["peak_device_bytes"] = peak_bytes = place.peak_bytes()
+        scans.used_device(peak_bytes)
     return volume, found
 
 

@@ -227,7 +227,7 @@ def health(
     config: Annotated[
         str | None, typer.Option(help="its configuration, to look at disks and outbox too")
     ] = None,
-    timeout: Annotated[float, typer.Option(help="s")] = 10.0,
+    timeout: Annotated[float, typer.Option(help="s; a process may have to be started")] = 30.0,
     strict: Annotated[bool, typer.Option("--strict", help="warnings count as well")] = False,
 ) -> None:
     """Tell whether a `serve` or `gadget` that runs is well: status 0, or else 1; for monitors."""

@@ -33,12 +33,14 @@ def load(name: str) -> str:
 def read(config: str) -> str:
     """Return the text of a configuration: of a file, or of one of ours by its name.
 
-    Raises UsageError when it is neither, or no text.
+    Raises UsageError when it is neither, cannot be read, or is no text.
     """
-    if not Path(config).is_file():
-        return load(config)
     try:
+        if not Path(config).is_file():
+            return load(config)
         return Path(config).read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{config} cannot be read: {error.strerror}; see to its rights") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{config} is neither a configuration nor a raw file") from error
 

@@ -3,48 +3,92 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from queue import Queue
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.gadgets import serve_resident
-from gadgetron_qsm.mrd.client import stream
+from gadgetron_qsm.mrd.client import Progress, stream
+from gadgetron_qsm.mrd.connection import HEADER_TIMEOUT_S, Connection
 from gadgetron_qsm.mrd.messages import ConfigFile, ConfigText, DicomFile, Image
-from gadgetron_qsm.mrd.server import serve
+from gadgetron_qsm.precedence import OF_ITS_MEMORY, refuse_of_the_machine
+from gadgetron_qsm.server.serving import Fail, Handler, keep_alive, listen, serve_one
 
-Progress = Callable[[int, int], None]
 Address = tuple[str, int]
 
-SERVER_START_S = 10.0
+LOOPBACK = "127.0.0.1"
+POLL_S = 0.2  # how soon the end is noticed
+PLACE = ("device.", OF_ITS_MEMORY)  # settings of where a scan is computed
 
 
 @contextmanager
-def served(server: Address | None) -> Iterator[Address]:
-    """Give the address of `server`, or of one that runs in this process as long as the block."""
+def served(server: Address | None, properties: Mapping[str, str]) -> Iterator[Address]:
+    """Give the address of `server`, or of one that runs in this process as long as the block.
+
+    That one computes where `properties` say, which no client of it may.
+    """
     if server:
         yield server
         return
-    of_server = logging.getLogger(serve.__module__)
+    place = {key: properties[key] for key in properties if key.startswith(PLACE)}
+    of_server = logging.getLogger(serve_one.__module__)
     of_server.addFilter(_is_fault)
-    stop, port = threading.Event(), Queue[int]()
-    thread = threading.Thread(
-        target=serve,
-        args=("127.0.0.1", 0, serve_resident),
-        kwargs={"ready": port.put, "stop": stop},
-        daemon=True,
-    )
-    thread.start()
     try:
-        yield "127.0.0.1", port.get(timeout=SERVER_START_S)
+        with serving(partial(_serve, place)) as port:
+            yield LOOPBACK, port
     finally:
-        stop.set()
-        thread.join()
         of_server.removeFilter(_is_fault)
+
+
+@contextmanager
+def serving(
+    handler: Handler,
+    fail: Fail = Connection.fail_as_server,
+    *,
+    header_timeout_s: float = HEADER_TIMEOUT_S,
+) -> Iterator[int]:
+    """Serve scans from a thread as long as the block, one client at a time, and give the port.
+
+    The arguments are those of serve_one. At the end it waits for a scan that runs. Raises QsmError
+    when it cannot listen.
+    """
+    stop = threading.Event()
+
+    def run() -> None:
+        for sock in _clients(listener, stop):
+            with sock:
+                serve_one(sock, handler, fail, header_timeout_s=header_timeout_s)
+
+    with listen(LOOPBACK, 0) as listener:
+        listener.settimeout(POLL_S)
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            stop.set()
+            thread.join()
+
+
+def _clients(listener: socket.socket, stop: threading.Event) -> Iterator[socket.socket]:
+    while not stop.is_set():
+        try:
+            sock, _ = listener.accept()
+        except (TimeoutError, ConnectionError):
+            continue
+        keep_alive(sock)
+        yield sock
+
+
+def _serve(place: Mapping[str, str], connection: Connection) -> None:
+    refuse_of_the_machine(connection.properties)  # any user of this machine may connect
+    serve_resident(connection, place)
 
 
 def _is_fault(record: logging.LogRecord) -> bool:

@@ -21,17 +21,21 @@ from gadgetron_qsm.mrd.connection import Connection
 from gadgetron_qsm.mrd.document import quoted_values
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.images import map_to_image
-from gadgetron_qsm.mrd.kept import spooled
-from gadgetron_qsm.mrd.log_lines import warnings_told
 from gadgetron_qsm.mrd.messages import Image, Message
 from gadgetron_qsm.mrd.slices import images_to_maps
 from gadgetron_qsm.mrd.wire import NoClose, PeerGone
 from gadgetron_qsm.outgoing import keeps, send_what_waits
-from gadgetron_qsm.precedence import is_of_the_server, operator_parameters, scan_properties
+from gadgetron_qsm.precedence import (
+    operator_parameters,
+    resident_properties,
+    scan_properties,
+)
 from gadgetron_qsm.processors import processors
 from gadgetron_qsm.rehearsal import rehearse
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.site import logs, scans
+from gadgetron_qsm.site.log_lines import warnings_told
+from gadgetron_qsm.spool.kept import spooled
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +83,7 @@ def run(
     has all, what goes elsewhere is made all the same.
     """
     if incoming is None:
-        with spooled(connection, settings.spool) as incoming:
+        with spooled(connection, settings.spool, recovers=True) as incoming:
             run(connection, target, settings, incoming)
         return
     header = completed(Header.parse(connection.header_text), settings.identity)
@@ -97,48 +101,50 @@ def run(
 def serve_resident(connection: Connection, site: Mapping[str, str] = NONE) -> None:
     """Run the whole chain for a Gadgetron that connects to a resident process.
 
-    `site` are the properties of the process's own configuration; what they say of the machine
-    holds unless the chain's configuration says otherwise. What comes is spooled as they say, else
-    as the chain's do.
+    `site` are the properties of the process's own configuration; see precedence for whose hold.
+    What comes is spooled as they say, else as the chain's do.
     """
-    kept = _machine(site)
 
     def settings() -> Settings:
-        return _for_gadgetron(Settings.from_properties({**kept, **connection.properties}))
+        properties = resident_properties(connection.properties, site)
+        return _for_gadgetron(Settings.from_properties(properties))
 
-    _serve(connection, kept, settings, lambda incoming: incoming)
+    _serve(connection, site, settings, lambda incoming: incoming)
 
 
-def serve_scan(connection: Connection, site: Mapping[str, str] = NONE) -> None:
+def serve_scan(connection: Connection, site: Mapping[str, str] = NONE, site_name: str = "") -> None:
     """Run the whole chain for a client of our own server.
 
-    `site` are the properties of the server's own configuration; see precedence for whose hold.
-    Raises QsmError for settings that are wrong, or that a client may not set. What comes is spooled
-    as the site says, else as the configuration does. The client is told what the log warns of.
+    `site` are the properties of the server's own configuration, and `site_name` its name; see
+    precedence for whose hold. Raises QsmError for settings that are wrong, or that a client may not
+    set. What comes is spooled as the site says, else as the configuration does. The client is told
+    what the log warns of.
     """
 
     def settings() -> Settings:
         given = operator_parameters(connection.header_text, connection.peek())
-        properties = scan_properties(connection.config, connection.properties, given, site)
-        return Settings.from_properties(properties)
+        own = connection.properties
+        return Settings.from_properties(
+            scan_properties(connection.config, own, given, site, site_name)
+        )
 
     with warnings_told(connection):
-        _serve(connection, _machine(site), settings, _to_its_end)
+        _serve(connection, site, settings, _to_its_end)
 
 
 def _serve(
     connection: Connection,
-    kept: Mapping[str, str],
+    site: Mapping[str, str],
     settings_of: Callable[[], Settings],
     whole: Callable[[Iterable[Message]], Iterable[Message]],
 ) -> None:
     """Spool and run a scan; what is wrong with its settings does not cost its data."""
-    spool = Settings.from_properties(kept).spool
+    spool = Settings.from_properties(site).spool
     with ExitStack() as stack:
         incoming = stack.enter_context(spooled(connection, spool))
         settings = settings_of()
         if spool.folder is None:
-            incoming = stack.enter_context(spooled(connection, settings.spool))
+            incoming = stack.enter_context(spooled(connection, settings.spool, recovers=True))
         run(connection, chain.qsm, settings, whole(incoming))
 
 
@@ -148,10 +154,6 @@ def _to_its_end(messages: Iterable[Message]) -> Iterator[Message]:
         yield from messages
     except NoClose as error:
         log.warning("taken as the end of the scan: %s", error)
-
-
-def _machine(properties: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in properties.items() if is_of_the_server(key)}
 
 
 def _serve_gadgetron(gadgetron_connection: Any, target: Target, *, rehearsed: bool = False) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.site import scans
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +38,9 @@ class Journal:
             yield
         except ValueError as error:
             raise QsmError(f"{name}: {error}") from error
-        before = self.timing_s.get(name, 0.0)
-        self.timing_s[name] = round(before + time.perf_counter() - start, 3)
+        seconds = time.perf_counter() - start
+        scans.timed(name, seconds)
+        self.timing_s[name] = round(self.timing_s.get(name, 0.0) + seconds, 3)
         if provenance:
             self.provenance[name] = provenance
 

@@ -15,9 +15,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from gadgetron_qsm import configs
 from gadgetron_qsm.errors import UsageError
-from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.mrd.safe_xml import local_name, parse_xml
 
 ALWAYS = ("chi",)  # the map that the operator cannot leave out
@@ -160,7 +158,7 @@ def in_header(header_text: str) -> dict[str, str | bool]:
     is taken. Raises UsageError for a value that its parameter does not take.
     """
     found = {}
-    for group in parse_xml(header_text.rstrip("\0"), "the MRD header"):
+    for group in parse_xml(header_text.rstrip("\0\r\n "), "the MRD header"):
         if local_name(group) == "userParameters":
             for entry in group:
                 inner = {local_name(child): (child.text or "").strip() for child in entry}
@@ -170,20 +168,20 @@ def in_header(header_text: str) -> dict[str, str | bool]:
     return {name: BY_ID[name].read(value) for name, value in found.items() if name in BY_ID}
 
 
-def to_properties(given: Mapping[str, str | bool]) -> dict[str, str]:
-    """Return the settings that parameters stand for: those of the configuration, and changes.
+def chosen(given: Mapping[str, str | bool]) -> str:
+    """Return the name of the configuration that the operator chose; '' for none."""
+    return str(given.get("customconfig") or given.get(CHOOSES) or "")
 
-    Raises UsageError when no configuration has the name that `customconfig` gives.
-    """
+
+def to_properties(given: Mapping[str, str | bool]) -> dict[str, str]:
+    """Return the settings that parameters stand for, on top of those of a configuration."""
     properties: dict[str, str] = {}
-    if name := given.get("customconfig") or given.get(CHOOSES):
-        properties = read_properties(configs.load(str(name)))
     for name, value in given.items():
         if BY_ID[name].key and value != CONFIGURED:
             properties[BY_ID[name].key] = str(value)
     if any(BY_ID[name].maps for name in given):
-        chosen = (p.maps for p in PARAMETERS if given.get(p.id, p.default))
-        properties["deliver.maps"] = ",".join((*ALWAYS, *chain.from_iterable(chosen)))
+        maps = (p.maps for p in PARAMETERS if given.get(p.id, p.default))
+        properties["deliver.maps"] = ",".join((*ALWAYS, *chain.from_iterable(maps)))
     return properties
 
 

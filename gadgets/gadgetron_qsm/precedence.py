@@ -1,17 +1,19 @@
-"""Whose settings hold for a scan of our own server: the site's, the client's, the operator's."""
+"""Whose settings hold for a scan: the site's, the client's, the operator's."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from gadgetron_qsm import configs
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.messages import ConfigFile, ConfigText, Message, Text
 from gadgetron_qsm.mrd.properties import read_properties
-from gadgetron_qsm.parameters import CHOOSES, in_header, read_parameters, to_properties
+from gadgetron_qsm.parameters import chosen, in_header, read_parameters, to_properties
+from gadgetron_qsm.settings import layered
 
 FOLDERS = ("deliver.dicom_folder", "deliver.report_folder")
-OF_THE_SERVER = ("store.", "identity.", "server.", "spool.", "health.")
+OF_THE_SERVER = ("store.", "identity.", "server.", "spool.", "health.", "device.")
+OF_ITS_MEMORY = "kspace.memory_gb"
 OF_THE_INJECTOR = ("deliver.image_pixels", "deliver.image_slices", "deliver.console")
 
 
@@ -29,31 +31,53 @@ def scan_properties(
     own: Mapping[str, str],
     given: Mapping[str, str | bool],
     site: Mapping[str, str],
+    site_name: str = "",
 ) -> dict[str, str]:
-    """Return the properties of a scan.
+    """Return the properties of a scan of our own server.
 
-    At the bottom are those of the `site`, the server's own configuration, that are about its
-    machine, its archives and what its scanner takes back. Above them is the configuration: the one
-    that the operator's parameters, `given`, name; or else the client's, of a name that the server
-    has, or as XML with the properties `own`. At the top are the parameters.
+    At the bottom are those of the `site`, the server's own configuration. Above them is the
+    configuration that the operator's parameters, `given`, name, or else the client; by `site_name`
+    it is the site's own. Where the client sends XML instead, with the properties `own`, of the
+    site's those alone are below that are about its machine, its archives and what its scanner takes
+    back. At the top are the parameters.
 
     A name that the operator has replaced need not be known here: hosts send what they like. Raises
     QsmError for XML that sets what is the site's, which would let a client write to the server's
     disk, connect it to others, or have patients named in images; UsageError for an unknown name.
     """
     if not isinstance(config, ConfigFile):
-        for key in own:
-            if is_of_the_server(key):
-                raise QsmError(f"clients may not set {key}; name it in a configuration here")
-    below = {key: v for key, v in site.items() if is_of_the_server(key) or key in OF_THE_INJECTOR}
-    chosen = to_properties(given)
-    if given.get("customconfig") or given.get(CHOOSES):
-        return {**below, **chosen}
-    if isinstance(config, ConfigFile):
-        return {**below, **read_properties(configs.load(config.name)), **chosen}
-    return {**below, **own, **chosen}
+        refuse_of_the_machine(own)
+    named = chosen(given) or (config.name if isinstance(config, ConfigFile) else None)
+    if named is not None and named.removesuffix(".xml") != site_name:
+        below = layered(site, read_properties(configs.load(named)))
+    elif isinstance(config, ConfigText) and named is None:
+        injectors = {key: value for key, value in site.items() if key in OF_THE_INJECTOR}
+        below = {**of_the_machine(site), **injectors, **own}
+    else:
+        below = dict(site)
+    return {**below, **to_properties(given)}
 
 
-def is_of_the_server(key: str) -> bool:
-    """Whether a setting is about the server's machine, which its clients may not set."""
-    return key in FOLDERS or key.startswith(OF_THE_SERVER)
+def resident_properties(chain: Mapping[str, str], site: Mapping[str, str]) -> dict[str, str]:
+    """Return the properties of a scan of a Gadgetron that connects to a resident process.
+
+    Those of the `chain` are above those of the `site`, the process's own configuration, but for
+    what this says of its machine. What it leaves out the chain may set: both are the site's.
+    """
+    return {**layered(site, chain), **of_the_machine(site)}
+
+
+def of_the_machine(properties: Mapping[str, str]) -> dict[str, str]:
+    """Return those properties about the server's machine, which its clients may not set."""
+    return {key: value for key, value in properties.items() if _is_of_the_machine(key)}
+
+
+def refuse_of_the_machine(keys: Iterable[str]) -> None:
+    """Raise QsmError when a client sets what is about the server's machine."""
+    for key in keys:
+        if _is_of_the_machine(key):
+            raise QsmError(f"clients may not set {key}; name it in a configuration here")
+
+
+def _is_of_the_machine(key: str) -> bool:
+    return key in FOLDERS or key == OF_ITS_MEMORY or key.startswith(OF_THE_SERVER)

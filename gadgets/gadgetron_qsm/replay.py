@@ -21,8 +21,9 @@ from gadgetron_qsm.delivery.deliver import nodes_of, opened
 from gadgetron_qsm.dicom.files import save
 from gadgetron_qsm.dicom.identity_rules import completed
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.exchange import Address, Came, Progress, exchanged, served
+from gadgetron_qsm.exchange import Address, Came, exchanged, served
 from gadgetron_qsm.mrd.anonymous import anonymous_header, anonymous_image
+from gadgetron_qsm.mrd.client import Progress
 from gadgetron_qsm.mrd.files import RawFile, write_images
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.messages import ConfigFile, ConfigText, DicomFile, Image
@@ -30,7 +31,7 @@ from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.mrd.slices import images_to_maps
 from gadgetron_qsm.outgoing import Outgoing, send_what_waits, wanted
 from gadgetron_qsm.outgoing_sections import StoreSettings
-from gadgetron_qsm.precedence import is_of_the_server
+from gadgetron_qsm.precedence import of_the_machine
 from gadgetron_qsm.report.accuracy import compare
 from gadgetron_qsm.report.files import replacing
 from gadgetron_qsm.report.record import REPORTED, Record
@@ -87,7 +88,7 @@ def replay(
     else:
         asked = ConfigText(_as_xml({**_of_maps(properties), **_wanted(settings)}))
     opened(settings.store)  # it may not be there to be used
-    with served(server) as address:
+    with served(server, properties) as address:
         came = exchanged(raw, address, asked, progress)
     maps = list(images_to_maps(came.images))
     chi = next((volume for volume in maps if volume.name == "chi"), None)
@@ -175,10 +176,11 @@ def _wanted(settings: Settings) -> dict[str, str]:
 
 def _of_maps(properties: Mapping[str, str]) -> dict[str, str]:
     """Return the settings of how maps are made; what becomes of them is settled here."""
+    others = of_the_machine(properties)
     return {
         key: value
         for key, value in properties.items()
-        if not (is_of_the_server(key) or key.startswith("deliver."))
+        if key not in others and not key.startswith("deliver.")
     }
 
 

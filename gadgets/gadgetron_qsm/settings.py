@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -34,7 +34,7 @@ from gadgetron_qsm.sections import (
 )
 from gadgetron_qsm.site_sections import HealthSettings, ServerSettings, SpoolSettings
 
-__all__ = ["MapName", "Settings", "keys"]
+__all__ = ["MapName", "Settings", "keys", "layered"]
 
 
 class Settings(BaseModel):
@@ -124,19 +124,42 @@ def _choices(section: type[BaseModel], key: str) -> list[str]:
     return [str(choice) for choice in get_args(annotation)] if literal else []
 
 
+def layered(below: Mapping[str, str], above: Mapping[str, str]) -> dict[str, str]:
+    """Put properties on top of others; another method drops the parameters of the one below."""
+    return _over(below, above, _with_preset(below))
+
+
 def _with_preset(properties: Mapping[str, str]) -> dict[str, str]:
     """Put the properties on top of those of the preset that they name."""
     name = properties.get("preset", "standard")
     if name not in _choices(Settings, "preset"):
         return dict(properties)  # to be refused with the others
     below = read_properties(configs.load(name))
+    return _over(below, properties, below)
+
+
+def _over(
+    below: Mapping[str, str], above: Mapping[str, str], methods: Mapping[str, str]
+) -> dict[str, str]:
+    """`methods` are those that hold below, among other properties."""
     changed = {
         key.partition(".")[0]
-        for key, value in properties.items()
-        if key.endswith(".method") and value != below.get(key)
+        for key, value in above.items()
+        if key.endswith(".method") and value != methods.get(key)
     }
-    kept = {key: v for key, v in below.items() if key.partition(".")[0] not in changed}
-    return {**kept, **properties}
+    kept = {key: v for key, v in below.items() if not _of_a_method(key, changed)}
+    return {**kept, **above}
+
+
+def _of_a_method(key: str, stages: Container[str]) -> bool:
+    """Tell whether a key is a parameter of the method of one of these stages."""
+    stage, dot, name = key.partition(".")
+    return bool(dot) and stage in stages and not _of_section(stage, name)
+
+
+def _of_section(stage: str, name: str) -> bool:
+    """Tell whether a key is of the stage itself, whatever its method."""
+    return name in type(Settings.model_fields[stage].default).model_fields
 
 
 def _nested(properties: Mapping[str, str]) -> dict[str, Any]:
@@ -149,8 +172,9 @@ def _nested(properties: Mapping[str, str]) -> dict[str, Any]:
             document[name] = value
             continue
         section = document.setdefault(stage, {})
-        own = name in type(Settings.model_fields[stage].default).model_fields
-        (section if own else section.setdefault("parameters", {}))[name] = value
+        (section if _of_section(stage, name) else section.setdefault("parameters", {}))[name] = (
+            value
+        )
     return document
 
 

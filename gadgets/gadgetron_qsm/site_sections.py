@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from gadgetron_qsm.sections import Section
 
@@ -37,6 +37,12 @@ class SpoolSettings(Section):
     keep: Literal["failed", "all"] = Field(
         "failed", description="raw data that stay: of scans that failed, or of all"
     )
+
+    @field_validator("folder")
+    @classmethod
+    def _absolute(cls, folder: Path | None) -> Path | None:
+        """Make it one that a command to replay can name, wherever that is run."""
+        return folder and folder.expanduser().absolute()
 
 
 class HealthSettings(Section):

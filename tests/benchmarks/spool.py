@@ -19,9 +19,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from gadgetron_qsm.mrd import spool
 from gadgetron_qsm.mrd.messages import Acquisition
 from gadgetron_qsm.site_sections import SpoolSettings
+from gadgetron_qsm.spool import spool
 from tests.benchmarks.ingest import readout
 
 SHAPES = (32, 512), (8, 192)  # coils, samples

@@ -17,6 +17,8 @@ from packaging.utils import canonicalize_name
 
 from gadgetron_qsm import cli, configs
 from gadgetron_qsm.openrecon.label import KEY, PORT
+from gadgetron_qsm.settings import Settings
+from gadgetron_qsm.terminal import overrides
 from tests.docker.dockerfile import DOCKER, FILES, command, expand, lineage, needed, pairs, read
 from tests.missing import missing
 
@@ -86,19 +88,30 @@ def test_the_server_runs_as_nobody_special_and_openrecon_as_the_hosts_share_need
 def test_what_starts_is_a_command_of_ours_on_all_addresses_at_the_labels_port(target):
     words = command(last(target, "ENTRYPOINT")) + command(last(target, "CMD"))
     assert words[:2] == ["gadgetron-qsm", "serve"]
-    options = dict(zip(words[2::2], words[3::2], strict=True))
-    taken = inspect.signature(cli.serve).parameters
-    assert {option[2:].replace("-", "_") for option in options} <= set(taken)
+    given = [*zip(words[2::2], words[3::2], strict=True)]
+    Settings.from_properties(overrides(value for name, value in given if name == "--set"))
+    options = {name: value for name, value in given if name != "--set"}
+    assert {name[2:] for name in options} <= set(inspect.signature(cli.serve).parameters)
     assert (options["--host"], options["--port"]) == ("0.0.0.0", str(PORT))
     assert last(target, "EXPOSE") == str(PORT)
     assert options.get("--config", "qsm") in configs.names()
 
 
+def test_docker_waits_for_health_longer_than_health_for_the_server():
+    waits_s = int(re.search(r"--timeout=(\d+)s", last("server", "HEALTHCHECK")).group(1))
+    assert waits_s > inspect.signature(cli.health).parameters["timeout"].default
+
+
+def test_raw_data_of_failed_scans_stay_on_the_hosts_share_as_the_command_says():
+    assert "spool.folder=/tmp/share/saved_data" in command(last("openrecon", "CMD"))
+    assert not any("spool" in word for word in command(last("server", "CMD")))
+
+
 def test_fire_starts_what_openrecon_starts_with_the_environment_of_the_image():
-    script = (DOCKER / "start-fire.sh").read_text()
+    script = re.sub(r"\\\n\s*", "", (DOCKER / "start-fire.sh").read_text())
     assert " ".join(command(STAGES["openrecon"].last("CMD"))[1:]) in script
     kept = pairs(last("openrecon", "ENV"), {})
-    for name in ("NUMBA_CACHE_DIR", "MPLCONFIGDIR", "PYTHONUNBUFFERED"):
+    for name in ("NUMBA_CACHE_DIR", "CUPY_CACHE_DIR", "MPLCONFIGDIR", "PYTHONUNBUFFERED"):
         assert f"export {name}={kept[name]}\n" in script
 
 

@@ -39,7 +39,7 @@ class Served:
     ) -> None:
         """`properties` are of the server's own configuration."""
         config = folder / "site.xml"
-        config.write_bytes(small_scan.config_text(properties)[6:])
+        config.write_text(small_scan.configuration({"preset": "fast", **properties}))
         self.command, self.folder = command, folder
         self._server = Server(command, folder, "--config", str(config))
         self._read = 0

@@ -75,9 +75,12 @@ HEADERS = {
 
 def config_text(more=()):
     """A client's configuration as XML: the quick settings, and more."""
-    named = {**PROPERTIES, **dict(more)}
-    properties = "".join(f'<property name="{key}" value="{v}"/>' for key, v in named.items())
-    return text(2, f"<configuration>{properties}</configuration>")
+    return text(2, configuration({**PROPERTIES, **dict(more)}))
+
+
+def configuration(properties):
+    lines = "".join(f'<property name="{key}" value="{v}"/>' for key, v in properties.items())
+    return f"<configuration>{lines}</configuration>"
 
 
 def config_name(name):

@@ -79,8 +79,10 @@ def meta_of(**values):
         meta_of(geometry='"here"'),
         meta_of(slices="0"),
         meta_of(map="[]"),
+        meta_of(report='{"timing_s": {"a": "1.5"}}'),
+        meta_of(report=r'{"timing_s": {"\ud800": 1.5}}'),
     ],
-    ids=["entities", "deep", "deep JSON", *[f"value {number}" for number in range(7)]],
+    ids=["entities", "deep", "deep JSON", *[f"value {number}" for number in range(9)]],
 )
 def test_the_meta_of_images_is_no_less_suspected(served, meta):
     first, *rest = small_scan.images()
@@ -99,8 +101,10 @@ def test_the_meta_of_images_is_no_less_suspected(served, meta):
         '{"parameters": {"customconfig": "' + "../" * 80 + '"}}',
         '{"parameters": {"config": ["fast"]}}',
         '{"parameters": {"swi": {"a": 1}}}',
+        r'{"parameters": {"\ud800": 1}}',
+        r'{"parameters": {"customconfig": "\ud800"}}',
     ],
-    ids=["deep", "many", "folders", "a list", "an object"],
+    ids=["deep", "many", "folders", "a list", "an object", "a surrogate", "a surrogate as a name"],
 )
 def test_parameters_that_no_console_sends_are_refused(served_by, words):
     config, header, *rest = small_scan.stream()

@@ -14,8 +14,8 @@ from threading import Timer
 import pytest
 
 from gadgetron_qsm.mrd.files import RawFile
-from gadgetron_qsm.mrd.spool import recover
 from gadgetron_qsm.site_sections import SpoolSettings
+from gadgetron_qsm.spool.recovery import recover
 from tests.end_to_end.peers import Server
 from tests.faults import small_scan
 from tests.faults.census import eventually, family

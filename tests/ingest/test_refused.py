@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.ingest import stream
+from gadgetron_qsm.mrd.messages import IMAGE_HEADER, Image
 from tests.raw_scan import (
     COILS,
     ECHOES,
@@ -62,3 +64,11 @@ def test_a_scan_too_short_to_find_virtual_coils_in_is_refused():
     line = readout(random_complex(12, 16))
     with pytest.raises(QsmError, match=r"needs two lines or more; set kspace.compression=none"):
         assembled([line], compression="gcc")
+
+
+def test_images_count_with_their_meta(monkeypatch):
+    monkeypatch.setattr(stream, "FEW_BYTES", 1 << 20)
+    head = np.zeros((), IMAGE_HEADER)[()]
+    image = Image(head, np.zeros((1, 4, 6, 8), np.complex64), "x" * (1 << 20))
+    with pytest.raises(QsmError, match="the images that came need"):
+        assembled([image] * 20, memory_gb=0.02)

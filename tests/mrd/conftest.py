@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Callable, Iterator
-from queue import SimpleQueue
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 import pytest
 
+from gadgetron_qsm import exchange
 from gadgetron_qsm.mrd.connection import Connection
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.messages import (
@@ -26,7 +26,6 @@ from gadgetron_qsm.mrd.messages import (
     Text,
     Waveform,
 )
-from gadgetron_qsm.mrd.server import serve
 from gadgetron_qsm.mrd.wire import read_message, write_message
 
 HEADER = """<?xml version="1.0" encoding="UTF-8"?>
@@ -186,21 +185,8 @@ def connected(sockets: Any, send: Any) -> Iterator[tuple[Connection, socket.sock
 @pytest.fixture
 def serving() -> Iterator[Callable[..., int]]:
     """A function that serves with a handler from a thread, and returns the port."""
-    stop, threads = threading.Event(), []
-
-    def start(handler: Callable[[Connection], None], **options: Any) -> int:
-        ports: SimpleQueue[int] = SimpleQueue()
-        arguments = {"ready": ports.put, "stop": stop} | options
-        address = "127.0.0.1", 0
-        threads.append(threading.Thread(target=serve, args=[*address, handler], kwargs=arguments))
-        threads[-1].start()
-        return ports.get(timeout=5)
-
-    yield start
-    stop.set()
-    for thread in threads:
-        thread.join(5)
-        assert not thread.is_alive()
+    with ExitStack() as stack:
+        yield lambda handler, **options: stack.enter_context(exchange.serving(handler, **options))
 
 
 @pytest.fixture(scope="session")

@@ -173,7 +173,7 @@ def test_what_cannot_be_sent_is_refused(message, what):
 
 
 def test_a_dicom_file_that_no_length_can_tell_is_not_sent(monkeypatch):
-    monkeypatch.setattr("gadgetron_qsm.mrd.wire.LARGEST_DICOM", 3)
+    monkeypatch.setattr("gadgetron_qsm.mrd.writing.LARGEST_DICOM", 3)
     encode(DicomFile(b"abc", "chi"))
     with pytest.raises(QsmError, match=r"4 bytes is too large for a message .* archive"):
         encode(DicomFile(b"abcd", "chi"))

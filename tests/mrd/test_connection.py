@@ -111,7 +111,7 @@ def test_close_ends_a_thread_that_waits_for_bytes(connected, monkeypatch):
 def test_close_ends_a_thread_that_waits_for_room(connected, monkeypatch, make_acquisition, send):
     monkeypatch.setattr("gadgetron_qsm.mrd.connection.LINGER_S", 0.1)
     connection, peer = connected
-    connection._inbox._capacity = 1
+    connection._reader._inbox._capacity = 1
     send(peer, *[make_acquisition()] * 3)
     connection.close()
     assert readers() == []

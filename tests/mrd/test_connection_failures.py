@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import contextlib
 import struct
 import threading
 import time
@@ -10,7 +10,6 @@ import time
 import pytest
 
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.mrd.connection import Connection, NoScan
 from gadgetron_qsm.mrd.messages import (
     Close,
     ConfigText,
@@ -18,7 +17,7 @@ from gadgetron_qsm.mrd.messages import (
     HeaderText,
     Text,
 )
-from gadgetron_qsm.mrd.wire import PeerGone, read_message
+from gadgetron_qsm.mrd.wire import PeerGone
 
 CLOSE = struct.pack("<H", 4)
 CONFIG = ConfigText('<configuration><property name="preset" value="fast"/></configuration>')
@@ -109,6 +108,54 @@ def test_an_error_inside_gadgetron_is_sent_when_all_input_is_read(
     assert everything(peer) == struct.pack("<HQ", 8, 13) + b"no echo times" + CLOSE
 
 
+def test_a_scan_that_is_ended_from_outside_is_told_to_gadgetron_when_all_input_is_read(
+    connected, make_acquisition, send
+):
+    connection, peer = connected
+    readout = make_acquisition(channels=16, samples=1 << 13)
+    connection.end("too long")
+    with pytest.raises(QsmError, match="too long"):
+        list(connection)
+    failing = threading.Thread(target=connection.fail_inside_gadgetron, args=["too long"])
+    failing.start()
+    send(peer, *[readout] * 40)  # far more than the kernel buffers
+    peer.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        peer.recv(1)
+    peer.settimeout(10)
+    send(peer, Close())
+    failing.join(5)
+    connection.close()
+    assert everything(peer) == struct.pack("<HQ", 8, 8) + b"too long" + CLOSE
+
+
+def test_a_peer_that_never_stops_sending_does_not_keep_us_from_closing(
+    connected, monkeypatch, make_acquisition, send
+):
+    monkeypatch.setattr("gadgetron_qsm.mrd.connection.LINGER_S", 0.3)
+    connection, peer = connected
+    readout = make_acquisition(channels=16, samples=1 << 13)
+    ended = threading.Event()
+
+    def flood():
+        with contextlib.suppress(OSError):
+            while not ended.is_set():
+                send(peer, readout)
+
+    flooding = threading.Thread(target=flood)
+    flooding.start()
+    connection.end("too long")
+    closing = threading.Thread(target=connection.fail_as_server, args=["too long"], daemon=True)
+    closing.start()
+    closing.join(3)
+    closed = not closing.is_alive()
+    ended.set()
+    peer.close()
+    flooding.join()
+    assert closed
+    assert readers() == []
+
+
 def test_an_error_inside_gadgetron_that_is_gone_is_no_second_error(connected):
     connection, peer = connected
     peer.close()
@@ -124,7 +171,7 @@ def test_a_fault_of_the_reader_is_raised_where_messages_are_taken_and_not_by_clo
         raise RuntimeError("a fault of ours")
 
     connection, peer = connected
-    monkeypatch.setattr("gadgetron_qsm.mrd.connection.read_message", broken)
+    monkeypatch.setattr("gadgetron_qsm.mrd.reader.read_message", broken)
     send(peer, Text("first"), Text("second"))  # the reader waits in the unbroken one
     assert connection.peek() == Text("first")
     with pytest.raises(RuntimeError):
@@ -153,43 +200,3 @@ def test_an_error_as_server_reaches_a_client_that_still_sends(connected, make_ac
     assert everything(peer) == struct.pack("<HI", 5, len(text)) + text + CLOSE
     failing.join(5)
     assert readers() == []
-
-
-@pytest.mark.parametrize("messages", [[], [CONFIG], [CONFIG, Close()]])
-def test_a_client_without_a_header_is_let_go_quietly(sockets, messages, send):
-    ours, peer = sockets
-    send(peer, *messages)
-    peer.shutdown(socket.SHUT_WR)
-    with pytest.raises(NoScan):
-        Connection.open(ours)
-    assert everything(peer) == CLOSE
-    assert readers() == []
-
-
-def test_a_silent_client_is_let_go_after_the_timeout(sockets, monkeypatch, send):
-    monkeypatch.setattr("gadgetron_qsm.mrd.connection.LINGER_S", 0.1)
-    ours, peer = sockets
-    send(peer, CONFIG)
-    start = time.monotonic()
-    with pytest.raises(NoScan):
-        Connection.open(ours, header_timeout_s=0.2)
-    assert time.monotonic() - start < 2
-    assert readers() == []
-
-
-def test_the_timeout_for_the_header_is_none_for_the_scan(sockets, send):
-    ours, peer = sockets
-    send(peer, HeaderText("<header/>"))
-    with Connection.open(ours, header_timeout_s=0.1) as connection:
-        threading.Timer(0.3, send, [peer, Text("late"), Close()]).start()
-        assert list(connection) == [Text("late")]
-
-
-def test_a_client_that_sends_something_else_is_told(sockets, make_acquisition, send):
-    ours, peer = sockets
-    send(peer, CONFIG, make_acquisition(), Close())
-    with pytest.raises(QsmError, match="Acquisition where the MRD header must be"):
-        Connection.open(ours)
-    with peer.makefile("rb") as stream:
-        assert read_message(stream).text.startswith("ERROR   the client sent Acquisition")
-        assert read_message(stream) == Close()

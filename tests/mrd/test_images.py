@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import json
+import math
 import types
 
 import ismrmrd
@@ -61,10 +63,44 @@ def test_a_map_comes_back_from_the_wire_as_it_was(chi, echo, echo_time_s):
 
 def test_a_report_of_numpy_numbers_and_read_only_mappings_comes_back_in_python(chi):
     report = types.MappingProxyType(
-        {"timing_s": types.MappingProxyType({"fit": np.float32(0.5)}), "n": np.int64(3)}
+        {
+            "timing_s": types.MappingProxyType({"fit": np.float32(0.5)}),
+            "quality": {"n": np.int64(3)},
+        }
     )
     sent = Map(chi.name, chi.data, chi.unit, chi.geometry, report=report)
-    assert image_to_map(map_to_image(sent, 1)).report == {"timing_s": {"fit": 0.5}, "n": 3}
+    back = image_to_map(map_to_image(sent, 1)).report
+    assert back == {"timing_s": {"fit": 0.5}, "quality": {"n": 3}}
+
+
+def test_of_a_report_only_what_we_write_comes_back(chi):
+    sent = Map(chi.name, chi.data, chi.unit, chi.geometry, report={"warnings": ["a"], "n": 3})
+    assert image_to_map(map_to_image(sent, 1)).report == {"warnings": ["a"]}
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        {"timing_s": {"field": "1.5"}},
+        {"timing_s": {"field": math.nan}},
+        {"timing_s": {"field": math.inf}},
+        {"timing_s": {f"stage {n}": 1.0 for n in range(20_000)}},
+        {"timing_s": {"stage" * 20: 1.0}},
+        {"timing_s": {"\ud800": 1.0}},
+        {"quality": {f"figure {n}": 1 for n in range(20_000)}},
+        {"warnings": [7]},
+        {"provenance": {"scan": {"measurement_uid": "7"}}},
+        {"provenance": {"scan": {"table_position_mm": [0, 0, math.nan]}}},
+        {"provenance": {"scan": {"table_position_mm": [0, 0, 10**400]}}},
+    ],
+)
+def test_a_report_that_we_would_not_write_is_refused_in_a_line(chi, report):
+    sent = Map(chi.name, chi.data, chi.unit, chi.geometry)
+    image = map_to_image(sent, 1)
+    text = changed(image.meta, {"gadgetron_qsm_report": json.dumps(report)})
+    with pytest.raises(QsmError, match="changed on the way: report") as refused:
+        image_to_map(Image(image.head, image.data, text))
+    assert len(str(refused.value)) < 300
 
 
 def test_the_header_has_the_geometry_in_the_order_of_mrd(chi, geometry):

@@ -7,7 +7,7 @@ import pytest
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.inbox import Inbox
-from gadgetron_qsm.mrd.messages import Bucket, DicomFile, ReconBuffer, ReconData, Text
+from gadgetron_qsm.mrd.messages import Bucket, DicomFile, ImageArray, ReconBuffer, ReconData, Text
 
 
 @pytest.fixture
@@ -43,17 +43,48 @@ def test_messages_come_out_as_they_went_in():
     assert [message.text for message in inbox.take()] == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("kind", ["readout", "bucket", "recon data", "dicom"])
+KINDS = [
+    "readout",
+    "trajectory",
+    "waveform",
+    "bucket",
+    "waveforms of a bucket",
+    "recon data",
+    "image",
+    "meta of an image",
+    "image array",
+    "headers of an image array",
+    "metas of an image array",
+    "dicom",
+    "meta of a dicom file",
+    "text",
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_full_inbox_makes_its_filler_wait_until_messages_are_taken(
-    filler, make_acquisition, kind
+    filler, make_acquisition, make_waveform, make_image, kind
 ):
     readout = make_acquisition(channels=4, samples=1 << 15)  # 1 MiB
+    wave = make_waveform(channels=8, samples=1 << 15)
     buffer = ReconBuffer(readout.data, np.empty(0), None)
+    small, large = np.zeros((1, 1, 2, 2), np.float32), np.zeros((1, 1, 512, 512), np.float32)
+    long = "x" * readout.data.nbytes
     message = {
         "readout": readout,
+        "trajectory": make_acquisition(channels=1, samples=1 << 15, dimensions=6),
+        "waveform": wave,
         "bucket": Bucket([], [readout]),
+        "waveforms of a bucket": Bucket([], [], [wave]),
         "recon data": ReconData([(buffer, None)]),
+        "image": make_image(large),
+        "meta of an image": make_image(small, long),
+        "image array": ImageArray(readout.data, small, []),
+        "headers of an image array": ImageArray(small, large, []),
+        "metas of an image array": ImageArray(small, small, [long[::2]] * 2),
         "dicom": DicomFile(bytes(readout.data.nbytes), "chi"),
+        "meta of a dicom file": DicomFile(b"", "chi", long),
+        "text": Text(long),
     }[kind]
     inbox = Inbox(capacity=int(2.5 * readout.data.nbytes))
     put, thread = filler(inbox, [message] * 5)

@@ -15,6 +15,7 @@ from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.limits import Limits
 from gadgetron_qsm.mrd.messages import ACQUISITION_HEADER, IMAGE_HEADER
 from gadgetron_qsm.mrd.wire import read_message
+from tests.encoded import bucket, image_array, recon_data
 
 ENTITIES = (
     '<!DOCTYPE h [<!ENTITY a "ha">'
@@ -105,13 +106,53 @@ def limits(header_text):
         a_readout(17, 16384),
         an_image(8, (4096, 4096, 1)),
         struct.pack("<HQ7Q", 1024, 7, 65535, 65535, 1, 1, 1, 1, 1),
+        struct.pack("<HQ7Q", 1024, 7, 0, 1 << 31, 1 << 31, 1, 1, 1, 1),
         struct.pack("<HQ8Q", 1023, 1, 7, 65535, 65535, 1, 1, 1, 1, 1),
     ],
-    ids=["coils", "trajectory", "samples", "image", "image array", "buffer"],
+    ids=["coils", "trajectory", "samples", "image", "image array", "nothing of much", "buffer"],
 )
 def test_more_than_the_header_allows_is_refused_before_it_is_read(limits, encoded):
     with pytest.raises(QsmError, match=r"announces a size of .* most accepted of this scan"):
         read_message(io.BytesIO(encoded), limits)
+
+
+PIXELS = np.zeros((512, 512, 2, 1, 1, 1, 1), np.complex64)
+HEADS = np.zeros((1, 1, 1), IMAGE_HEADER)
+
+
+def test_an_image_array_has_a_meta_for_each_image_at_most(limits):
+    for metas in (["<a/>"], []):
+        assert read_message(io.BytesIO(image_array(PIXELS, HEADS, metas)), limits).meta == metas
+    with pytest.raises(QsmError, match="the number of metas announces a size of 2, more than 1"):
+        read_message(io.BytesIO(image_array(PIXELS, HEADS, ["<a/>"] * 2)), limits)
+
+
+def buffers(count):
+    """A message of buffers, 4 MiB each with their headers."""
+    one = recon_data(PIXELS, np.zeros((512, 2, 1, 1, 1), ACQUISITION_HEADER))[10:]
+    return struct.pack("<HQ", 1023, count) + one * count
+
+
+def test_there_are_buffers_of_as_many_encodings_as_the_header_has(header_text, limits):
+    encoding = header_text()[header_text().index("<encoding>") :].partition("</encoding>")[0]
+    twice = header_text().replace("<encoding>", f"{encoding}</encoding><encoding>")
+    assert len(read_message(io.BytesIO(buffers(2)), Limits.of_header(twice)).bits) == 2
+    with pytest.raises(QsmError, match="buffers announces a size of 2, more than 1"):
+        read_message(io.BytesIO(buffers(2)), limits)
+
+
+def test_the_parts_of_a_message_together_are_limited_as_each_is(make_acquisition):
+    readout = make_acquisition(channels=8, samples=1 << 12)
+    sent = {
+        "a bucket": bucket([readout], [readout], []),
+        "a message of reconstruction buffers": buffers(2),
+        "an image array": image_array(PIXELS, HEADS, ["x" * PIXELS.nbytes]),
+    }
+    for what, encoded in sent.items():
+        size = len(encoded) - 2
+        read_message(io.BytesIO(encoded), Limits(array=size))
+        with pytest.raises(QsmError, match=f"{what} announces a size of {size}, more than"):
+            read_message(io.BytesIO(encoded), Limits(array=size - 1))
 
 
 def test_noise_navigators_and_interpolated_images_may_be_larger_than_the_matrix(limits):

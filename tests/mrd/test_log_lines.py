@@ -8,8 +8,8 @@ import pytest
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.client import stream
-from gadgetron_qsm.mrd.log_lines import warnings_told
 from gadgetron_qsm.mrd.messages import ConfigText, Text
+from gadgetron_qsm.site.log_lines import warnings_told
 
 HOST, CONFIG = "127.0.0.1", ConfigText("<configuration/>")
 ours = logging.getLogger("gadgetron_qsm.chain")
@@ -23,7 +23,8 @@ def test_warnings_go_out_once_each_in_one_line_behind_their_level(connected, ans
             ours.warning("noise is\n%s", "missing")
         ours.error("the archive is full")
         logging.getLogger("elsewhere").warning("nothing")
-        logging.getLogger("gadgetron_qsm.delivery.sender").warning("another scan")
+        for others in ("delivery.sender", "spool.recovery", "spool.folder"):
+            logging.getLogger(f"gadgetron_qsm.{others}").warning("another scan")
     ours.warning("too late")
     peer.sendall(b"\4\0")
     connection.close()

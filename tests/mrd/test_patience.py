@@ -12,11 +12,14 @@ import time
 import pytest
 
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.mrd.connection import LAST_IN_MEASUREMENT, Connection, NoScan
+from gadgetron_qsm.mrd.connection import Connection
+from gadgetron_qsm.mrd.handshake import NoScan
 from gadgetron_qsm.mrd.incoming import Incoming
 from gadgetron_qsm.mrd.messages import Close, HeaderText, Text
 from gadgetron_qsm.mrd.primitives import Silence
+from gadgetron_qsm.mrd.reader import LAST_IN_MEASUREMENT
 from gadgetron_qsm.mrd.wire import NoClose, PeerGone
+from tests import encoded
 
 HALF = struct.pack("<HI", 5, 10) + b"half"
 
@@ -125,6 +128,20 @@ def test_a_peer_that_takes_nothing_is_gone(opened, make_acquisition):
     with pytest.raises(PeerGone, match="when Acquisition was sent"):
         _ = [connection.send(readout) for _ in range(100)]
     assert time.monotonic() - start < 5
+
+
+def test_behind_half_an_image_nothing_is_sent(opened, make_acquisition):
+    connection, peer = opened(silence_s=0.2)
+    readout = make_acquisition(channels=64, samples=1 << 15)  # far more than the kernel buffers
+    with pytest.raises(PeerGone):
+        connection.send(readout)
+    sending = threading.Thread(target=connection.fail_as_server, args=["why"])
+    sending.start()
+    parts = []
+    while part := peer.recv(1 << 16):
+        parts.append(part)
+    sending.join()
+    assert encoded.message(readout).startswith(b"".join(parts))
 
 
 def test_another_thread_can_end_a_scan_that_waits_for_more(opened):

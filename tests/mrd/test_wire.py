@@ -185,6 +185,17 @@ def test_texts_come_back(message):
     assert read_message(io.BytesIO(encode(message))) == message
 
 
+@pytest.mark.parametrize("kind", [Text, Error, ConfigText, HeaderText, ConfigFile])
+def test_half_of_a_surrogate_pair_is_written_out(kind):
+    """As JSON may have it and we may quote: a text that cannot be sent would end the server."""
+    assert read_message(io.BytesIO(encode(kind("no \ud800")))) == kind("no \\ud800")
+
+
+def test_half_of_a_surrogate_pair_is_written_out_in_an_images_meta_too(make_image):
+    back = read_message(io.BytesIO(encode(make_image(np.ones((1, 1, 2, 2), np.float32), "\ud800"))))
+    assert (back.meta, int(back.head["attribute_string_len"])) == ("\\ud800", 6)
+
+
 def test_nul_behind_a_text_is_no_part_of_it():
     stream = io.BytesIO(struct.pack("<HI6s", 3, 6, b"<h/>\0\0"))
     assert read_message(stream) == HeaderText("<h/>")

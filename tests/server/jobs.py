@@ -33,12 +33,14 @@ class Told:
         else:
             connection.fail_as_server(line)
 
-    def kept(self) -> str:
-        return self.left
+    def kept(self, process: int, since: float) -> str:
+        assert 0 <= time.time() - since < 60
+        return self.left.format(process=process)
 
     def prepare(self, ledger: Ledger) -> None:
         global _ledger
         _ledger = ledger
+        ledger.reserve(1)  # as a rehearsal does
         if self.broken and self.broken.exists():
             raise QsmError("nothing works here")
 
@@ -52,6 +54,13 @@ class Told:
                 readouts += 1
         if not self.inside_gadgetron:
             connection.send(Text(f"{os.getpid()} {readouts}"))
+
+
+class Mute(Told):
+    """Cannot tell a client why there is no result."""
+
+    def fail(self, connection: Connection, line: str) -> None:  # noqa: ARG002
+        raise RuntimeError(f"not told: {line}")
 
 
 def _raise(kind: type[Exception]) -> Callable[[Connection, str], None]:

@@ -11,10 +11,10 @@ import time
 
 import pytest
 
-from gadgetron_qsm.mrd.messages import Close, Error, Text
-from gadgetron_qsm.mrd.wire import PeerGone, read_message
-from gadgetron_qsm.server import door, farewell, staff
-from tests.server.conftest import HOST
+from gadgetron_qsm.mrd.messages import Close, ConfigText, Error, HeaderText, Text
+from gadgetron_qsm.mrd.wire import PeerGone, read_message, write_message
+from gadgetron_qsm.server import dispatcher, door, farewell, staff
+from tests.server.dispatching import HOST
 from tests.server.jobs import Told
 
 
@@ -26,7 +26,7 @@ def test_scans_at_once_have_a_process_each(serve, until):
     assert os.getpid() not in processes
     for client, process in reversed([*zip(clients, processes, strict=True)]):
         assert client.finish() == [f"{process} 0"]
-    until(lambda: served.dispatcher.counts == {"done": 3})
+    until(lambda: served.counts == {"done": 3})
 
 
 def test_a_process_stays_for_the_next_scan(serve):
@@ -59,7 +59,10 @@ def test_as_many_as_the_settings_say_are_kept_ready(serve, until):
     assert len(served.processes()) == 2
 
 
-def test_a_client_beyond_the_most_is_told_in_one_line_and_disturbs_nobody(serve, until):
+def test_a_client_beyond_the_most_is_told_in_one_line_and_disturbs_nobody(
+    serve, until, monkeypatch
+):
+    monkeypatch.setattr(dispatcher, "BUSY_S", 0.1)
     served = serve(connections=1)
     first = served.client()
     first.process()
@@ -69,14 +72,16 @@ def test_a_client_beyond_the_most_is_told_in_one_line_and_disturbs_nobody(serve,
     (last,) = first.finish()
     assert last.endswith(" 0")
     assert served.client().finish()
-    until(lambda: served.dispatcher.counts == {"done": 2, "refused": 3})
+    until(lambda: served.counts == {"done": 2, "refused": 3})
 
 
-def test_a_gadgetron_beyond_the_most_is_told_when_it_has_sent_all(serve):
+def test_a_gadgetron_beyond_the_most_is_told_when_it_has_sent_all(serve, until, monkeypatch):
+    monkeypatch.setattr(dispatcher, "BUSY_S", 0.1)
     served = serve(Told(inside_gadgetron=True), connections=1)
     first = served.client()
     first.process()
     second = served.client("a", "b")
+    until(lambda: served.counts["refused"] == 1)
     second.socket.settimeout(0.3)
     with pytest.raises(TimeoutError):
         second.socket.recv(1)
@@ -98,17 +103,18 @@ def test_a_client_whose_process_is_killed_is_told_at_once_and_nobody_else_notice
     os.kill(processes[0], signal.SIGKILL)
     line = "ERROR   the reconstruction came to a sudden end (signal 9, SIGKILL)"
     assert victim.rest() == [line]
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 5
     assert other.finish() == [f"{processes[1]} 0"]
     assert served.client().finish()
     until(lambda: gone(processes[0]))
-    until(lambda: served.dispatcher.counts == {"done": 2, "died": 1})
+    until(lambda: served.counts == {"done": 2, "killed": 1})
 
 
-def test_a_gadgetron_whose_process_is_killed_is_told_when_it_has_sent_all(serve):
+def test_a_gadgetron_whose_process_is_killed_is_told_when_it_has_sent_all(serve, until):
     served = serve(Told(inside_gadgetron=True))
     client = served.client()
     os.kill(client.process(), signal.SIGKILL)
+    until(lambda: served.counts["killed"] == 1)
     for _ in range(5):
         client.send(Text("more of the scan"))
         client.socket.settimeout(0.1)
@@ -123,9 +129,12 @@ def test_a_gadgetron_whose_process_is_killed_is_told_when_it_has_sent_all(serve)
 
 
 def test_a_client_whose_process_died_is_told_how_to_replay_its_scan(serve):
-    served = serve(Told(left="its data are kept: gadgetron-qsm replay a.h5 --output replayed"))
-    (line,) = served.client("die").rest()
-    assert line.endswith("SIGKILL); its data are kept: gadgetron-qsm replay a.h5 --output replayed")
+    served = serve(Told(left="its data are kept: gadgetron-qsm replay {process}.h5"))
+    client = served.client()
+    process = client.process()
+    os.kill(int(process), signal.SIGKILL)
+    (line,) = client.rest()
+    assert line.endswith(f"SIGKILL); its data are kept: gadgetron-qsm replay {process}.h5")
 
 
 def test_a_disk_that_does_not_answer_keeps_no_client_waiting(monkeypatch):
@@ -137,6 +146,21 @@ def test_a_disk_that_does_not_answer_keeps_no_client_waiting(monkeypatch):
     with client, client.makefile("rb") as stream:
         assert read_message(stream) == Text("ERROR   why")
     released.set()
+    farewells.wait(5)
+
+
+def test_a_gadgetron_that_falls_silent_is_told_and_let_go(monkeypatch):
+    monkeypatch.setattr(farewell, "SILENCE_S", 0.2)
+    ours, gadgetron = socket.socketpair()
+    gadgetron.settimeout(10)
+    farewells = farewell.Farewells(inside_gadgetron=True)
+    with gadgetron, gadgetron.makefile("rwb") as stream:
+        for message in (ConfigText("<configuration/>"), HeaderText("<header/>"), Text("a")):
+            write_message(stream, message)
+        stream.flush()
+        farewells.tell(ours, "why", read=False)
+        assert read_message(stream) == Error("why")
+        assert read_message(stream) == Close()
     farewells.wait(5)
 
 
@@ -158,7 +182,7 @@ def test_after_a_fault_another_process_takes_over_and_after_a_refusal_none(serve
     assert served.client("fault in\nus").rest() == ["ERROR   RuntimeError: in us"]
     (last,) = served.client().finish()
     assert last != f"{process} 0"
-    until(lambda: served.dispatcher.counts == {"done": 3, "failed": 1, "fault": 1})
+    until(lambda: served.counts == {"done": 3, "failed": 1, "fault": 1})
 
 
 def test_who_only_knocks_or_says_nothing_costs_no_process(serve, until, monkeypatch, descriptors):
@@ -170,7 +194,7 @@ def test_who_only_knocks_or_says_nothing_costs_no_process(serve, until, monkeypa
     silent = [socket.create_connection((HOST, served.port)) for _ in range(6)]
     assert [sock.recv(1) for sock in silent[:3]] == [b""] * 3  # room for others
     assert served.client().finish()
-    until(lambda: served.dispatcher.counts == {"done": 1})
+    until(lambda: served.counts == {"done": 1})
     for sock in silent:
         sock.close()
     until(lambda: descriptors() == before)
@@ -187,14 +211,14 @@ def reset(sock):
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def test_fifty_clients_of_every_kind_leave_no_descriptor_and_no_zombie(
+def test_twenty_clients_of_every_kind_leave_no_descriptor_and_no_zombie(
     serve, until, gone, descriptors
 ):
     served = serve(connections=2)
     served.client().finish()
     until(lambda: served.idle == 2)
     before, seen = descriptors(), set()
-    for number in range(50):
+    for number in range(20):
         client = served.client(*{0: ["die"], 5: ["fault"], 7: ["refuse it"]}.get(number % 10, []))
         seen |= served.processes()
         if number % 10 == 3:
@@ -207,7 +231,8 @@ def test_fifty_clients_of_every_kind_leave_no_descriptor_and_no_zombie(
     until(lambda: served.idle == 2)
     until(lambda: descriptors() == before)
     until(lambda: all(gone(process) for process in seen - served.processes()))
-    assert sum(served.dispatcher.counts.values()) == 51
+    ends = ("done", "killed", "fault", "failed", "refused")
+    assert [served.counts[end] for end in ends] == [13, 2, 2, 2, 0]
 
 
 class Tired:
@@ -255,7 +280,7 @@ def test_scans_that_take_too_long_are_ended_whether_they_wait_or_compute(serve, 
     assert served.client().rest() == [TOO_LONG]
     monkeypatch.setattr("gadgetron_qsm.server.worker.LAST_S", 0.2)  # here, in the parent
     assert served.client("work 60").rest() == [TOO_LONG]
-    until(lambda: served.dispatcher.counts == {"failed": 1, "died": 1})
+    until(lambda: served.counts == {"failed": 1, "killed": 1})
 
 
 def test_a_client_that_is_silent_in_the_scan_is_let_go(serve):
@@ -269,6 +294,29 @@ def test_a_server_that_can_start_nothing_ends_and_says_so(serve, tmp_path, monke
     served = serve(Told(broken=tmp_path), wait=False)
     served.thread.join(20)
     assert "no process that serves scans can be started" in str(served.failure)
+
+
+def no_process(*_):
+    raise BlockingIOError(11, "Resource temporarily unavailable")
+
+
+def test_a_server_that_the_system_gives_no_process_ends_and_says_so(serve, monkeypatch):
+    monkeypatch.setattr(staff, "RETRY_S", 0.01)
+    monkeypatch.setattr(staff, "Member", no_process)
+    served = serve(wait=False)
+    served.thread.join(20)
+    assert "no process that serves scans can be started" in str(served.failure)
+
+
+def test_a_client_for_whom_the_system_gives_no_process_is_told(serve, monkeypatch):
+    monkeypatch.setattr(staff, "RETRY_S", 0.01)
+    served = serve(connections=2)
+    monkeypatch.setattr(staff, "Member", no_process)
+    first = served.client()
+    process = first.process()
+    line = "ERROR   the server can start no process for the scan; see its log"
+    assert served.client().rest() == [line]
+    assert first.finish() == [f"{process} 0"]
 
 
 def test_processes_that_cannot_start_for_a_while_are_tried_again(

@@ -37,20 +37,26 @@ def of_another(ledger, planned, resident):
         entries[str(OTHER)] = planned, resident
 
 
+def planned(ledger):
+    """The bytes that each process has planned with."""
+    with ledger._open() as entries:
+        return {int(process): size for process, (size, _) in entries.items()}
+
+
 def test_all_that_is_free_is_for_the_only_scan(ledger):
     assert ledger.reserve(10 * GB) == 10 * GB
-    assert ledger.planned() == {os.getpid(): 10 * GB}
+    assert planned(ledger) == {os.getpid(): 10 * GB}
 
 
 def test_a_plan_takes_the_place_of_the_one_before(ledger):
     for size in (9 * GB, 10 * GB, 1 * GB):
         assert ledger.reserve(size) == 10 * GB
-    assert ledger.planned() == {os.getpid(): 1 * GB}
+    assert planned(ledger) == {os.getpid(): 1 * GB}
 
 
 def test_what_does_not_fit_is_not_planned(ledger):
     assert ledger.reserve(11 * GB) == 10 * GB
-    assert ledger.planned() == {}
+    assert planned(ledger) == {}
 
 
 def test_what_another_has_planned_and_not_taken_is_not_free(ledger, residents):
@@ -67,9 +73,9 @@ def test_the_plan_of_a_process_that_is_no_more_counts_no_more(ledger):
     of_another(ledger, 9 * GB, GB)
     assert ledger.reserve(5 * GB) == 10 * GB
     ledger.release(OTHER)
-    assert ledger.planned() == {os.getpid(): 5 * GB}
+    assert planned(ledger) == {os.getpid(): 5 * GB}
     ledger.release()
-    assert ledger.planned() == {}
+    assert planned(ledger) == {}
 
 
 def test_the_limit_of_all_scans_counts_whole_plans(residents):
@@ -103,13 +109,18 @@ def test_a_scan_that_does_not_fit_beside_the_others_is_refused_in_one_line(
         memory.require(shape, 100.0)  # what settings of a client say does not make it more
     ledger.release(OTHER)
     memory.require(shape, None)
-    assert os.getpid() in ledger.planned()
+    assert os.getpid() in planned(ledger)
 
 
 def test_as_many_processes_as_there_may_be_fit_in_the_file(ledger):
     with ledger._open() as entries:
         entries.update({str(OTHER + n): (10**13, 10**13) for n in range(64)})
-    assert len(ledger.planned()) == 64
+    assert len(planned(ledger)) == 64
+
+
+def test_a_process_that_is_ready_and_idle_plans_with_nothing(serve):
+    served = serve()
+    assert planned(served.dispatcher._staff._ledger) == {}
 
 
 def test_processes_of_a_server_plan_together_and_one_that_ends_frees_its_plan(serve, until):
@@ -124,8 +135,8 @@ def test_processes_of_a_server_plan_together_and_one_that_ends_frees_its_plan(se
     assert plans(first, 2) == "planned"
     assert plans(second, 2) == "refused"
     assert plans(second, 1) == "planned"
-    assert set(served.dispatcher._staff._ledger.planned()) == set(processes)
+    assert set(planned(served.dispatcher._staff._ledger)) == set(processes)
     first.finish()
     until(lambda: plans(second, 3) == "planned")
     os.kill(processes[1], signal.SIGKILL)
-    until(lambda: served.dispatcher._staff._ledger.planned() == {})
+    until(lambda: planned(served.dispatcher._staff._ledger) == {})

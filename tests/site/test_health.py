@@ -11,15 +11,14 @@ import sys
 import threading
 from contextlib import suppress
 from io import BytesIO
-from queue import SimpleQueue
 
 import pytest
 
-from gadgetron_qsm import __version__, cli
+from gadgetron_qsm import __version__, cli, exchange
 from gadgetron_qsm.arrays import places
 from gadgetron_qsm.mrd.messages import Close, ConfigText, Query, Response, Text
-from gadgetron_qsm.mrd.server import serve
 from gadgetron_qsm.mrd.wire import read_message, write_message
+from gadgetron_qsm.server.farewell import Farewells
 from gadgetron_qsm.site import health
 
 HOST, PATIENCE_S = "127.0.0.1", 10.0
@@ -29,14 +28,8 @@ HOST, PATIENCE_S = "127.0.0.1", 10.0
 def serving(monkeypatch):
     """The port of a server that has computed nothing yet."""
     monkeypatch.setattr(places, "_used", {})
-    stop, ports = threading.Event(), SimpleQueue()
-    thread = threading.Thread(
-        target=serve, args=(HOST, 0, list), kwargs={"ready": ports.put, "stop": stop}
-    )
-    thread.start()
-    yield ports.get(timeout=5)
-    stop.set()
-    thread.join(5)
+    with exchange.serving(list) as port:
+        yield port
 
 
 def test_a_server_that_answers_is_well_and_says_where_it_computes(serving):
@@ -145,6 +138,24 @@ def test_what_answers_otherwise_is_told(answering, data, ends, level, says):
     assert (finding.level, says in finding.text) == (level, True), finding
 
 
+@pytest.mark.parametrize("inside_gadgetron", [False, True])
+def test_a_server_that_can_start_no_process_is_ill_whoever_its_clients_are(inside_gadgetron):
+    with socket.create_server((HOST, 0)) as listener:
+        asked = []
+        port = listener.getsockname()[1]
+        asking = threading.Thread(
+            target=lambda: asked.append(health.server(HOST, port, PATIENCE_S))
+        )
+        asking.start()
+        client, _ = listener.accept()
+        farewells = Farewells(inside_gadgetron=inside_gadgetron)
+        farewells.tell(client, "the server can start no process", read=False)
+        asking.join()
+        farewells.wait(5)
+    (finding,) = asked
+    assert (finding.level, "can start no process" in finding.text) == ("error", True)
+
+
 def test_nobody_there_is_an_error():
     with socket.create_server((HOST, 0)) as listener:
         port = listener.getsockname()[1]
@@ -170,10 +181,10 @@ def site(folder, **properties):
 def test_the_command_tells_well_from_ill_by_its_status(serving, tmp_path, capsys):
     assert command("--port", serving) == 0
     (tmp_path / "file").write_text("")
-    ill = site(tmp_path, **{"spool.folder": tmp_path / "file" / "x"})
+    ill = site(tmp_path, **{"deliver.dicom_folder": tmp_path / "file" / "x"})
     assert command("--port", serving, "--config", ill) == 1
     first, *_, last = capsys.readouterr().out.splitlines()[1:]
-    assert first.startswith("error: spool.folder: ")  # what monitors show is the first line
+    assert first.startswith("error: deliver.dicom_folder: ")  # what monitors show is the first line
     assert last.startswith("ok: server: ")
 
 

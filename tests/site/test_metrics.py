@@ -16,7 +16,7 @@ from gadgetron_qsm.delivery.outbox import Outbox
 from gadgetron_qsm.delivery.terms import Terms
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.settings import Settings
-from gadgetron_qsm.site import scans
+from gadgetron_qsm.site import scans, site_metrics
 from gadgetron_qsm.site.metrics import Metrics
 from gadgetron_qsm.site.summary import ScanSummary
 from gadgetron_qsm.site.watch import watching
@@ -76,8 +76,10 @@ def test_scans_add_up():
     metrics.note(SCAN)
     metrics.note(ScanSummary(**asdict(SCAN)))  # as a worker's pipe brings it
     metrics.note(ScanSummary("ffff0000", "failed", 1.9e9, 1.0, readouts=20, error="no echo times"))
+    metrics.note(ScanSummary.unseen("refused", 0.0, "busy"))
     found = told(metrics)
     assert found["scans_total", "done"] == 2
+    assert found["scans_total", "refused"] == 1
     assert found["scans_total", "failed"] == 1
     assert found["scans_total", "killed"] == 0
     assert found["readouts_total",] == 2 * 1880 + 20
@@ -134,6 +136,16 @@ def test_an_outbox_that_fails_is_told_and_keeps_nothing_else_back(tmp_path):
     found = told(Metrics(settings))
     assert found["outbox_usable",] == 0
     assert found["scans_total", "done"] == 0
+
+
+def test_an_outbox_of_another_user_is_told_as_one_that_fails(tmp_path, monkeypatch):
+    def forbidden(_):
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "outbox.sqlite").touch()
+    monkeypatch.setattr(site_metrics, "Outbox", forbidden)
+    settings = Settings.from_properties({"store.nodes": NODE, "store.outbox": str(tmp_path)})
+    assert told(Metrics(settings))["outbox_usable",] == 0
 
 
 def test_nobody_but_this_machine_can_ask():

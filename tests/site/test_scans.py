@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.journal import Journal
 from gadgetron_qsm.mrd.messages import (
     ACQUISITION_HEADER,
     IMAGE_HEADER,
@@ -51,11 +52,16 @@ def test_data_behind_the_last_image_have_no_latency():
     assert traffic.latency_s is None
 
 
-def test_reports_of_results_add_up_over_repetitions_and_not_over_results():
+def test_what_was_done_adds_up_and_results_are_told_apart_by_repetition():
     with scans.scanning(connected()) as scan:
-        scans.see({"timing_s": {"ingest": 1.0}, "warnings": ["a"]}, 0)
-        scans.see({"timing_s": {"ingest": 1.0, "field": 2.0}, "warnings": ["a", "b"]}, 0)
-        scans.see({"timing_s": {"ingest": 0.5}, "quality": {"peak_device_bytes": 7}}, 1)
+        for seconds in (1.0, 0.5):
+            scans.timed("ingest", seconds)
+        scans.timed("field", 2.0)
+        for peak_bytes in (7, 5):
+            scans.used_device(peak_bytes)
+        scans.see({"warnings": ["a"]}, 0)
+        scans.see({"warnings": ["a", "b"]}, 0)
+        scans.see({}, 1)
         for name in ("chi", "magnitude", "magnitude"):
             scans.made(name)
         scans.took("store.outbox", 3)
@@ -66,6 +72,22 @@ def test_reports_of_results_add_up_over_repetitions_and_not_over_results():
     assert summary.maps == {"chi": 1, "magnitude": 2}
     assert summary.objects == {"store.outbox": 3}
     assert pickle.loads(pickle.dumps(summary)) == summary
+
+
+def test_a_stage_of_the_journal_is_timed_for_the_scan_and_what_was_reported_before_is_not():
+    with scans.scanning(connected()) as scan:
+        journal = Journal({"timing_s": {"a client's own": "1.5"}})
+        with journal.stage("field"):
+            pass
+        scans.see(journal.report(), 0)
+    assert list(scan.summary().stages_s) == ["field"]
+    assert scan.summary().stages_s["field"] >= 0
+
+
+def test_a_reason_that_quotes_a_client_without_end_is_cut():
+    with scans.scanning(connected()) as scan:
+        scan.failed(ValueError("x" * 100_000))
+    assert len(scan.summary().error) == scans.LONGEST
 
 
 @pytest.mark.parametrize(
@@ -92,7 +114,8 @@ def test_the_first_reason_is_the_outcome():
 def test_the_end_is_told_in_one_line(caplog):
     caplog.set_level(logging.INFO)
     with scans.scanning(connected()) as scan:
-        scans.see({"timing_s": {"field": 2.0}}, 0)
+        scans.timed("field", 2.0)
+        scans.see({}, 0)
         scans.made("chi")
     (record,) = caplog.records
     assert record.summary.scan == scan.id
@@ -132,14 +155,16 @@ def test_a_thread_of_nobody_works_for_the_only_scan_there_is():
 def test_what_is_done_aside_is_not_noted():
     with scans.scanning(connected()) as scan:
         with scans.aside():
-            scans.see({"timing_s": {"field": 2.0}}, 0)
+            scans.timed("field", 2.0)
             scans.made("chi")
         assert scans.current() is scan
     assert (scan.summary().stages_s, scan.summary().maps) == ({}, {})
 
 
 def test_without_a_scan_nothing_is_noted_and_nothing_hidden():
-    scans.see({"timing_s": {"field": 2.0}}, 0)
+    scans.see({"warnings": ["a"]}, 0)
+    scans.timed("field", 2.0)
+    scans.used_device(1)
     scans.made("chi")
     scans.took("store.outbox", 1)
     assert scans.hide("Zebedee") == "Zebedee"

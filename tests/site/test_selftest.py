@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 import gadgetron_qsm
-from gadgetron_qsm import cli
+from gadgetron_qsm import cli, configs
 from gadgetron_qsm.delivery.nodes import Node
 from gadgetron_qsm.delivery.outbox import Outbox
 from gadgetron_qsm.delivery.terms import Terms
-from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.errors import QsmError, UsageError
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.site import archives, disk, selftest
 from tests.delivery.objects import objects
@@ -48,17 +48,17 @@ def test_a_folder_is_tried_without_leaving_anything(tmp_path, key):
 
 
 @pytest.mark.parametrize("key", FOLDERS)
-def test_a_folder_that_cannot_be_made_is_an_error(tmp_path, key):
+def test_a_folder_that_cannot_be_made_is_an_error_unless_scans_do_without(tmp_path, key):
     (tmp_path / "file").write_text("")
     finding = found({key: str(tmp_path / "file" / "folder")})[key]
-    assert finding.level == "error"
+    assert finding.level == ("warning" if key == "spool.folder" else "error")
     assert "Not a directory" in finding.text
 
 
 def test_a_full_disk_is_an_error(tmp_path, monkeypatch):
     full = Path("/dev/full")
     monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: full.open("wb"))
-    finding = found({"spool.folder": str(tmp_path)})["spool.folder"]
+    finding = found({"deliver.dicom_folder": str(tmp_path)})["deliver.dicom_folder"]
     assert (finding.level, "No space left" in finding.text) == ("error", True)
 
 
@@ -170,6 +170,31 @@ def test_an_outbox_of_another_program_is_an_error(tmp_path):
     assert found(a_site(tmp_path), nodes=False)["outbox"].level == "error"
 
 
+def forbid(monkeypatch, folder):
+    """Have this process find what any other user finds of a folder of mode 0700."""
+    real = os.stat
+
+    def stat(path, *more, **options):
+        if str(path).startswith(f"{folder}{os.sep}"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *more, **options)
+
+    monkeypatch.setattr(os, "stat", stat)
+
+
+def test_an_outbox_of_another_user_is_an_error(tmp_path, monkeypatch):
+    forbid(monkeypatch, tmp_path)
+    finding = found(a_site(tmp_path), nodes=False)["outbox"]
+    assert finding.level == "error"
+    assert finding.text.endswith("cannot be read: Permission denied; run as the service's user")
+
+
+def test_a_configuration_of_another_user_is_refused(tmp_path, monkeypatch):
+    forbid(monkeypatch, tmp_path)
+    with pytest.raises(UsageError, match=r"site\.xml cannot be read: Permission denied"):
+        configs.read(str(tmp_path / "site.xml"))
+
+
 def test_looking_makes_no_outbox(tmp_path):
     assert "outbox" not in found(a_site(tmp_path), nodes=False)
     assert list(tmp_path.iterdir()) == []
@@ -177,9 +202,17 @@ def test_looking_makes_no_outbox(tmp_path):
 
 def test_the_start_is_stopped_by_what_no_scan_can_do_without(tmp_path):
     (tmp_path / "file").write_text("")
-    settings = Settings.from_properties({"spool.folder": str(tmp_path / "file" / "x")})
-    with pytest.raises(QsmError, match=r"spool\.folder: .* cannot be written: Not a directory"):
+    folder = str(tmp_path / "file" / "x")
+    settings = Settings.from_properties({"deliver.dicom_folder": folder})
+    with pytest.raises(QsmError, match=r"dicom_folder: .* cannot be written: Not a directory"):
         selftest.at_start(settings, device=False)
+
+
+def test_the_start_is_not_stopped_by_a_spool_that_cannot_be_written(tmp_path, caplog):
+    (tmp_path / "file").write_text("")
+    settings = Settings.from_properties({"spool.folder": str(tmp_path / "file" / "x")})
+    selftest.at_start(settings, device=False)
+    assert "spool.folder: " in caplog.text
 
 
 @pytest.mark.parametrize("command", ["serve", "gadget"])

@@ -13,6 +13,7 @@ from gadgetron_qsm.ingest.volume import kspace_shape
 from gadgetron_qsm.mrd.gathered import readouts_of
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.messages import Image, ImageArray, Message
+from gadgetron_qsm.mrd.size import bytes_of
 from gadgetron_qsm.mrd.volumes import images_of_array, repetitions_of_images
 from gadgetron_qsm.settings import KSpaceSettings
 
@@ -66,7 +67,7 @@ class _Held:
         self._settings, self._bytes, self._planned = settings, 0, FEW_BYTES
 
     def add(self, images: Image | ImageArray) -> None:
-        self._bytes += images.data.nbytes
+        self._bytes += bytes_of(images)
         if self._bytes > self._planned:
             self._planned = 2 * self._bytes
             memory.require_images(self._planned, self._settings.memory_gb)

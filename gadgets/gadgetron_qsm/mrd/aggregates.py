@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
-
 import numpy as np
 from numpy.typing import DTypeLike
 
@@ -22,6 +20,8 @@ from gadgetron_qsm.mrd.messages import (
     Waveform,
 )
 from gadgetron_qsm.mrd.primitives import (
+    Metered,
+    Readable,
     array,
     bounded,
     exactly,
@@ -51,13 +51,15 @@ _BUCKET = np.dtype(
         ("waveforms", _BUNDLE[:3]),
     ]
 )  # everything but count is a number of bytes
-_MOST_ITEMS = 1 << 24
+_MOST_WAVEFORMS = 1 << 24  # beside an image array
 DIMENSIONS = 7  # of Gadgetron's buffers and image arrays
 
 
-def read_bucket(stream: BinaryIO, limits: Limits) -> Bucket:
+def read_bucket(stream: Readable, limits: Limits) -> Bucket:
     """Read an AcquisitionBucket without its statistics, which the readouts themselves tell."""
-    sizes, limit = record(stream, _BUCKET, "a bucket"), limits.array
+    limit, what = limits.array, "a bucket"
+    stream = Metered(stream, limit, what)
+    sizes = record(stream, _BUCKET, what)
     data = _readouts(stream, sizes["data"], limit)
     _bytes(stream, sizes, "data_statistics", limit)
     reference = _readouts(stream, sizes["reference"], limit)
@@ -65,38 +67,40 @@ def read_bucket(stream: BinaryIO, limits: Limits) -> Bucket:
     return Bucket(data, reference, _waveforms(stream, sizes["waveforms"], limit))
 
 
-def read_recon_data(stream: BinaryIO, limits: Limits) -> ReconData:
+def read_recon_data(stream: Readable, limits: Limits) -> ReconData:
     """Read an IsmrmrdReconData without trajectories and densities: no cartesian scan has them."""
 
-    def buffer(stream: BinaryIO) -> ReconBuffer:
+    def buffer(stream: Readable) -> ReconBuffer:
         return _recon_buffer(stream, limits.array)
 
+    stream = Metered(stream, limits.array, "a message of reconstruction buffers")
     return ReconData(
         [
             (buffer(stream), optional(stream, buffer, "a reconstruction buffer"))
-            for _ in range(_count(stream, "reconstruction buffers"))
+            for _ in range(_count(stream, "reconstruction buffers", limits.encodings))
         ]
     )
 
 
-def read_image_array(stream: BinaryIO, limits: Limits) -> ImageArray:
+def read_image_array(stream: Readable, limits: Limits) -> ImageArray:
     """Read an IsmrmrdImageArray without the waveforms and readout headers behind it."""
     what, limit = "an image array", limits.array
+    stream = Metered(stream, limit, what)
     data = array(stream, np.complex64, what, limit)
     headers = array(stream, IMAGE_HEADER, what, limit)
     if data.ndim != DIMENSIONS or headers.shape != data.shape[4:]:
         raise QsmError(f"{what} has headers {headers.shape} for data {data.shape}")
-    meta = [text(stream, "<u8", what) for _ in range(_count(stream, what))]
+    meta = [text(stream, "<u8", what) for _ in range(_count(stream, "metas", headers.size))]
     optional(stream, lambda s: _loose_waveforms(s, limits.readout), what)
     optional(stream, lambda s: array(s, ACQUISITION_HEADER, what, limit), what)
     return ImageArray(data, headers, meta)
 
 
-def _count(stream: BinaryIO, what: str) -> int:
-    return bounded(number(stream, "<u8", what), _MOST_ITEMS, f"the number of {what}")
+def _count(stream: Readable, what: str, most: int) -> int:
+    return bounded(number(stream, "<u8", what), most, f"the number of {what}")
 
 
-def _recon_buffer(stream: BinaryIO, limit: int) -> ReconBuffer:
+def _recon_buffer(stream: Readable, limit: int) -> ReconBuffer:
     what = "a reconstruction buffer"
     data = array(stream, np.complex64, what, limit)
     for _ in ("trajectory", "density"):
@@ -107,19 +111,19 @@ def _recon_buffer(stream: BinaryIO, limit: int) -> ReconBuffer:
     return ReconBuffer(data, headers, record(stream, SAMPLING, what))
 
 
-def _loose_waveforms(stream: BinaryIO, limit: int) -> None:
+def _loose_waveforms(stream: Readable, limit: int) -> None:
     what = "a waveform"
-    for _ in range(_count(stream, "waveforms")):
+    for _ in range(_count(stream, "waveforms", _MOST_WAVEFORMS)):
         head = record(stream, WAVEFORM_HEADER, what)
         size = 4 * int(head["channels"]) * int(head["number_of_samples"])
         exactly(stream, bounded(size, limit, what), what)
 
 
-def _bytes(stream: BinaryIO, sizes: Record, part: str, limit: int) -> bytes:
+def _bytes(stream: Readable, sizes: Record, part: str, limit: int) -> bytes:
     return exactly(stream, bounded(int(sizes[part]), limit, "a bucket"), "a bucket")
 
 
-def _values(stream: BinaryIO, sizes: Record, part: str, dtype: DTypeLike, limit: int) -> np.ndarray:
+def _values(stream: Readable, sizes: Record, part: str, dtype: DTypeLike, limit: int) -> np.ndarray:
     if int(sizes[part]) % np.dtype(dtype).itemsize:
         raise QsmError(f"the {part} of a bucket ends in the middle of a number")
     return np.frombuffer(_bytes(stream, sizes, part, limit), dtype)
@@ -133,13 +137,13 @@ def _cuts(lengths: np.ndarray, whole: np.ndarray, what: str) -> list[np.ndarray]
     return np.split(whole, ends[:-1]) if len(ends) else []
 
 
-def _heads(stream: BinaryIO, sizes: Record, dtype: np.dtype, limit: int) -> np.ndarray:
+def _heads(stream: Readable, sizes: Record, dtype: np.dtype, limit: int) -> np.ndarray:
     if int(sizes["header"]) != int(sizes["count"]) * dtype.itemsize:
         raise QsmError("the headers of a bucket are not of ISMRMRD version 1")
     return _values(stream, sizes, "header", dtype, limit)
 
 
-def _readouts(stream: BinaryIO, sizes: Record, limit: int) -> list[Acquisition]:
+def _readouts(stream: Readable, sizes: Record, limit: int) -> list[Acquisition]:
     heads = _heads(stream, sizes, ACQUISITION_HEADER, limit)
     trajectory = _values(stream, sizes, "trajectory", np.float32, limit)
     data = _values(stream, sizes, "data", np.complex64, limit)
@@ -163,7 +167,7 @@ def _path(values: np.ndarray | None, head: Record) -> np.ndarray | None:
     return None if values is None else values.reshape(shape)
 
 
-def _waveforms(stream: BinaryIO, sizes: Record, limit: int) -> list[Waveform]:
+def _waveforms(stream: Readable, sizes: Record, limit: int) -> list[Waveform]:
     heads = _heads(stream, sizes, WAVEFORM_HEADER, limit)
     data = _values(stream, sizes, "data", np.uint32, limit)
     lengths = heads["channels"].astype(np.int64) * heads["number_of_samples"]

@@ -7,16 +7,14 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from io import BytesIO
 from types import TracebackType
 from typing import Any, BinaryIO
 
-import ismrmrd
-
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.mrd.inbox import Inbox
+from gadgetron_qsm.mrd.handshake import NoScan, handshake
 from gadgetron_qsm.mrd.incoming import Incoming, buffered, limit_sending
 from gadgetron_qsm.mrd.limits import Limits
 from gadgetron_qsm.mrd.messages import (
@@ -38,25 +36,15 @@ from gadgetron_qsm.mrd.messages import (
     Waveform,
 )
 from gadgetron_qsm.mrd.properties import read_properties
-from gadgetron_qsm.mrd.queries import answer
+from gadgetron_qsm.mrd.reader import Reader
 from gadgetron_qsm.mrd.traffic import Traffic
-from gadgetron_qsm.mrd.wire import PeerGone, read_message, write_message
+from gadgetron_qsm.mrd.wire import PeerGone, write_message
 
+Refuse = Callable[["Connection", QsmError], None]
 Data = Acquisition | Waveform | Image | DicomFile | Bucket | ReconData | ImageArray | Text
 
 HEADER_TIMEOUT_S = 30.0
 LINGER_S = 5.0  # how long a peer that still sends may go on after our CLOSE
-SILENCE_S = 1.0  # after bytes that make no sense: the peer has finished when it is silent so long
-LAST_IN_MEASUREMENT = 1 << (ismrmrd.ACQ_LAST_IN_MEASUREMENT - 1)
-_BUFFER = 1 << 20
-
-
-class NoScan(QsmError):  # noqa: N818 - it names what happened
-    """The peer ended before it sent an MRD header: nothing to do, and nobody to tell."""
-
-
-class OnlyAsked(NoScan):
-    """The peer sent queries, which were answered, and CLOSE."""
 
 
 class Connection:
@@ -77,19 +65,19 @@ class Connection:
         header_text: str,
         *,
         after_last_s: float | None = None,
+        readable: bool = True,
     ) -> None:
-        """`incoming` is `raw`, buffered; after_last_s: see `open`."""
+        """`incoming` is `raw`, buffered; after_last_s: see `open`.
+
+        readable: whether what is to come makes sense; else it is discarded, unseen.
+        """
         self.config = config
         self.header_text = header_text
-        self._socket, self._raw, self._incoming = sock, raw, incoming
-        self._silence_s, self._after_last_s = raw.silence_s, after_last_s
-        self._limits = Limits.of_header(header_text)
-        self._sending = threading.Lock()
         self.traffic = Traffic()
-        self._inbox = Inbox()
+        self._socket, self._sending, self._broken = sock, threading.Lock(), False
         self._taken: deque[Message] = deque()
-        self._reader = threading.Thread(target=self._receive, name="mrd-reader", daemon=True)
-        self._reader.start()
+        limits = Limits.of_header(header_text) if readable else None
+        self._reader = Reader(raw, incoming, limits, self.traffic, after_last_s)
 
     @classmethod
     def open(
@@ -99,27 +87,30 @@ class Connection:
         header_timeout_s: float = HEADER_TIMEOUT_S,
         silence_s: float | None = None,
         after_last_s: float | None = None,
+        refuse: Refuse | None = None,
     ) -> Connection:
         """Read configuration and header from a client that has just connected.
 
+        Queries in front of them are answered here, MOST_QUERIES of handshake.py at most.
         silence_s: how long it may send nothing in the scan, or take nothing; None for ever.
         after_last_s: the same behind the last readout of a measurement, for clients without CLOSE.
-        Raises NoScan when it ends or stays silent, QsmError when it sends anything else; the client
-        has then been told, and `sock` is closed.
+        refuse: tells a client that sends something else why that is refused; by default as a server
+        does. Raises NoScan when the client ends or stays silent, QsmError when it was refused;
+        `sock` is then closed.
         """
         raw = Incoming(sock)
         incoming, raw.end = buffered(raw), time.monotonic() + header_timeout_s
+        limit_sending(sock, header_timeout_s)
         try:
-            config, header_text = _handshake(incoming, sock)
+            config, header_text = handshake(incoming, sock)
         except QsmError as error:
-            connection = cls(sock, raw, incoming, None, "")
-            if not isinstance(error, NoScan):
-                connection.fail_as_server(str(error))
-            connection.close()
+            raw.end, raw.silence_s = None, silence_s or header_timeout_s
+            with cls(sock, raw, incoming, None, "", readable=False) as connection:
+                if not isinstance(error, NoScan):
+                    (refuse or _refuse)(connection, error)
             raise
         raw.end, raw.silence_s = None, silence_s
-        if silence_s is not None:
-            limit_sending(sock, silence_s)
+        limit_sending(sock, silence_s)
         return cls(sock, raw, incoming, config, header_text, after_last_s=after_last_s)
 
     @classmethod
@@ -149,7 +140,12 @@ class Connection:
     @property
     def received(self) -> bool:
         """Whether nothing more comes: the peer has said CLOSE, or has gone."""
-        return not self._reader.is_alive()
+        return self._reader.ended
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether `end` had some of the scan thrown away."""
+        return self._reader.cut_off
 
     def __iter__(self) -> Iterator[Data]:
         while (message := self.peek()) is not None:
@@ -159,7 +155,7 @@ class Connection:
     def peek(self) -> Data | None:
         """Return the first message that is to come, which stays the first; None at the end."""
         if not self._taken:
-            self._taken = self._inbox.take()
+            self._taken = self._reader.take()
         return _data(self._taken[0]) if self._taken else None
 
     def __enter__(self) -> Connection:
@@ -174,25 +170,33 @@ class Connection:
         self.close()
 
     def send(self, message: Message) -> None:
-        """Send one message; raise PeerGone when nobody is there to get it."""
-        encoded = BytesIO()
+        """Send one message; raise PeerGone when nobody is there to get it.
+
+        Nothing is sent any more behind one that failed: half of it may be with the peer.
+        """
+        encoded, name = BytesIO(), type(message).__name__
         write_message(encoded, message)
-        try:
-            with self._sending:
+        with self._sending:
+            if self._broken:
+                raise PeerGone(f"the peer was gone before {name} was sent")
+            try:
                 self._socket.sendall(encoded.getbuffer())
-        except OSError as error:
-            name = type(message).__name__
-            raise PeerGone(f"the peer was gone when {name} was sent: {error}") from error
+            except OSError as error:
+                self._broken = True
+                raise PeerGone(f"the peer was gone when {name} was sent: {error}") from error
         self.traffic.sent(message)
 
     def end(self, reason: str) -> None:
-        """Let no more of the scan come, from another thread; who waits for it gets QsmError."""
-        self._inbox.end(QsmError(reason))
+        """Let no more of the scan come, from another thread; who waits for it gets QsmError.
+
+        The peer may go on sending: what comes is read, and discarded.
+        """
+        self._reader.end(QsmError(reason))
 
     def drain(self) -> None:
         """Read and discard what the peer still sends, to its CLOSE or its end."""
-        self._discard(None)
-        self._reader.join()
+        self._taken.clear()
+        self._reader.discard()
 
     def fail_inside_gadgetron(self, text: str) -> None:
         """Report why the gadget ends: Gadgetron passes it on only after its own CLOSE."""
@@ -212,81 +216,21 @@ class Connection:
         A peer that still sends gets some seconds to read what it was sent: closing at once, with
         its bytes unread, would have the kernel throw ours away.
         """
-        deadline = time.monotonic() + LINGER_S
+        until = time.monotonic() + LINGER_S
+        self._taken.clear()
         with contextlib.suppress(OSError, PeerGone):
             self._socket.settimeout(LINGER_S)
             self.send(Close())
             self._socket.shutdown(socket.SHUT_WR)
-            self._discard(deadline)
-            self._reader.join(max(0.0, deadline - time.monotonic()))
+            self._reader.discard(until)
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        self._inbox.end()
-        self._reader.join()
-        self._incoming.close()
+        self._reader.close()
         self._socket.close()
 
-    def _discard(self, deadline: float | None) -> None:
-        self._taken.clear()
-        with contextlib.suppress(Exception):  # of any kind, when the reader failed
-            while self._inbox.take(deadline and max(0.0, deadline - time.monotonic())):
-                pass
 
-    def _receive(self) -> None:
-        error: Exception | None = None
-        try:
-            while not isinstance(message := read_message(self._incoming, self._limits), Close):
-                self.traffic.came(message)
-                if not self._inbox.put(message):
-                    return
-                self._wait_less(message)
-        except OSError as broken:
-            error = PeerGone(f"the connection broke: {broken}")
-        except Exception as anything:  # the thread that waits for messages must hear of it
-            error = anything
-        self._inbox.end(error)
-        if error and not isinstance(error, PeerGone):
-            self._discard_bytes()
-
-    def _wait_less(self, message: Message) -> None:
-        """Expect no more than CLOSE behind the last readout of a measurement."""
-        if self._after_last_s is not None and isinstance(message, Acquisition):
-            last = int(message.head["flags"]) & LAST_IN_MEASUREMENT
-            self._raw.silence_s = self._after_last_s if last else self._silence_s
-
-    def _discard_bytes(self) -> None:
-        self._raw.silence_s = SILENCE_S
-        with contextlib.suppress(OSError, QsmError):
-            while self._raw.read(_BUFFER):
-                pass
-
-
-def _handshake(
-    incoming: BinaryIO, sock: socket.socket
-) -> tuple[ConfigFile | ConfigText | None, str]:
-    config = None
-    try:
-        message = read_message(incoming)
-        while isinstance(message, Query):
-            _respond(sock, message)
-            message = read_message(incoming)
-            if isinstance(message, Close):
-                raise OnlyAsked("the client only asked")
-        if isinstance(message, ConfigFile | ConfigText):
-            config, message = message, read_message(incoming)
-    except (PeerGone, OSError) as error:
-        raise NoScan("the client sent no MRD header") from error
-    if isinstance(message, Close):
-        raise NoScan("the client closed before it sent an MRD header")
-    if not isinstance(message, HeaderText):
-        raise QsmError(f"the client sent {type(message).__name__} where the MRD header must be")
-    return config, message.text
-
-
-def _respond(sock: socket.socket, query: Query) -> None:
-    encoded = BytesIO()
-    write_message(encoded, Response(query.number, answer(query.key)))
-    sock.sendall(encoded.getbuffer())
+def _refuse(connection: Connection, error: QsmError) -> None:
+    connection.fail_as_server(str(error))
 
 
 def _data(message: Message) -> Data:

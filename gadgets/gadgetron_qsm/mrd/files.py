@@ -45,6 +45,9 @@ class RawFile:
         try:
             self._group = self._find(dataset)
             self.header_text = self._header_text()
+        except (KeyError, RuntimeError) as error:  # of the HDF5 library, for what makes no sense
+            self._file.close()
+            raise QsmError(f"{self.name} is damaged; copy it again") from error
         except QsmError:
             self._file.close()
             raise

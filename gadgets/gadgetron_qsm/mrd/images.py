@@ -17,7 +17,7 @@ from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.mrd import meta
 from gadgetron_qsm.mrd.messages import IMAGE_HEADER, Image, Record
-from gadgetron_qsm.mrd.own import require_own
+from gadgetron_qsm.mrd.own import read_own
 from gadgetron_qsm.mrd.wire import image_head
 
 MAGNITUDE, PHASE, REAL, IMAGINARY, COMPLEX = range(1, 6)  # image_type of ismrmrd.h
@@ -133,8 +133,7 @@ def own_meta(image: Image) -> dict[str, Any]:
         own = {name: json.loads(text) for name, text in texts.items()}
     except (ValueError, RecursionError) as error:
         raise QsmError(f"the meta of an image was changed on the way: {error}") from error
-    require_own(own)
-    return own
+    return read_own(own)
 
 
 def exact_geometry(image: Image, geometry: Geometry) -> Geometry:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from gadgetron_qsm.mrd.messages import Bucket, Message, ReconData
+from gadgetron_qsm.mrd.messages import Message
+from gadgetron_qsm.mrd.size import bytes_of
 
 CAPACITY = 256 << 20  # bytes: several seconds of the fastest scanner
-_OVERHEAD = 1 << 10  # bytes a message beside its data: header, objects
 
 
 class Inbox:
-    """Messages from one thread to another, at most `capacity` bytes and one message of them.
+    """Messages from one thread to another: at most `capacity` bytes, as bytes_of counts, and one.
 
-    What `take` returned is its caller's and no longer counts. The one who fills waits when the
-    inbox is full, so that the kernel's buffers fill and the sender is slowed down.
+    The one beyond is a message that no longer fits, of whatever size Limits allow. What `take`
+    returned is its caller's and no longer counts. The one who fills waits when the inbox is full,
+    so that the kernel's buffers fill and the sender is slowed down.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -31,7 +32,7 @@ class Inbox:
 
         Raises TimeoutError when there is no room for `timeout_s`.
         """
-        size = _size(message)
+        size = bytes_of(message)
         with self._changed:
             if not self._changed.wait_for(
                 lambda: self._size < self._capacity or self._ended, timeout_s
@@ -64,13 +65,3 @@ class Inbox:
         if not taken and self._error:
             raise self._error
         return taken
-
-
-def _size(message: Message) -> int:
-    if isinstance(message, Bucket):
-        return sum(_size(readout) for readout in (*message.data, *message.reference))
-    if isinstance(message, ReconData):
-        buffers = [buffer for bit in message.bits for buffer in bit if buffer]
-        return sum(buffer.data.nbytes + buffer.headers.nbytes for buffer in buffers)
-    data = getattr(message, "data", b"")
-    return _OVERHEAD + (len(data) if isinstance(data, bytes) else data.nbytes)

@@ -45,9 +45,9 @@ def buffered(incoming: Incoming) -> BufferedReader:
     return BufferedReader(incoming, _BUFFER)
 
 
-def limit_sending(sock: socket.socket, silence_s: float) -> None:
-    """Have sending fail with OSError when the peer takes nothing for `silence_s`."""
-    seconds, rest = divmod(silence_s, 1)
+def limit_sending(sock: socket.socket, silence_s: float | None) -> None:
+    """Have sending fail with OSError when the peer takes nothing for `silence_s`; None: never."""
+    seconds, rest = divmod(silence_s or 0, 1)  # which the kernel takes for never
     sock.setsockopt(
         socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", int(seconds), int(1e6 * rest))
     )

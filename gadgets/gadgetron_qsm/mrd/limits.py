@@ -25,14 +25,17 @@ _COUNTERS = ("contrast", "repetition", "slice", "average", "set", "phase")
 
 @dataclass(frozen=True)
 class Limits:
-    """Most bytes of a readout or waveform, of an image, and of an array or bucket.
+    """Most bytes of the data of a readout or waveform, of an image's pixels, of a whole aggregate.
 
-    The defaults hold where no header tells more.
+    Aggregates are Gadgetron's messages of many: buckets, image arrays, and buffers of as many
+    `encodings` at most. The defaults hold where no header tells more. Of texts and DICOM files the
+    limits are those of primitives.py, whatever the scan.
     """
 
     readout: int = 256 << 20  # 128 coils x 8192 samples are 8 MiB
     image: int = 64 << 30
     array: int = 64 << 30  # 5 echoes x 64 coils x 320 x 320 x 208 are 51 GiB
+    encodings: int = 64
 
     @classmethod
     def of_header(cls, text: str) -> Limits:
@@ -57,6 +60,7 @@ class Limits:
             readout=min(cls.readout, _COMPLEX * coils * samples),
             image=min(cls.image, image),
             array=min(cls.array, image * images),
+            encodings=max(1, sum(local_name(e) == "encoding" for e in root)),
         )
 
 

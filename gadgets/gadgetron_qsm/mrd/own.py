@@ -5,42 +5,52 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
 
 from gadgetron_qsm.errors import QsmError
 
+MOST = 100  # stages, or figures of quality
+LONGEST_WHERE = 100  # characters of where something is wrong, which quotes what came
+
 UInt32 = Annotated[int, Field(ge=0, lt=1 << 32)]
-Triple = tuple[float, float, float]
+Triple = Annotated[tuple[float, float, float], Strict(False)]  # JSON has lists alone
+Name = Annotated[str, Field(max_length=64)]
 
 
-class _Scan(BaseModel):
+class _Checked(BaseModel):
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+class _Scan(_Checked):
     """Of header.fingerprint."""
+
+    model_config = ConfigDict(extra="allow")
 
     measurement_uid: UInt32 = 0
     first_time_stamp: UInt32 = 0
     table_position_mm: Triple = (0, 0, 0)
 
 
-class _Provenance(BaseModel):
+class _Provenance(_Checked):
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, dict[str, Any]] = Field(init=False)
 
     scan: _Scan = _Scan()
 
 
-class _Report(BaseModel):
+class _Report(_Checked):
     """Of Journal.report."""
 
     provenance: _Provenance = _Provenance()
-    timing_s: dict[str, float] = Field(default_factory=dict)
-    quality: dict[str, Any] = Field(default_factory=dict)
+    timing_s: dict[Name, float] = Field(default_factory=dict, max_length=MOST)
+    quality: dict[Name, Any] = Field(default_factory=dict, max_length=MOST)
     warnings: list[str] = Field(default_factory=list)
 
 
-class _Geometry(BaseModel):
+class _Geometry(_Checked):
     model_config = ConfigDict(extra="forbid")
 
-    matrix: tuple[int, int, int]
+    matrix: Annotated[tuple[int, int, int], Strict(False)]
     voxel_size: Triple
     position: Triple
     read_dir: Triple
@@ -48,11 +58,10 @@ class _Geometry(BaseModel):
     slice_dir: Triple
 
 
-class _Own(BaseModel):
-    model_config = ConfigDict(allow_inf_nan=False, strict=False)
-
+class _Own(_Checked):
     geometry: _Geometry | None = None
     report: _Report = _Report()
+    g_factor: bool = False
     map: str = ""
     unit: str = ""
     echo: Annotated[int, Field(ge=0, lt=1 << 16)] | None = None
@@ -60,12 +69,15 @@ class _Own(BaseModel):
     slices: Annotated[int, Field(ge=1, lt=1 << 16)] = 1
 
 
-def require_own(values: Mapping[str, Any]) -> None:
-    """Raise QsmError for values, by key without its prefix, that are not as we write them."""
+def read_own(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the values, by key without its prefix, that we write.
+
+    Raises QsmError for one that is not as we write it.
+    """
     try:
-        _Own.model_validate(values)
+        return _Own.model_validate(values).model_dump(exclude_unset=True)
     except ValidationError as error:
         problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"])
+        where = ".".join(str(part) for part in problem["loc"])[:LONGEST_WHERE]
         text = f"the meta of an image was changed on the way: {where}: {problem['msg']}"
         raise QsmError(text) from error

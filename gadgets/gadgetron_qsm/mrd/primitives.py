@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -20,6 +20,13 @@ LONGEST_DIMENSION = 1 << 31
 T = TypeVar("T")
 
 
+class Readable(Protocol):
+    """What is asked of a stream."""
+
+    def read(self, size: int, /) -> bytes:
+        """Read `size` bytes, less only at the end."""
+
+
 class PeerGone(QsmError):  # noqa: N818 - it names what happened
     """The other side ended the connection before it said CLOSE."""
 
@@ -32,7 +39,7 @@ class Silence(PeerGone):
     """Nothing came for longer than is waited."""
 
 
-def kind_of_next(stream: BinaryIO) -> int:
+def kind_of_next(stream: Readable) -> int:
     """Read the number in front of a message; raise NoClose when there is none."""
     what = "the stream (no CLOSE came)"
     try:
@@ -44,12 +51,12 @@ def kind_of_next(stream: BinaryIO) -> int:
     return int.from_bytes(_whole(data, 2, what), "little")
 
 
-def exactly(stream: BinaryIO, size: int, what: str) -> bytes:
+def exactly(stream: Readable, size: int, what: str) -> bytes:
     """Read `size` bytes from a buffered stream; a short read is its end and raises PeerGone."""
     return _whole(_read(stream, size, what), size, what)
 
 
-def _read(stream: BinaryIO, size: int, what: str) -> bytes:
+def _read(stream: Readable, size: int, what: str) -> bytes:
     try:
         return stream.read(size)
     except ConnectionError as error:
@@ -74,23 +81,36 @@ def bounded(size: int, limit: int, what: str) -> int:
     return size
 
 
-def number(stream: BinaryIO, kind: str, what: str) -> int:
+class Metered:
+    """A stream of which one message takes at most `limit` bytes, all its parts together."""
+
+    def __init__(self, stream: Readable, limit: int, what: str) -> None:
+        self._stream, self._limit, self._what = stream, limit, what
+        self._taken = 0
+
+    def read(self, size: int, /) -> bytes:
+        """Read `size` bytes; raise QsmError when they are more than are left."""
+        self._taken = bounded(self._taken + size, self._limit, self._what)
+        return self._stream.read(size)
+
+
+def number(stream: Readable, kind: str, what: str) -> int:
     """Read one integer of numpy type `kind`, such as '<u4'."""
     return int.from_bytes(exactly(stream, np.dtype(kind).itemsize, what), "little")
 
 
-def record(stream: BinaryIO, dtype: np.dtype[Any], what: str) -> Any:
+def record(stream: Readable, dtype: np.dtype[Any], what: str) -> Any:
     """Read one record as a read-only view of its bytes."""
     return np.frombuffer(exactly(stream, dtype.itemsize, what), dtype)[0]
 
 
-def text(stream: BinaryIO, length_kind: str, what: str, limit: int = LARGEST_TEXT) -> str:
+def text(stream: Readable, length_kind: str, what: str, limit: int = LARGEST_TEXT) -> str:
     """Read a text behind its length, without the NUL that some clients end it with."""
     size = bounded(number(stream, length_kind, what), limit, what)
     return exactly(stream, size, what).rstrip(b"\0").decode("utf-8", errors="replace")
 
 
-def array(stream: BinaryIO, dtype: DTypeLike, what: str, limit: int) -> NDArray[Any]:
+def array(stream: Readable, dtype: DTypeLike, what: str, limit: int) -> NDArray[Any]:
     """Read one of Gadgetron's arrays: uint64 rank, uint64 sizes, elements in Fortran order.
 
     limit: most bytes of the elements.
@@ -101,10 +121,11 @@ def array(stream: BinaryIO, dtype: DTypeLike, what: str, limit: int) -> NDArray[
         raise QsmError(f"{what} announces {rank} dimensions; the stream is corrupt")
     shape = np.frombuffer(exactly(stream, 8 * rank, what), "<u8").tolist()
     bounded(max(shape, default=0), LONGEST_DIMENSION, what)
-    size = bounded(math.prod(shape) * dtype.itemsize, limit, what)
+    bounded(math.prod(n or 1 for n in shape) * dtype.itemsize, limit, what)  # numpy looks past a 0
+    size = math.prod(shape) * dtype.itemsize
     return np.frombuffer(exactly(stream, size, what), dtype).reshape(shape, order="F")
 
 
-def optional(stream: BinaryIO, read: Callable[[BinaryIO], T], what: str) -> T | None:
+def optional(stream: Readable, read: Callable[[Readable], T], what: str) -> T | None:
     """Read what a byte in front says is there, or not."""
     return read(stream) if exactly(stream, 1, what) != b"\0" else None

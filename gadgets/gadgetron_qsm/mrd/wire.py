@@ -1,9 +1,9 @@
-"""Messages from and to bytes (layout: ismrmrd.h, mrd_messages.md, Gadgetron's MessageID.h)."""
+"""Messages from bytes (layout: ismrmrd.h, mrd_messages.md, Gadgetron's MessageID.h)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
@@ -25,7 +25,6 @@ from gadgetron_qsm.mrd.messages import (
     Message,
     MessageId,
     Query,
-    Record,
     Response,
     Text,
     Waveform,
@@ -42,23 +41,26 @@ from gadgetron_qsm.mrd.primitives import (
     record,
     text,
 )
+from gadgetron_qsm.mrd.writing import (
+    CONFIG_FILE_SIZE,
+    PIXEL_TYPES,
+    RESERVED,
+    image_head,
+    write_message,
+)
 
-__all__ = ["PIXEL_TYPES", "NoClose", "PeerGone", "image_head", "read_message", "write_message"]
+__all__ = [
+    "PIXEL_TYPES",
+    "NoClose",
+    "PeerGone",
+    "image_head",
+    "read_body",
+    "read_message",
+    "write_message",
+]
 
-PIXEL_TYPES: dict[int, np.dtype[Any]] = {
-    1: np.dtype("<u2"),
-    2: np.dtype("<i2"),
-    3: np.dtype("<u4"),
-    4: np.dtype("<i4"),
-    5: np.dtype("<f4"),
-    6: np.dtype("<f8"),
-    7: np.dtype("<c8"),
-    8: np.dtype("<c16"),
-}
-_DATA_TYPES = {dtype: number for number, dtype in PIXEL_TYPES.items()}
-_CONFIG_FILE_SIZE = 1024
 _WIDEST = Limits()
-_RESERVED = 8  # bytes in front of a query, which are 0
+_LONGEST_KEY = 1 << 10  # bytes, of a query
 
 
 def read_message(stream: BinaryIO, limits: Limits = _WIDEST) -> Message:
@@ -67,45 +69,26 @@ def read_message(stream: BinaryIO, limits: Limits = _WIDEST) -> Message:
     Raises PeerGone when the stream ends before the message does (NoClose: in front of it), QsmError
     for what is no message, or is larger than the limits, before it is read.
     """
-    kind = kind_of_next(stream)
+    return read_body(kind_of_next(stream), stream, limits)
+
+
+def read_body(kind: int, stream: BinaryIO, limits: Limits = _WIDEST) -> Message:
+    """Read what is behind the kind of a message; raise as `read_message` does."""
     reader = _READERS.get(kind)
     if reader is None:
         raise QsmError(f"messages of kind {kind} are not supported; the stream cannot be read on")
     return reader(stream, limits)
 
 
-def write_message(stream: BinaryIO, message: Message) -> None:
-    """Write one message; raise QsmError for a kind that is only ever received.
-
-    Raises ValueError when a header does not fit its data: the bytes behind it would be misread.
-    """
-    writer = _WRITERS.get(type(message))
-    if writer is None:
-        raise QsmError(f"messages of type {type(message).__name__} cannot be sent")
-    writer(stream, message)
-
-
-def image_head(image: Image) -> Record:
-    """Return the header of an image with the fields that its pixels and meta decide."""
-    if image.data.ndim != 4 or image.data.dtype not in _DATA_TYPES:
-        raise QsmError(f"{image.data.ndim}-D {image.data.dtype} pixels are no MRD image")
-    head = image.head.copy()  # np.array(record) would be a view of it
-    head["data_type"] = _DATA_TYPES[image.data.dtype]
-    head["channels"] = image.data.shape[0]
-    head["matrix_size"] = image.data.shape[:0:-1]
-    head["attribute_string_len"] = len(image.meta.encode())
-    return head
-
-
 def _read_config_file(stream: BinaryIO, _: Limits) -> ConfigFile:
-    name = exactly(stream, _CONFIG_FILE_SIZE, "the configuration's name")
+    name = exactly(stream, CONFIG_FILE_SIZE, "the configuration's name")
     return ConfigFile(name.partition(b"\0")[0].decode("utf-8", errors="replace"))
 
 
 def _read_query(stream: BinaryIO, _: Limits) -> Query:
     what = "a query"
-    exactly(stream, _RESERVED, what)
-    return Query(number(stream, "<u8", what), text(stream, "<u8", what))
+    exactly(stream, RESERVED, what)
+    return Query(number(stream, "<u8", what), text(stream, "<u8", what, _LONGEST_KEY))
 
 
 def _read_response(stream: BinaryIO, _: Limits) -> Response:
@@ -174,103 +157,4 @@ _READERS: dict[int, Callable[[BinaryIO, Limits], Message]] = {
     MessageId.RECON_DATA: read_recon_data,
     MessageId.IMAGE_ARRAY: read_image_array,
     MessageId.BUCKET: read_bucket,
-}
-
-
-def _kind(kind: MessageId) -> bytes:
-    return kind.to_bytes(2, "little")
-
-
-def _write_config_file(stream: BinaryIO, config: ConfigFile) -> None:
-    name = config.name.encode()
-    if len(name) >= _CONFIG_FILE_SIZE:
-        raise QsmError(f"a configuration's name has at most {_CONFIG_FILE_SIZE - 1} bytes")
-    stream.write(_kind(MessageId.CONFIG_FILE) + name.ljust(_CONFIG_FILE_SIZE, b"\0"))
-
-
-def _text_writer(kind: MessageId, length_bytes: int) -> Callable[[BinaryIO, Any], None]:
-    def write(stream: BinaryIO, message: Any) -> None:
-        encoded = message.text.encode()
-        stream.write(_kind(kind) + len(encoded).to_bytes(length_bytes, "little") + encoded)
-
-    return write
-
-
-def _write_query(stream: BinaryIO, query: Query) -> None:
-    stream.write(_kind(MessageId.QUERY) + bytes(_RESERVED))
-    _write_numbered(stream, query.number, query.key)
-
-
-def _write_response(stream: BinaryIO, response: Response) -> None:
-    stream.write(_kind(MessageId.RESPONSE))
-    _write_numbered(stream, response.number, response.text)
-
-
-def _write_numbered(stream: BinaryIO, number: int, value: str) -> None:
-    encoded = value.encode()
-    stream.write(number.to_bytes(8, "little") + len(encoded).to_bytes(8, "little") + encoded)
-
-
-def _write_close(stream: BinaryIO, _: Close) -> None:
-    stream.write(_kind(MessageId.CLOSE))
-
-
-def _write_acquisition(stream: BinaryIO, acquisition: Acquisition) -> None:
-    head, data, trajectory = acquisition.head, acquisition.data, acquisition.trajectory
-    samples, dimensions = head["number_of_samples"], head["trajectory_dimensions"]
-    _require(data.shape == (head["active_channels"], samples))
-    stream.write(_kind(MessageId.ACQUISITION) + head.tobytes())
-    if trajectory is None:
-        _require(dimensions == 0)
-    else:
-        _require(trajectory.shape == (samples, dimensions))
-        stream.write(np.ascontiguousarray(trajectory, np.float32).data)
-    stream.write(np.ascontiguousarray(data, np.complex64).data)
-
-
-def _write_waveform(stream: BinaryIO, waveform: Waveform) -> None:
-    head = waveform.head
-    _require(waveform.data.shape == (head["channels"], head["number_of_samples"]))
-    stream.write(_kind(MessageId.WAVEFORM) + head.tobytes())
-    stream.write(np.ascontiguousarray(waveform.data, np.uint32).data)
-
-
-def _require(fits: bool) -> None:
-    if not fits:
-        raise ValueError("the header does not fit the data behind it")
-
-
-def _write_image(stream: BinaryIO, image: Image) -> None:
-    meta = image.meta.encode()
-    stream.write(_kind(MessageId.IMAGE) + image_head(image).tobytes())
-    stream.write(len(meta).to_bytes(8, "little") + meta)
-    stream.write(np.ascontiguousarray(image.data).data)
-
-
-def _write_dicom(stream: BinaryIO, file: DicomFile) -> None:
-    """Write what Gadgetron's DicomImageWriter writes; both texts are there, if only their size."""
-    if len(file.data) > LARGEST_DICOM:
-        raise QsmError(
-            f"a DICOM file of {len(file.data)} bytes is too large for a message (at most "
-            f"{LARGEST_DICOM}); deliver it to a folder or an archive"
-        )
-    stream.write(_kind(MessageId.DICOM) + len(file.data).to_bytes(4, "little"))
-    stream.write(file.data)
-    for value in (file.name.encode(), file.meta.encode()):
-        stream.write(len(value).to_bytes(8, "little") + value)
-
-
-_WRITERS: dict[type, Callable[[BinaryIO, Any], None]] = {
-    ConfigFile: _write_config_file,
-    ConfigText: _text_writer(MessageId.CONFIG_TEXT, 4),
-    HeaderText: _text_writer(MessageId.HEADER, 4),
-    Close: _write_close,
-    Text: _text_writer(MessageId.TEXT, 4),
-    Query: _write_query,
-    Response: _write_response,
-    Error: _text_writer(MessageId.ERROR, 8),
-    Acquisition: _write_acquisition,
-    Waveform: _write_waveform,
-    Image: _write_image,
-    DicomFile: _write_dicom,
 }

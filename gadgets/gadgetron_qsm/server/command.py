@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gadgetron_qsm import configs
 from gadgetron_qsm.delivery.deliver import opened
+from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.properties import read_properties
-from gadgetron_qsm.mrd.server import listen
-from gadgetron_qsm.mrd.spool import recover
 from gadgetron_qsm.server.dispatcher import Dispatcher
 from gadgetron_qsm.server.job import Job, Scans
+from gadgetron_qsm.server.serving import listen
 from gadgetron_qsm.server.worker import TO_THE_PARENT
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.site.watch import watching
-from gadgetron_qsm.site_sections import ServerSettings
+from gadgetron_qsm.site_sections import ServerSettings, SpoolSettings
+from gadgetron_qsm.spool.recovery import recover
 
 if TYPE_CHECKING:
     from gadgetron_qsm.site.metrics import Metrics
+
+log = logging.getLogger(__name__)
 
 Ready = Callable[[int], None]
 
@@ -43,9 +48,17 @@ def serve(
     site = Settings.from_properties(properties)
     with watching(site, device=False) as metrics:
         opened(site.store)
-        recover(site.spool)
-        job = Scans(properties, inside_gadgetron, site.server.silence_s)
+        _recover(site.spool)
+        name = Path(config).name.removesuffix(".xml")
+        job = Scans(properties, inside_gadgetron, site.server.silence_s, name=name)
         run(host, port, job, site.server, ready=ready, metrics=metrics)
+
+
+def _recover(spool: SpoolSettings) -> None:
+    try:
+        recover(spool)
+    except QsmError as error:  # scans succeed without it
+        log.warning("%s", error)
 
 
 def run(

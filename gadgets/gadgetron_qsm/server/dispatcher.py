@@ -7,8 +7,9 @@ import logging
 import selectors
 import socket
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from gadgetron_qsm.errors import QsmError
@@ -39,8 +40,7 @@ class _Waiting(NamedTuple):
 class Dispatcher:
     """Serves the clients of a listening socket until `stop`, and outlives all that they do.
 
-    `counts` are numbers of clients by what became of them: scans done, failed, fault or died, none
-    (without a header) and refused.
+    What became of each scan is told by scans.tell.
     """
 
     def __init__(
@@ -52,7 +52,6 @@ class Dispatcher:
         ready: Callable[[], None] | None = None,
     ) -> None:
         """`ready` is called when the first worker is."""
-        self.counts: Counter[str] = Counter()
         self._job, self._settings, self._ready = job, settings, ready
         self._selector = selectors.DefaultSelector()
         self._door = Door(listener, self._selector, self._spoke)
@@ -108,8 +107,16 @@ class Dispatcher:
         self._refuse_late(now)
         if self._end_scans_at is None:
             self._staff.hire(len(self._queue))
+            self._give_up()
         elif self._end_scans_at <= now:
             self._staff.end_scans(now, STOPPED)
+
+    def _give_up(self) -> None:
+        """Keep nobody waiting for a worker that cannot be started."""
+        if self._staff.hopeless:
+            self._refuse_all("the server can start no process for the scan; see its log")
+            if self._ready:
+                raise QsmError("no process that serves scans can be started; see the log above")
 
     def _wait_s(self) -> float | None:
         """Return how long nothing is due; None when nothing ever is."""
@@ -139,7 +146,7 @@ class Dispatcher:
                 self._refuse(one.client, line)
 
     def _refuse(self, client: socket.socket, line: str) -> None:
-        self.counts["refused"] += 1
+        scans.tell(ScanSummary.unseen("refused", 0.0, line))
         self._farewells.tell(client, line, read=False)
 
     def _refuse_all(self, line: str) -> None:
@@ -171,11 +178,9 @@ class Dispatcher:
         if "summary" in message:
             scans.tell(ScanSummary(**message["summary"]))
             return
-        outcome = message.get("outcome")
-        self.counts.update([outcome] if outcome else [])
         member.rest()
         self._staff.started()
-        if self._end_scans_at is not None or outcome == "fault":
+        if self._end_scans_at is not None or message.get("outcome") == "fault":
             member.dismiss()
             return
         if self._ready:
@@ -186,17 +191,13 @@ class Dispatcher:
     def _lost(self, member: Member) -> None:
         """Note the end of a worker, and tell the client of its scan, if it has one."""
         self._selector.unregister(member.control)
+        kept = partial(self._job.kept, member.process.pid or 0, time.time() - member.seconds)
         how = self._staff.lost(member)
         if member.client:
-            self.counts["died"] += 1
             line = member.why or f"the reconstruction came to a sudden end ({how})"
-            scans.tell(ScanSummary.killed(member.seconds, line))
+            scans.tell(ScanSummary.unseen("killed", member.seconds, line))
             log.error("%s", line)
-            self._farewells.tell(member.client, line, read=True, more=self._job.kept)
-        if self._staff.hopeless:
-            self._refuse_all("the server can start no process for the scan; see its log")
-            if self._ready:
-                raise QsmError("no process that serves scans can be started; see the log above")
+            self._farewells.tell(member.client, line, read=True, more=kept)
 
     def _stop(self) -> None:
         """Begin to end, or end."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from gadgetron_qsm.mrd.connection import HEADER_TIMEOUT_S
-from gadgetron_qsm.mrd.server import keep_alive
+from gadgetron_qsm.server.serving import keep_alive
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from gadgetron_qsm.mrd.wire import write_message
 log = logging.getLogger(__name__)
 
 MOST = 64  # clients that are told at once; others find their connection closed
-CLOSE = b"\x04\x00"
+CLOSE, QUERY = b"\x04\x00", b"\x06\x00"  # how these messages begin
 MORE_S = 3.0  # that a client waits to be told how to replay its scan
 CLOSED_S, SILENCE_S = 1.0, 5.0  # of silence: behind what may be CLOSE, and behind anything else
 _BUFFER = 1 << 16
@@ -108,8 +108,15 @@ def _tell_gadgetron(client: socket.socket, line: str) -> None:
 
 
 def _tell_new_gadgetron(client: socket.socket, line: str) -> None:
-    with Connection.open(client) as connection:
+    if client.recv(len(QUERY), socket.MSG_PEEK) == QUERY:  # its answer would be that all is well
+        _tell_client(client, line)
+        return
+
+    def tell(connection: Connection, _: object = None) -> None:
         connection.fail_inside_gadgetron(line)
+
+    with Connection.open(client, refuse=tell, silence_s=SILENCE_S) as connection:
+        tell(connection)
 
 
 def _send(client: socket.socket, *messages: Message) -> None:

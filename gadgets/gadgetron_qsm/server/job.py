@@ -31,8 +31,10 @@ class Job(Protocol):
     def fail(self, connection: Connection, line: str) -> None:
         """Tell a client why there is no result."""
 
-    def kept(self) -> str:
-        """Say, in the parent, how to replay scans whose process was killed; nothing if none are."""
+    def kept(self, process: int, since: float) -> str:
+        """Say, in the parent, how to replay the scan of a process that was killed; nothing if it
+        kept none. It was given the scan at `since`, as of time.time().
+        """
 
     def prepare(self, ledger: Ledger) -> None:
         """Get ready in a new process, which plans its memory with the ledger."""
@@ -46,12 +48,14 @@ class Scans:
     """The whole chain for clients of our server, or for a Gadgetron's <connect>.
 
     `properties` are those of the site's configuration: the scans to come are rehearsed with them.
+    `name` is what its clients call that.
     """
 
     properties: Mapping[str, str] = field(default_factory=dict)
     inside_gadgetron: bool = False
     silence_s: float = 600.0
     log_options: logs.Options = field(default_factory=logs.options)
+    name: str = ""
 
     @property
     def after_last_s(self) -> float | None:
@@ -65,12 +69,12 @@ class Scans:
         else:
             connection.fail_as_server(line)
 
-    def kept(self) -> str:
-        """Find what the spool has of scans whose process was killed."""
-        from gadgetron_qsm.mrd.kept import left_by_the_dead
+    def kept(self, process: int, since: float) -> str:
+        """Find what the spool has of the scan."""
         from gadgetron_qsm.settings import Settings
+        from gadgetron_qsm.spool.recovery import left_by
 
-        return left_by_the_dead(Settings.from_properties(self.properties).spool)
+        return left_by(Settings.from_properties(self.properties).spool, process, since)
 
     def prepare(self, ledger: Ledger) -> None:
         """Set up the log, and make ready what a scan compiles and loads."""
@@ -92,4 +96,4 @@ class Scans:
         if self.inside_gadgetron:
             gadgets.serve_resident(connection, self.properties)
         else:
-            gadgets.serve_scan(connection, self.properties)
+            gadgets.serve_scan(connection, self.properties, self.name)

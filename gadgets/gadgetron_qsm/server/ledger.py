@@ -66,11 +66,6 @@ class Ledger:
         with self._open() as entries:
             entries.pop(str(process or os.getpid()), None)
 
-    def planned(self) -> dict[int, int]:
-        """Return the bytes that each process has planned with."""
-        with self._open() as entries:
-            return {int(process): planned for process, (planned, _) in entries.items()}
-
     def close(self) -> None:
         """Give up the file."""
         os.close(self._descriptor)

@@ -14,8 +14,7 @@ from gadgetron_qsm.server.job import Job
 from gadgetron_qsm.server.ledger import Ledger
 
 SPAWN = multiprocessing.get_context("spawn")
-ENDING_S = 20.0  # for one that is dismissed: it may send the last object to an archive
-REAP_S = 5.0  # for a process to go that has closed everything
+REAP_S = 1.0  # for a process to go that has closed everything
 
 
 class Member:
@@ -80,7 +79,7 @@ class Member:
 
     def dismiss(self) -> None:
         """Have it end."""
-        self._dismissed, self.kill_at = True, time.monotonic() + ENDING_S
+        self._dismissed, self.kill_at = True, time.monotonic() + worker.ENDING_S
         self.control.shutdown(socket.SHUT_WR)
 
     def kill(self, why: str | None = None) -> None:
@@ -89,17 +88,27 @@ class Member:
         self.process.kill()
 
     def reap(self) -> str:
-        """Collect the process, which has ended or is about to; say how it ended."""
+        """Collect the process, which has ended or is about to; say how it ended.
+
+        One that does not go is collected when the next is started: nobody waits for it here.
+        """
         self.control.close()
         self.process.join(REAP_S)
-        if self.process.is_alive():
+        code = self.process.exitcode
+        if code is None:
             self.process.kill()
-            self.process.join()
-        code = self.process.exitcode or 0
+            return "it does not quite end"
         self.process.close()
-        if code < 0:
-            return f"signal {-code}, {signal.Signals(-code).name}"
+        return _how(code)
+
+
+def _how(code: int) -> str:
+    if code >= 0:
         return f"status {code}"
+    try:
+        return f"signal {-code}, {signal.Signals(-code).name}"
+    except ValueError:  # one of those that have no name
+        return f"signal {-code}"
 
 
 @contextmanager

@@ -17,16 +17,17 @@ from queue import SimpleQueue
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.connection import Connection
-from gadgetron_qsm.mrd.server import serve_one
 from gadgetron_qsm.server import orders
 from gadgetron_qsm.server.job import Job
 from gadgetron_qsm.server.ledger import Ledger
+from gadgetron_qsm.server.serving import serve_one
 from gadgetron_qsm.site import scans
 from gadgetron_qsm.site.summary import ScanSummary
 
 log = logging.getLogger(__name__)
 
 LAST_S = 10.0  # for a scan to end that is told to
+ENDING_S = 20.0  # for a process without a scan: it may send the last object to an archive
 PARENT_GONE = "the server has ended"
 TO_THE_PARENT = {signal.SIGINT, signal.SIGTERM}
 SOONER_KILLED = 500  # out of 1000: of our processes the kernel is to spare the one that listens
@@ -49,6 +50,7 @@ def run(control: socket.socket, ledger: Ledger, job: Job) -> None:
     except QsmError as error:
         log.error("%s", error)
         sys.exit(1)
+    ledger.release()  # what the rehearsal planned with
     with scans.listening(worker.report):
         worker.work(ledger)
 
@@ -76,7 +78,7 @@ class _Worker:
             scan = self._scan
         if scan:
             self._end(scan[0], PARENT_GONE)
-        time.sleep(LAST_S)
+        time.sleep(LAST_S if scan else ENDING_S)
         os._exit(1)
 
     def work(self, ledger: Ledger) -> None:
@@ -105,6 +107,9 @@ class _Worker:
                 silence_s=job.silence_s,
                 after_last_s=job.after_last_s,
             )
+        except Exception:  # what told the client of a failure failed itself
+            log.exception("the end of a scan was not told")
+            return "fault"
         finally:
             with self._ending:
                 self._scan = None

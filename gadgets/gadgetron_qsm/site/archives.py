@@ -40,13 +40,18 @@ def _asked(node: Node, caller: Caller) -> Finding:
 def outbox(store: StoreSettings) -> Iterator[Finding]:
     """Tell what waits in the outbox; one that cannot be used is an error."""
     folder = folder_of(store.outbox)
-    if not (folder / database.NAME).exists():  # not to be made by who only looks
-        return
     try:
+        (folder / database.NAME).stat()
         with Outbox(folder) as opened:
             found = lines(opened)
+    except FileNotFoundError:  # not to be made by who only looks
+        return
     except QsmError as error:
         yield Finding("error", "outbox", str(error))
+        return
+    except OSError as error:
+        text = f"{folder} cannot be read: {error.strerror}; run as the service's user"
+        yield Finding("error", "outbox", text)
         return
     for line in found:
         yield _told(line)

@@ -29,11 +29,14 @@ def folders(settings: Settings) -> dict[str, Path]:
 
 
 def disks(settings: Settings) -> Iterator[Finding]:
-    """Try each folder. One that cannot be written is an error, little room a warning."""
+    """Try each folder. One that cannot be written is an error, little room a warning.
+
+    Without the spool scans succeed, and it is for those that do not: of it both are warnings.
+    """
     for name, folder in folders(settings).items():
         if problem := _problem(folder):
             text = f"{folder} cannot be written: {problem}; see to its rights and its disk"
-            yield Finding("error", name, text)
+            yield Finding("warning" if name == "spool.folder" else "error", name, text)
         elif (free := free_bytes(folder)) < LEAST_FREE:
             yield Finding("warning", name, f"{folder} has {free / GB:.1f} GB left; make room")
         else:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LONGEST = 1000  # characters of why a scan ended, in its summary
+
 
 class Connected(Protocol):
     """What is asked of a connection."""
@@ -43,7 +45,8 @@ class Scan:
         self._start = time.perf_counter()
         self._error: BaseException | None = None
         self._lock = threading.Lock()
-        self._stages_s: dict[int, dict[str, float]] = defaultdict(dict)
+        self._stages_s: defaultdict[str, float] = defaultdict(float)
+        self._repetitions: set[int] = set()
         self._warnings: set[str] = set()
         self._peak_device_bytes = 0
         self._maps: Counter[str] = Counter()
@@ -58,12 +61,20 @@ class Scan:
         return self.hide(line_of(error))
 
     def see(self, report: Mapping[str, Any], repetition: int) -> None:
-        """Note the report of a result: the later one of a repetition has all of the earlier."""
+        """Note a result. Of its report only the warnings: the rest may be what the client sent."""
         with self._lock:
-            self._stages_s[repetition].update(report.get("timing_s", {}))
+            self._repetitions.add(repetition)
             self._warnings |= set(report.get("warnings", []))
-            peak = report.get("quality", {}).get("peak_device_bytes", 0)
-            self._peak_device_bytes = max(self._peak_device_bytes, peak)
+
+    def timed(self, stage: str, seconds: float) -> None:
+        """Note how long a stage took; those of all repetitions count together."""
+        with self._lock:
+            self._stages_s[stage] += seconds
+
+    def used_device(self, peak_bytes: int) -> None:
+        """Note the most memory that a part of it took of a device."""
+        with self._lock:
+            self._peak_device_bytes = max(self._peak_device_bytes, peak_bytes)
 
     def made(self, name: str) -> None:
         """Note a map to be delivered."""
@@ -78,10 +89,6 @@ class Scan:
     def summary(self) -> ScanSummary:
         """Return what became of it."""
         traffic, error = self._traffic, self._error
-        stages_s: defaultdict[str, float] = defaultdict(float)
-        for of_repetition in self._stages_s.values():
-            for stage, seconds in of_repetition.items():
-                stages_s[stage] += seconds
         return ScanSummary(
             scan=self.id,
             outcome=_outcome(error),
@@ -90,15 +97,15 @@ class Scan:
             readouts=traffic.readouts,
             images=traffic.images,
             data_bytes=traffic.data_bytes,
-            repetitions=len(self._stages_s),
+            repetitions=len(self._repetitions),
             maps=dict(self._maps),
-            stages_s=dict(stages_s),
+            stages_s=dict(self._stages_s),
             latency_s=traffic.latency_s,
             peak_memory_bytes=peak_memory_bytes(),
             peak_device_bytes=self._peak_device_bytes,
             warnings=len(self._warnings),
             objects=dict(self._objects),
-            error=self.hide(line_of(error)) if error else "",
+            error=self.hide(line_of(error))[:LONGEST] if error else "",
         )
 
 
@@ -183,9 +190,21 @@ def hide(line: str) -> str:
 
 
 def see(report: Mapping[str, Any], repetition: int) -> None:
-    """Note the report of a result of the current scan, if there is one."""
+    """Note a result of the current scan, if there is one, with its report."""
     if scan := current():
         scan.see(report, repetition)
+
+
+def timed(stage: str, seconds: float) -> None:
+    """Note how long a stage of the current scan took, if there is one."""
+    if scan := current():
+        scan.timed(stage, seconds)
+
+
+def used_device(peak_bytes: int) -> None:
+    """Note the most memory that the current scan, if there is one, took of a device."""
+    if scan := current():
+        scan.used_device(peak_bytes)
 
 
 def made(name: str) -> None:

@@ -57,12 +57,14 @@ def _outbox(store: StoreSettings) -> Iterator[GaugeMetricFamily]:
     )
     folder, usable = folder_of(store.outbox), 1
     try:
-        if (folder / database.NAME).exists():  # one is not made to be looked at
-            with Outbox(folder) as opened:
-                for line in lines(opened):
-                    objects.add_metric([line.node, line.state], line.objects)
-                    oldest.add_metric([line.node, line.state], line.oldest_at)
-    except QsmError:
+        (folder / database.NAME).stat()
+        with Outbox(folder) as opened:
+            for line in lines(opened):
+                objects.add_metric([line.node, line.state], line.objects)
+                oldest.add_metric([line.node, line.state], line.oldest_at)
+    except FileNotFoundError:  # one is not made to be looked at
+        pass
+    except (QsmError, OSError):
         usable = 0
     yield GaugeMetricFamily(f"{PREFIX}_outbox_usable", "1, or 0 for one that fails", value=usable)
     yield objects

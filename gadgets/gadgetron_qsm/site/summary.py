@@ -7,15 +7,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Outcome = Literal["done", "failed", "gone", "fault", "stopped", "killed"]
+Outcome = Literal["done", "failed", "gone", "fault", "stopped", "killed", "refused"]
 
 
 @dataclass(frozen=True)
 class ScanSummary:
     """A finished scan, of plain values: a worker process hands it to its parent through a pipe.
 
-    outcome: done; failed, refused with a line for people; gone, the client ended first; fault, an
-    error of ours; stopped with the server; killed, its process died (which the parent tells).
+    outcome: done; failed, ended with a line for people; gone, the client ended first; fault, an
+    error of ours; stopped with the server. Of two the parent tells: killed, its process died;
+    refused, there was none for it.
     `scan` is the ID in the log. `ended_at` in s since 1970. `repetitions` and `maps`, numbers by
     name, are what was made; `stages_s` of all repetitions together. `latency_s` is from the last
     data in to the last image out. `objects` are the DICOM objects that a folder or the outbox took,
@@ -40,9 +41,9 @@ class ScanSummary:
     error: str = ""
 
     @classmethod
-    def killed(cls, seconds: float, error: str) -> ScanSummary:
-        """Return what is known of a scan whose process died."""
-        return cls("", "killed", time.time(), seconds, error=error)
+    def unseen(cls, outcome: Outcome, seconds: float, error: str) -> ScanSummary:
+        """Return what is known of a scan of which no process tells."""
+        return cls("", outcome, time.time(), seconds, error=error)
 
     def __str__(self) -> str:
         return "; ".join(self._parts())

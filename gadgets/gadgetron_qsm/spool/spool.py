@@ -4,44 +4,48 @@ A thread of its own writes what passes, in blocks of what came within BLOCK_S. A
 file is a whole ISMRMRD file again, and in between it is the one before, so that it is readable
 whenever the process is killed; a machine that loses power may lose what its kernel had not written.
 
-The scan goes first. What cannot be written costs a warning, once, and the file ends there. When the
-disk is slower than the scanner, up to CAPACITY bytes wait in memory, and as many are being written;
-then the scan waits for the disk, but for PATIENCE_S of all its time, and goes on without the spool.
+What cannot be written costs a warning, once, and the file ends there. When the disk is slower than
+the scanner, up to CAPACITY bytes wait in memory, and as many are being written; then the scan waits
+for the disk, but for PATIENCE_S of all its time, and goes on without the spool. At its end a scan
+that failed waits for the last of its data, up to LAST_S.
 """
 
 from __future__ import annotations
 
 import logging
-import shlex
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.inbox import Inbox
 from gadgetron_qsm.mrd.messages import Message
-from gadgetron_qsm.mrd.spool_folder import SpoolFile, SpoolFolder
-from gadgetron_qsm.mrd.spooled import SpooledScan
 from gadgetron_qsm.site_sections import SpoolSettings
+from gadgetron_qsm.spool.folder import SpoolFile, SpoolFolder, reason_of
+from gadgetron_qsm.spool.recovery import recover
+from gadgetron_qsm.spool.scan import SpooledScan
 
 log = logging.getLogger(__name__)
 
 BLOCK_S = 0.05
 CAPACITY = 128 << 20  # bytes: a second of a fast scanner
 PATIENCE_S = 5.0
-LAST_S = 30.0  # that writing the rest may take when the scan has ended
+LAST_S = 30.0  # that writing the rest may take when the scan has ended and is to be kept,
+SOON_S = 1.0  # and that removing it may take
 
 
 class Spool:
     """The raw data of one scan."""
 
-    def __init__(self, folder: SpoolFolder, header_text: str, *, keep_all: bool) -> None:
+    def __init__(
+        self, folder: SpoolFolder, settings: SpoolSettings, header_text: str, *, recovers: bool
+    ) -> None:
         """Start to write; nothing here waits for the disk, and nothing raises."""
         self._folder = folder
+        self._settings = settings
         self._header_text = header_text
-        self._keep_all = keep_all
+        self._recovers = recovers
         self._inbox = Inbox(CAPACITY)
         self._patience_s = PATIENCE_S
         self._given_up = False
@@ -54,10 +58,15 @@ class Spool:
         self._thread.start()
 
     @classmethod
-    def opened(cls, settings: SpoolSettings, header_text: str) -> Spool | None:
-        """Start the spool of a scan; None when settings name no folder."""
-        if folder := _folder(settings):
-            return cls(folder, header_text, keep_all=settings.keep == "all")
+    def opened(
+        cls, settings: SpoolSettings, header_text: str, *, recovers: bool = False
+    ) -> Spool | None:
+        """Start the spool of a scan; None when settings name no folder.
+
+        It `recovers` what other processes left there before, where no parent of theirs does.
+        """
+        if folder := SpoolFolder.of(settings):
+            return cls(folder, settings, header_text, recovers=recovers)
         return None
 
     def tee(self, messages: Iterable[Message]) -> Iterator[Message]:
@@ -75,14 +84,15 @@ class Spool:
         """End the spool of a scan that failed with `failure`, or of one that succeeded.
 
         Returns the file when there is one to keep: of a failure, or of any scan when settings say
-        so. It waits for the disk for LAST_S; what takes longer is found when the next scan begins.
+        so. It waits for the disk for LAST_S, or for SOON_S if nothing is to be kept; what takes
+        longer than that, and than this process lasts, is found when it is recovered.
         """
         self._failed = failure is not None
         self._ended.set()
         self._hurry.set()
         self._inbox.end()
-        self._thread.join(LAST_S)
-        if self._thread.is_alive():
+        self._thread.join(LAST_S if self._wanted else SOON_S)
+        if self._thread.is_alive() and self._wanted:
             self._give_up("the disk does not answer")
         return self._kept
 
@@ -112,10 +122,12 @@ class Spool:
 
     def _run(self) -> None:
         try:
-            _tell(self._folder.recover())
+            if self._recovers:
+                with suppress(Exception):  # which is no matter if a file can be made there
+                    recover(self._settings)
             file = self._folder.create()
         except Exception as error:  # of whatever kind: the scan is not to end with its spool
-            self._give_up(_reason(error))
+            self._give_up(reason_of(error))
             return
         scan = None
         try:
@@ -125,7 +137,7 @@ class Spool:
                 self._hurry.wait(BLOCK_S)
                 self._hurry.clear()
         except Exception as error:
-            self._give_up(_reason(error))
+            self._give_up(reason_of(error))
         self._ended.wait()
         self._settle(file, scan.items if scan else 0)
 
@@ -139,7 +151,7 @@ class Spool:
         return True
 
     def _write(self, file: SpoolFile, scan: SpooledScan) -> None:
-        file.reserve(scan.size)
+        file.reserve(scan.end())
         scan.write()
 
     def _settle(self, file: SpoolFile, items: int) -> None:
@@ -149,41 +161,8 @@ class Spool:
             else:
                 file.remove()
         except OSError as error:
-            self._give_up(_reason(error))
+            self._give_up(reason_of(error))
 
     @property
     def _wanted(self) -> bool:
-        return self._failed or self._keep_all
-
-
-def recover(settings: SpoolSettings) -> list[Path]:
-    """Find the raw data of scans whose process was killed, name them in the log and return them.
-
-    Every spool does so when it begins. Raises QsmError for a folder that cannot be used.
-    """
-    folder = _folder(settings)
-    try:
-        return _tell(folder.recover()) if folder else []
-    except OSError as error:
-        raise QsmError(f"spool.folder cannot be used: {_reason(error)}") from error
-
-
-def replay_command(raw: Path) -> str:
-    """Return the command that reconstructs a kept file."""
-    return f"gadgetron-qsm replay {shlex.quote(str(raw))} --output replayed"
-
-
-def _tell(recovered: list[Path]) -> list[Path]:
-    for path in recovered:
-        log.warning("a scan was cut short; its raw data are kept: %s", replay_command(path))
-    return recovered
-
-
-def _folder(settings: SpoolSettings) -> SpoolFolder | None:
-    return SpoolFolder(settings.folder, settings.limit_gb * 1e9) if settings.folder else None
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror  # without the path, which a log need not have
-    return str(error) if isinstance(error, QsmError) else f"{type(error).__name__}: {error}"
+        return self._failed or self._settings.keep == "all"

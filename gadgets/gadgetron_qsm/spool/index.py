@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable
 from typing import Protocol
 
-from gadgetron_qsm.mrd.hdf5_parts import CHILDREN, UNDEFINED
+from gadgetron_qsm.spool.parts import CHILDREN, UNDEFINED
 
 LEVELS = 3
 _NODE_HEADER = 24

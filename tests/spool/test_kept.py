@@ -12,10 +12,10 @@ import pytest
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.files import RawFile
-from gadgetron_qsm.mrd.kept import left_by_the_dead, spooled
 from gadgetron_qsm.mrd.messages import Close
 from gadgetron_qsm.mrd.wire import PeerGone
 from gadgetron_qsm.site_sections import SpoolSettings
+from gadgetron_qsm.spool.kept import spooled
 
 
 @pytest.fixture
@@ -29,10 +29,18 @@ def raw_of(line):
     return Path(shlex.split(command)[2])
 
 
-def fail_at_once(connection, settings, error):
+def fail_at_once(connection, settings, error, before=lambda: None):
     with spooled(connection, settings) as incoming:
         next(iter(incoming))
+        before()
         raise error
+
+
+def end_from_outside(connection, settings):
+    with spooled(connection, settings) as incoming:
+        next(iter(incoming))
+        connection.end("too long")
+        list(incoming)
 
 
 def test_the_rest_of_a_scan_that_fails_at_once_is_kept_before_the_error_is_raised(
@@ -49,6 +57,62 @@ def test_the_rest_of_a_scan_that_fails_at_once_is_kept_before_the_error_is_raise
     with RawFile(raw_of(str(failed.value))) as raw:
         assert len(raw) == 5
     assert "there will be no result, the scan is only kept: no echoes" in caplog.text
+
+
+@pytest.mark.parametrize("ended", ["by_us", "by_a_fault", "by_nonsense"])
+def test_what_came_before_a_scan_was_ended_is_the_first_of_its_data(
+    connected, settings, send, make_acquisition, monkeypatch, ended
+):
+    connection, peer = connected
+    send(peer, make_acquisition())
+
+    def peek():
+        raise RuntimeError("of the reader")
+
+    def end():
+        if ended == "by_us":
+            connection.end("the server was stopped")
+        elif ended == "by_a_fault":
+            monkeypatch.setattr(connection, "peek", peek)
+        else:
+            peer.sendall(b"nonsense")
+
+    with pytest.raises(QsmError, match=r"^why; the first of its data are kept: ") as failed:
+        fail_at_once(connection, settings, QsmError("why"), end)
+    assert raw_of(str(failed.value)).is_file()
+    assert not [thread for thread in threading.enumerate() if thread.name == "spool"]
+
+
+def test_nobody_waits_for_the_rest_of_a_scan_that_is_not_kept(
+    connected, tmp_path, send, make_acquisition, caplog
+):
+    connection, peer = connected
+    (tmp_path / "file").write_text("in the way")
+    settings = SpoolSettings(folder=tmp_path / "file" / "spool")
+
+    def until_it_is_given_up():
+        while "spooled no further" not in caplog.text:
+            threading.Event().wait(0.01)
+
+    send(peer, make_acquisition())
+    late = threading.Timer(5, send, [peer, Close()])
+    late.start()
+    with pytest.raises(QsmError, match=r"^why$"):
+        fail_at_once(connection, settings, QsmError("why"), until_it_is_given_up)
+    assert not connection.received
+    late.cancel()
+    assert "only kept" not in caplog.text
+
+
+def test_of_a_scan_that_was_ended_the_first_part_is_said_to_be_kept(
+    connected, settings, send, make_acquisition, caplog
+):
+    connection, peer = connected
+    send(peer, make_acquisition())
+    with pytest.raises(QsmError, match="too long; the first of its data are kept"):
+        end_from_outside(connection, settings)
+    assert "only kept" not in caplog.text
+    send(peer, Close())
 
 
 def test_a_peer_that_has_gone_is_still_gone_and_what_it_sent_is_kept(
@@ -82,7 +146,6 @@ def test_a_scan_that_succeeds_leaves_nothing(connected, settings, send, make_acq
     with spooled(connection, settings) as incoming:
         assert len(list(incoming)) == 1
     assert list(settings.folder.iterdir()) == []
-    assert left_by_the_dead(settings) == ""
 
 
 def test_without_a_folder_nothing_is_between(connected):

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import fcntl
-import subprocess
-import sys
-from pathlib import Path
+import os
+import threading
 
 import pytest
 
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.mrd import spool_folder
 from gadgetron_qsm.mrd.files import RawFile
-from gadgetron_qsm.mrd.spool import Spool, recover, replay_command
-from gadgetron_qsm.mrd.spool_folder import SpoolFolder
 from gadgetron_qsm.site_sections import SpoolSettings
-from tests.mrd import spool_victim as victim
+from gadgetron_qsm.spool import folder as folders
+from gadgetron_qsm.spool.folder import SpoolFile, SpoolFolder
+from gadgetron_qsm.spool.spool import Spool
+from tests.spool import victim
+from tests.spool.conftest import name
 
 MB = 1_000_000
-KILLS = 20
 FAILURE = RuntimeError("of the reconstruction")
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A function that makes a folder of files of 1 MB, by their day, and names the limit in MB."""
-    monkeypatch.setattr(spool_folder, "STEP", 0)
+    monkeypatch.setattr(folders, "STEP", 0)
 
     def make(limit, *days):
         for day in days:
@@ -33,10 +32,6 @@ def folder(tmp_path, monkeypatch):
         return SpoolFolder(tmp_path, limit * MB)
 
     return make
-
-
-def name(path, day, kind=".h5"):
-    return path / f"202603{day:02}T120000000000Z_0123abcd{kind}"
 
 
 def days(path):
@@ -89,10 +84,59 @@ def test_a_file_that_is_written_or_read_stays(folder, tmp_path):
     file.remove()
 
 
+@pytest.mark.parametrize("end", [SpoolFile.keep, SpoolFile.remove])
+def test_a_scan_ends_while_no_other_looks_at_the_files(folder, tmp_path, end):
+    files = folder(3)
+    file = files.create()
+    file.reserve(MB)
+    (written,) = tmp_path.iterdir()
+    ending = threading.Thread(target=end, args=[file])
+    with files.locked():
+        ending.start()
+        ending.join(0.1)
+        assert written.exists()
+    ending.join(10)
+    assert not written.exists()
+
+
+def test_files_that_somebody_removes_meanwhile_are_no_matter(folder, tmp_path, monkeypatch):
+    files, gone = folder(3, 1), name(tmp_path, 0)
+    monkeypatch.setattr(files, "_files", lambda: [gone, name(tmp_path, 1)])
+    file = files.create()
+    file.reserve(3 * MB)
+    assert days(tmp_path) == []
+    file.remove()
+
+
+@pytest.mark.parametrize("end", [SpoolFile.keep, SpoolFile.remove])
+def test_a_file_that_cannot_be_ended_is_closed_and_found_later(folder, cut_short, monkeypatch, end):
+    def refused(*_, **__):
+        raise PermissionError
+
+    files = folder(3)
+    file = files.create()
+    file.reserve(MB)
+    os.pwrite(file.descriptor, cut_short[0], 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(folders.Path, "rename", refused)
+        patch.setattr(folders.Path, "unlink", refused)
+        with pytest.raises(PermissionError):
+            end(file)
+    (kept,) = files.recover()
+    assert victim.items_in(kept) == (7, 300)
+
+
+def test_the_folder_is_absolute_and_may_be_the_users_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert SpoolSettings(folder="~/spool").folder == tmp_path / "spool"
+    monkeypatch.chdir(tmp_path)
+    assert SpoolSettings(folder="spool").folder == tmp_path / "spool"
+
+
 def test_disk_is_left_to_others(folder, tmp_path, monkeypatch):
-    usage = spool_folder.shutil.disk_usage(tmp_path)
+    usage = folders.shutil.disk_usage(tmp_path)
     used = {"total": 100 * MB, "free": 11 * MB}
-    monkeypatch.setattr(spool_folder.shutil, "disk_usage", lambda _: usage._replace(**used))
+    monkeypatch.setattr(folders.shutil, "disk_usage", lambda _: usage._replace(**used))
     file = folder(1000, 1).create()
     file.reserve(MB)
     assert days(tmp_path) == [1]
@@ -107,7 +151,7 @@ def test_files_grow_in_steps_that_are_taken_off_at_the_end(tmp_path, make_acquis
     opened = Spool.opened(SpoolSettings(folder=tmp_path, keep="all"), "<header/>")
     list(opened.tee([make_acquisition(4, 100)] * 10))
     path = opened.finish(None)
-    assert path.stat().st_size < MB < spool_folder.STEP
+    assert path.stat().st_size < MB < folders.STEP
 
 
 def test_scans_side_by_side_have_a_file_each(tmp_path, make_acquisition):
@@ -120,76 +164,3 @@ def test_scans_side_by_side_have_a_file_each(tmp_path, make_acquisition):
         with RawFile(scan.finish(FAILURE)) as raw:
             assert (raw.header_text, len(raw)) == (f"<scan{number}/>", number)
     assert scans[0].finish(FAILURE) is None
-
-
-@pytest.fixture
-def other_process(tmp_path):
-    """A process that has spooled 300 readouts to the folder, and waits."""
-    code = "from tests.mrd.spool_victim import *; spool_some(Path(sys.argv[1]), 7, 300)"
-    command = [sys.executable, "-c", code, str(tmp_path)]
-    root = Path(__file__).parents[2]
-    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
-        while process.stdout.readline() != "7 300\n":
-            assert process.poll() is None
-        yield process
-        process.kill()
-
-
-def test_what_another_process_writes_is_left_alone_until_that_is_killed(
-    tmp_path, other_process, caplog
-):
-    settings = SpoolSettings(folder=tmp_path)
-    assert recover(settings) == []
-    (theirs,) = tmp_path.iterdir()
-    file = SpoolFolder(tmp_path, MB).create()
-    with pytest.raises(QsmError, match="is reached"):
-        file.reserve(MB)
-    assert theirs.exists()
-    file.remove()
-    other_process.kill()
-    other_process.wait()
-    (kept,) = recover(settings)
-    assert list(tmp_path.iterdir()) == [kept]
-    assert theirs.name == kept.name.replace(".h5", ".writing.h5")
-    assert kept.stat().st_size < 10 * MB
-    assert victim.items_in(kept) == (7, 300)
-    assert recover(settings) == []
-    assert [record.getMessage() for record in caplog.records] == [
-        f"a scan was cut short; its raw data are kept: {replay_command(kept)}"
-    ]
-
-
-def test_the_next_scan_finds_what_was_killed(tmp_path, other_process, make_acquisition):
-    other_process.kill()
-    other_process.wait()
-    opened = Spool.opened(SpoolSettings(folder=tmp_path), "<header/>")
-    list(opened.tee([make_acquisition()]))
-    assert opened.finish(None) is None
-    (kept,) = tmp_path.iterdir()
-    assert not kept.name.endswith(".writing.h5")
-    assert victim.items_in(kept) == (7, 300)
-
-
-@pytest.mark.parametrize("content", [b"", bytes(10_000), b"\x89HDF\r\n\x1a\n"])
-def test_a_file_that_was_killed_before_it_had_anything_is_removed(tmp_path, content):
-    name(tmp_path, 1, ".writing.h5").write_bytes(content)
-    assert recover(SpoolSettings(folder=tmp_path)) == []
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_folder_that_cannot_be_used_is_told(tmp_path, monkeypatch):
-    def refused(*_):
-        raise PermissionError(13, "Permission denied", str(tmp_path))
-
-    monkeypatch.setattr(spool_folder.os, "open", refused)  # root may open any
-    with pytest.raises(QsmError, match=r"^spool.folder cannot be used: Permission denied$"):
-        recover(SpoolSettings(folder=tmp_path))
-
-
-def test_processes_killed_20_times_leave_files_with_all_that_they_had_said(tmp_path):
-    said = victim.kill(tmp_path, KILLS)
-    assert KILLS / 2 <= len(said) <= KILLS
-    recover(SpoolSettings(folder=tmp_path))
-    left = dict(map(victim.items_in, tmp_path.iterdir()))
-    assert len(left) == len(list(tmp_path.iterdir()))
-    assert all(left[scan] >= items for scan, items in said.items())

@@ -3,7 +3,7 @@
 A child prints the number of its scan, and how many readouts are in its file after each block. It is
 forked, since it takes a second to start Python anew, and killed by its own parent.
 
-Usage: python -m tests.mrd.spool_victim FOLDER KILLS
+Usage: python -m tests.spool.victim FOLDER KILLS
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from pathlib import Path
 
 import numpy as np
 
-from gadgetron_qsm.mrd import spool
 from gadgetron_qsm.mrd.files import RawFile
 from gadgetron_qsm.mrd.messages import ACQUISITION_HEADER, Acquisition
-from gadgetron_qsm.mrd.spooled import SpooledScan
 from gadgetron_qsm.site_sections import SpoolSettings
+from gadgetron_qsm.spool import spool
+from gadgetron_qsm.spool.scan import SpooledScan
 
 LONGEST_S = 0.05
 
@@ -80,7 +80,7 @@ def readout(scan: int, number: int) -> Acquisition:
 
 def kill(folder: Path, kills: int) -> dict[int, int]:
     """Have children killed; return how many readouts each had said to be on disk."""
-    command = [sys.executable, "-m", "tests.mrd.spool_victim", str(folder), str(kills)]
+    command = [sys.executable, "-m", "tests.spool.victim", str(folder), str(kills)]
     root = Path(__file__).parents[2]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     said = (map(int, line.split()) for line in done.stdout.splitlines())

@@ -16,8 +16,8 @@ from typing import Union
 
 from numpy.typing import DTypeLike
 
-from gadgetron_qsm.mrd import hdf5_parts
-from gadgetron_qsm.mrd.hdf5_index import ChunkIndex
+from gadgetron_qsm.spool import parts
+from gadgetron_qsm.spool.index import ChunkIndex
 
 PAGE = 4096  # bytes that a kernel writes as one: numbers that change do not lie across two
 COLLECTION = 1 << 16  # bytes of values that are read at once
@@ -34,23 +34,22 @@ class GrowingFile:
         self._descriptor = descriptor
         self._tail: list[Buffer] = []
         self._changes: list[tuple[int, Buffer]] = []
-        self._values: hdf5_parts.Collection | None = None
+        self._values: parts.Collection | None = None
         self._written = PAGE
         self._next = PAGE
         self._root = 0
 
-    @property
-    def size(self) -> int:
-        """Size that the file will have when all is written."""
+    def end(self) -> int:
+        """Let no more values lie with the last ones; return where the file ends once written."""
         self._close_values()
         return self._next
 
-    def append(self, *data: Buffer, alignment: int = hdf5_parts.ALIGNMENT) -> int:
+    def append(self, *data: Buffer, alignment: int = parts.ALIGNMENT) -> int:
         """Put data at the end of the file; return their address."""
         self._close_values()
         address = self._next + -self._next % alignment
         size = sum(memoryview(part).nbytes for part in data)
-        padding = -size % hdf5_parts.ALIGNMENT
+        padding = -size % parts.ALIGNMENT
         self._tail += bytes(address - self._next), *data, bytes(padding)
         self._next = address + size + padding
         return address
@@ -63,9 +62,9 @@ class GrowingFile:
         """Put a value of variable length; return the reference to it that a row has."""
         size = memoryview(data).nbytes
         if not size:
-            return hdf5_parts.NOTHING
+            return parts.NOTHING
         if self._values is None:
-            self._values = hdf5_parts.Collection(self._next)
+            self._values = parts.Collection(self._next)
         reference = self._values.add(data, size, elements)
         if self._values.size >= COLLECTION:
             self._close_values()
@@ -75,16 +74,17 @@ class GrowingFile:
         """Let the root group have these members; those that it had are to be among them."""
         self._root = self._group(members)
         if self._written > PAGE:
-            self.change(hdf5_parts.ROOT_HEADER, struct.pack("<Q", self._root))
+            self.change(parts.ROOT_HEADER, struct.pack("<Q", self._root))
 
     def write(self) -> None:
         """Write all that was put; raise OSError, and leave the file as it was or a part further."""
-        end = self.size
-        _write(self._descriptor, self._tail, self._written)
-        if self._written == PAGE:
-            _write(self._descriptor, [hdf5_parts.superblock(self._root, end)], 0)
+        end = self.end()
+        if self._written == PAGE:  # at once: a file without a superblock looks damaged
+            first = parts.superblock(self._root, end).ljust(PAGE, b"\0")
+            _write(self._descriptor, [first, *self._tail], 0)
         else:
-            _write(self._descriptor, [struct.pack("<Q", end)], hdf5_parts.END_OF_FILE)
+            _write(self._descriptor, self._tail, self._written)
+            _write(self._descriptor, [struct.pack("<Q", end)], parts.END_OF_FILE)
         for address, data in self._changes:
             _write(self._descriptor, [data], address)
         self._written = end
@@ -95,7 +95,7 @@ class GrowingFile:
             name: member.address if isinstance(member, DataSet) else self._group(member)
             for name, member in members.items()
         }
-        return self.append(hdf5_parts.group_header(addresses))
+        return self.append(parts.group_header(addresses))
 
     def _close_values(self) -> None:
         if self._values is not None:
@@ -111,14 +111,14 @@ class DataSet:
     def __init__(
         self, file: GrowingFile, dtype: DTypeLike, shape: Sequence[int] = (), chunk_rows: int = 1
     ) -> None:
-        header, index_at = hdf5_parts.data_set_header(dtype, shape, chunk_rows)
+        header, index_at = parts.data_set_header(dtype, shape, chunk_rows)
         self.address = file.append(header, alignment=PAGE)
         self.length = 0
         self._file = file
         self._index_address = self.address + index_at
         self._index = ChunkIndex(file, self._key)
         self._rank = 1 + len(shape)
-        self._row = hdf5_parts.row_bytes(dtype)
+        self._row = parts.row_bytes(dtype)
         for size in shape:
             self._row *= size
         self._chunk_rows = chunk_rows
@@ -135,7 +135,7 @@ class DataSet:
         if rows[room:]:
             self._add_chunks(rows[room:])
         self.length += len(rows) // self._row
-        self._file.change(self.address + hdf5_parts.LENGTH, struct.pack("<Q", self.length))
+        self._file.change(self.address + parts.LENGTH, struct.pack("<Q", self.length))
 
     def _add_chunks(self, rows: memoryview) -> None:
         first = self._file.append(rows, bytes(-len(rows) % self._chunk))
@@ -151,7 +151,7 @@ class DataSet:
 
 def end_of(descriptor: int) -> int:
     """Return where a file ends as its superblock says; what lies behind is of no use."""
-    return int.from_bytes(os.pread(descriptor, 8, hdf5_parts.END_OF_FILE), "little")
+    return int.from_bytes(os.pread(descriptor, 8, parts.END_OF_FILE), "little")
 
 
 def _write(descriptor: int, buffers: Sequence[Buffer], offset: int) -> None:

@@ -2,12 +2,12 @@
 
 Several processes may share a folder. Each holds the lock (flock) of the file that it writes, which
 ends with the process, however that ends; and that of the folder for a moment while it makes room.
-Only files of our names are counted and removed. A name says when a scan began (UTC), not whose.
+Only files of our names are counted and removed. A name says when a scan began (UTC), not whose; and
+while it is written, by which process.
 """
 
 from __future__ import annotations
 
-import datetime
 import fcntl
 import logging
 import os
@@ -16,11 +16,13 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
 from pathlib import Path
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.files import RawFile
-from gadgetron_qsm.mrd.growing import end_of
+from gadgetron_qsm.site_sections import SpoolSettings
+from gadgetron_qsm.spool.growing import end_of
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +30,12 @@ FREE_BYTES = 2_000_000_000  # of disk that are left to others; of a small disk,
 FREE_PART = 0.1  # this part
 STEP = 64 << 20  # bytes by which a file grows; of a small limit,
 STEP_PART = 1 / 16  # this part
-_OURS = re.compile(r"\d{8}T\d{12}Z_[0-9a-f]{8}(\.writing)?\.h5")
-_WRITING, _KEPT = ".writing.h5", ".h5"
+SLACK_S = 1.0  # between the clocks by which a scan began
+_OURS = re.compile(r"(?P<time>\d{8}T\d{12})Z_[0-9a-f]{8}(\.(?P<writer>\d+)\.writing)?\.h5")
+_TIME = "%Y%m%dT%H%M%S%f"
+_BLOCK = 1 << 20  # bytes
+
+CANNOT_BE_READ = "a scan was cut short, and its raw data in %s cannot be read: %s"
 
 
 class SpoolFolder:
@@ -40,25 +46,31 @@ class SpoolFolder:
         self._limit = limit_bytes
         self._step = int(min(STEP, STEP_PART * limit_bytes))
 
+    @classmethod
+    def of(cls, settings: SpoolSettings) -> SpoolFolder | None:
+        """Return the folder that settings name, if they do."""
+        return cls(settings.folder, settings.limit_gb * 1e9) if settings.folder else None
+
     def create(self) -> SpoolFile:
         """Create the file of a scan that begins; the folder too if it is not there."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        now = datetime.datetime.now(datetime.timezone.utc)
-        name = f"{now:%Y%m%dT%H%M%S%f}Z_{uuid.uuid4().hex[:8]}{_WRITING}"
-        with self._locked():
+        now = datetime.now(timezone.utc)
+        name = f"{now:{_TIME}}Z_{uuid.uuid4().hex[:8]}.{os.getpid()}.writing.h5"
+        with self.locked():
             descriptor = os.open(self.path / name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return SpoolFile(self, self.path / name, descriptor)
 
-    def recover(self) -> list[Path]:
+    def recover(self, process: int | None = None, since: float = 0.0) -> list[Path]:
         """Make ordinary files of those whose process was killed; return them.
 
-        One with nothing in it is removed.
+        If a process is named, only of those that it began `since` then, as of time.time().
+        One with nothing in it is removed. One that cannot be read stays, and the log says so.
         """
         if not self.path.is_dir():
             return []
-        with self._locked():
-            left = [path for path in self._files() if path.name.endswith(_WRITING)]
+        with self.locked():
+            left = [path for path in self._files() if _is_of(path, process, since)]
             return [kept for path in left if _is_free(path) and (kept := _recovered(path))]
 
     def grow(self, descriptor: int, size: int, needed: int) -> int:
@@ -67,20 +79,20 @@ class SpoolFolder:
         The oldest files go for that, but none that is being written. Raises QsmError when there is
         still not enough room. What the file gets is zeros behind its end, to be written to.
         """
-        with self._locked():
+        with self.locked():
             new = needed + self._step
             while lacking := self._lacking(new - size):
                 oldest = next(filter(_is_free, self._files()), None)
                 if oldest is None:
                     raise QsmError(lacking)
                 log.info("removed the spooled scan %s to make room", oldest.name)
-                oldest.unlink()
+                oldest.unlink(missing_ok=True)
             os.ftruncate(descriptor, new)
             return new
 
     def _lacking(self, growth: int) -> str:
         """Say what there is not enough of to grow by so many bytes; nothing if there is."""
-        if sum(path.stat().st_size for path in self._files()) + growth > self._limit:
+        if sum(map(_size, self._files())) + growth > self._limit:
             return f"spool.limit_gb = {self._limit / 1e9:g} is reached"
         disk = shutil.disk_usage(self.path)
         if disk.free - growth < min(FREE_BYTES, FREE_PART * disk.total):
@@ -94,7 +106,8 @@ class SpoolFolder:
         return sorted(path for path in map(Path, ours) if _OURS.fullmatch(path.name))
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
+        """Be the only one that adds, renames or removes files; others wait."""
         descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -119,22 +132,43 @@ class SpoolFile:
 
     def keep(self) -> Path:
         """End the file, and give it the name by which it is found."""
-        os.ftruncate(self.descriptor, end_of(self.descriptor))
-        kept = _kept(self._path)
-        self._path.rename(kept)
-        os.close(self.descriptor)
-        return kept
+        try:
+            os.ftruncate(self.descriptor, end_of(self.descriptor))
+            with self._folder.locked():
+                return self._path.rename(_kept(self._path))
+        finally:
+            os.close(self.descriptor)
 
     def remove(self) -> None:
         """End the file and remove it."""
-        with suppress(FileNotFoundError):
-            self._path.unlink()
-        os.close(self.descriptor)
+        try:
+            with self._folder.locked():
+                self._path.unlink(missing_ok=True)
+        finally:
+            os.close(self.descriptor)
+
+
+def _is_of(path: Path, process: int | None, since: float) -> bool:
+    """Tell whether a file is of a scan that did not end, and of a process, if one is named."""
+    name = _OURS.fullmatch(path.name)
+    if not name or not name["writer"]:
+        return False
+    began = datetime.strptime(name["time"], _TIME).replace(tzinfo=timezone.utc).timestamp()
+    return process is None or (name["writer"] == str(process) and began >= since - SLACK_S)
+
+
+def _size(path: Path) -> int:
+    with suppress(FileNotFoundError):  # somebody else has removed it
+        return path.stat().st_size
+    return 0
 
 
 def _is_free(path: Path) -> bool:
-    """Tell whether nobody writes or reads a file."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Tell whether nobody writes or reads a file, which may be nobody's any more."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -145,21 +179,41 @@ def _is_free(path: Path) -> bool:
 
 
 def _recovered(path: Path) -> Path | None:
-    if not _has_items(path):
-        path.unlink()
+    """Give a file the name of one that is kept; return it if it can be replayed.
+
+    Only what is sure to hold no scan is removed. What cannot be read, now or ever, is told.
+    """
+    try:
+        if _is_blank(path) or not _has_items(path):
+            path.unlink()
+            return None
+        with path.open("r+b") as file:
+            file.truncate(end_of(file.fileno()))
+        return path.rename(_kept(path))
+    except Exception as error:  # a damaged file may give any
+        with suppress(OSError):
+            path = path.rename(_kept(path))
+        log.error(CANNOT_BE_READ, path, reason_of(error))
         return None
-    with path.open("r+b") as file:
-        file.truncate(end_of(file.fileno()))
-    return path.rename(_kept(path))
+
+
+def _is_blank(path: Path) -> bool:
+    """Tell whether a file was killed before anything was written to it but zeros."""
+    with path.open("rb") as file:
+        return not any(block.lstrip(b"\0") for block in iter(lambda: file.read(_BLOCK), b""))
 
 
 def _has_items(path: Path) -> bool:
-    try:
-        with RawFile(path) as raw:
-            return len(raw) > 0 or next(raw.images(), None) is not None
-    except QsmError:
-        return False  # killed before there was a header
+    with RawFile(path) as raw:
+        return len(raw) > 0 or next(raw.images(), None) is not None
 
 
 def _kept(path: Path) -> Path:
-    return path.with_name(path.name.removesuffix(_WRITING) + _KEPT)
+    return path.with_name(path.name.partition(".")[0] + ".h5")
+
+
+def reason_of(error: Exception) -> str:
+    """Say what was wrong, without the path, which a log need not have."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) if isinstance(error, QsmError) else f"{type(error).__name__}: {error}"

@@ -12,7 +12,7 @@ from gadgetron_qsm.mrd.wire import PeerGone
 from gadgetron_qsm.site import scans
 
 PACKAGE = __name__.partition(".")[0]
-ASIDE = f"{PACKAGE}.delivery"  # it sends other scans in the background, too
+ASIDE = (f"{PACKAGE}.delivery", f"{PACKAGE}.spool.recovery", f"{PACKAGE}.spool.folder")  # of others
 LONGEST = 1000  # characters of a line
 
 

@@ -6,24 +6,17 @@ import os
 import struct
 
 import h5py
-import ismrmrd
 import numpy as np
 import pytest
 
-from gadgetron_qsm.mrd import growing, spooled
 from gadgetron_qsm.mrd.files import RawFile
-from gadgetron_qsm.mrd.growing import PAGE, DataSet, GrowingFile
-from gadgetron_qsm.mrd.hdf5_parts import CHILDREN, UNDEFINED
-from gadgetron_qsm.mrd.spooled import SpooledScan
+from gadgetron_qsm.spool import growing
+from gadgetron_qsm.spool import scan as scans
+from gadgetron_qsm.spool.growing import PAGE, DataSet, GrowingFile
+from gadgetron_qsm.spool.parts import CHILDREN, UNDEFINED
+from gadgetron_qsm.spool.scan import SpooledScan
 
 NUMBER = 8  # bytes that the kernel writes as one; what is longer may be written in part
-
-
-@pytest.fixture
-def descriptor(tmp_path):
-    number = os.open(tmp_path / "growing.h5", os.O_RDWR | os.O_CREAT)
-    yield number
-    os.close(number)
 
 
 @pytest.fixture
@@ -109,7 +102,7 @@ def test_numbers_that_change_lie_in_one_page_each(descriptor, writes, make_acqui
 
 
 def test_an_index_that_is_full_takes_no_more(descriptor, monkeypatch):
-    monkeypatch.setattr("gadgetron_qsm.mrd.hdf5_index.CHILDREN", 2)
+    monkeypatch.setattr("gadgetron_qsm.spool.index.CHILDREN", 2)
     file = GrowingFile(descriptor)
     data = DataSet(file, np.dtype("u1"))
     data.extend(bytes(8))
@@ -142,7 +135,7 @@ def test_a_scan_is_readable_after_every_write_and_never_loses_a_block(
     tmp_path, descriptor, writes, monkeypatch, make_acquisition, make_waveform, make_image
 ):
     """What a kill leaves is one of these states."""
-    monkeypatch.setattr(spooled, "HEADS", 4)
+    monkeypatch.setattr(scans, "HEADS", 4)
     readouts = [make_acquisition(1 + n % 3, 1 + n, n % 3) for n in range(25)]
     pixels = [np.full((1, 1, 2, 3 + n % 2), n, np.float32) for n in range(5)]
     images = [make_image(data, f"<{n}/>", image_series_index=1) for n, data in enumerate(pixels)]
@@ -177,37 +170,3 @@ def check(file, readouts, images, blocks):
         assert blocks <= len(seen) <= blocks + 1
         for image in seen:
             np.testing.assert_array_equal(image.data, images[int(image.meta[1:-2])].data)
-
-
-def test_images_that_differ_under_one_number_are_in_groups_of_their_own(
-    tmp_path, descriptor, make_image
-):
-    scan = SpooledScan(descriptor, "<header/>")
-    for size in (2, 3, 2, 4):
-        scan.add([make_image(np.zeros((1, 1, 1, size), np.int16), image_series_index=7)])
-    scan.write()
-    with h5py.File(tmp_path / "growing.h5") as read:
-        found = {
-            name: series["data"].shape for name, series in read["dataset"].items() if "_" in name
-        }
-    assert found == {
-        "image_7": (2, 1, 1, 1, 2),
-        "image_7_1": (1, 1, 1, 1, 3),
-        "image_7_2": (1, 1, 1, 1, 4),
-    }
-
-
-def test_ismrmrd_adds_to_what_was_spooled(tmp_path, descriptor, make_acquisition):
-    """The library finds nothing wrong with the file when it changes it."""
-    readouts = [make_acquisition(2, 5) for _ in range(30)]
-    scan = SpooledScan(descriptor, "<header/>")
-    scan.add(readouts[:10])
-    scan.write()
-    with ismrmrd.Dataset(tmp_path / "growing.h5", "dataset") as dataset:
-        for readout in readouts[10:]:
-            head = ismrmrd.AcquisitionHeader.from_buffer_copy(readout.head)
-            dataset.append_acquisition(ismrmrd.Acquisition(head, readout.data))
-    with RawFile(tmp_path / "growing.h5") as raw:
-        read = [readout for block in raw.blocks() for readout in block]
-    for one, sent in zip(read, readouts, strict=True):
-        np.testing.assert_array_equal(one.data, sent.data)

@@ -14,10 +14,9 @@ import h5py
 import numpy as np
 from ismrmrd.hdf5 import acquisition_dtype, waveform_dtype
 
+from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.files import DATASET, pixels_in_file
 from gadgetron_qsm.mrd.gathered import readouts_of
-from gadgetron_qsm.mrd.growing import DataSet, GrowingFile, Members
-from gadgetron_qsm.mrd.hdf5_parts import NOTHING
 from gadgetron_qsm.mrd.messages import (
     IMAGE_HEADER,
     Acquisition,
@@ -30,8 +29,13 @@ from gadgetron_qsm.mrd.messages import (
 )
 from gadgetron_qsm.mrd.volumes import images_of_array
 from gadgetron_qsm.mrd.wire import image_head
+from gadgetron_qsm.spool.growing import DataSet, GrowingFile, Members
+from gadgetron_qsm.spool.parts import NOTHING
 
-HEADS = 1024  # of readouts, waveforms or images that lie together in the file
+HEADS = 1024  # of readouts or waveforms that lie together in the file,
+IMAGE_HEADS = 16  # and of images
+MOST_SERIES = 256  # of which each costs 60 kB: images that are not alike make one each
+LARGEST_IMAGE = 2**32 - 1  # bytes, as HDF5 has the size of a chunk in 32 bits
 
 
 class SpooledScan:
@@ -52,13 +56,11 @@ class SpooledScan:
         self._series: dict[tuple[Any, ...], _Series] = {}
         self._file.publish({DATASET: self._members})
 
-    @property
-    def size(self) -> int:
-        """Bytes that the file has once all is written."""
-        return self._file.size
-
     def add(self, messages: Iterable[Message]) -> None:
-        """Put messages into the file; `write` writes them."""
+        """Put messages into the file; `write` writes them.
+
+        Raises QsmError for images that are too large, or of too many series.
+        """
         readouts: list[bytes] = []
         waveforms: list[bytes] = []
         for message in messages:
@@ -76,6 +78,10 @@ class SpooledScan:
             self._readouts.extend(b"".join(readouts))
         if waveforms:
             self._waveforms.extend(b"".join(waveforms))
+
+    def end(self) -> int:
+        """Return the size of the file once all that was added is written."""
+        return self._file.end()
 
     def write(self) -> None:
         """Write what was added; the file is whole before, after and at any moment in between."""
@@ -104,7 +110,10 @@ class SpooledScan:
 
     def _add_image(self, image: Image) -> None:
         kind = int(image.head["image_series_index"]), image.data.shape, image.data.dtype
+        if not image.data.size:
+            return  # there is nothing in it, and HDF5 cannot say so
         if kind not in self._series:
+            _check(image, len(self._series))
             self._series[kind] = series = _Series(self._file, image)
             self._members[self._name(kind[0])] = series.members
             self._file.publish({DATASET: self._members})
@@ -123,14 +132,25 @@ class _Series:
     """The data sets of images that are alike."""
 
     def __init__(self, file: GrowingFile, image: Image) -> None:
-        self.heads = DataSet(file, IMAGE_HEADER, chunk_rows=HEADS)
-        self.attributes = DataSet(file, h5py.special_dtype(vlen=str), chunk_rows=HEADS)
+        self.heads = DataSet(file, IMAGE_HEADER, chunk_rows=IMAGE_HEADS)
+        self.attributes = DataSet(file, h5py.special_dtype(vlen=str), chunk_rows=IMAGE_HEADS)
         self.pixels = DataSet(file, pixels_in_file(image), image.data.shape)
         self.members: Members = {
             "header": self.heads,
             "attributes": self.attributes,
             "data": self.pixels,
         }
+
+
+def _check(image: Image, series: int) -> None:
+    """Raise QsmError unless there is room for an image of a new series beside so many others."""
+    if image.data.nbytes > LARGEST_IMAGE:
+        size = image.data.nbytes / 1e9
+        raise QsmError(
+            f"an image has {size:.1f} GB; up to {LARGEST_IMAGE / 1e9:.1f} can be spooled"
+        )
+    if series >= MOST_SERIES:
+        raise QsmError(f"the images are of more than {MOST_SERIES} series, sizes or pixel types")
 
 
 def _waveforms_of(message: Message) -> Iterable[Waveform]:

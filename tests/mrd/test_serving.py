@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import struct
 import time
 
 import pytest
@@ -12,8 +13,9 @@ from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.client import stream
 from gadgetron_qsm.mrd.connection import Connection
 from gadgetron_qsm.mrd.messages import ConfigText, Error, Text
-from gadgetron_qsm.mrd.server import serve
 from gadgetron_qsm.mrd.wire import PeerGone
+from gadgetron_qsm.server.serving import listen
+from gadgetron_qsm.site import scans
 
 HOST = "127.0.0.1"
 CONFIG = ConfigText("<configuration/>")
@@ -63,6 +65,20 @@ def test_a_gadgetron_is_told_in_its_own_way(serving, recorded, answers):
     with socket.create_connection((HOST, port)) as sock:
         sock.sendall(recorded("server_acquisitions_r2"))
         assert answers(sock) == [Error("no echo times")]
+
+
+def test_a_refused_header_is_told_to_a_gadgetron_in_its_own_way_and_counts(
+    serving, recorded, answers, echo
+):
+    summaries = []
+    with scans.listening(summaries.append):
+        port = serving(echo, fail=Connection.fail_inside_gadgetron)
+        with socket.create_connection((HOST, port)) as sock:
+            sock.sendall(struct.pack("<HI", 5, 3) + b"log" + recorded("server_acquisitions_r2"))
+            (error,) = answers(sock)
+    assert isinstance(error, Error)
+    assert error.text == "the client sent TEXT where the MRD header must be"
+    assert [(summary.outcome, summary.error) for summary in summaries] == [("failed", error.text)]
 
 
 def test_a_fault_is_logged_with_its_traceback_and_a_refusal_in_one_line(serving, raw_file, caplog):
@@ -125,4 +141,4 @@ def test_garbage_is_answered_with_an_error_and_the_next_is_served(serving, raw_f
 def test_a_port_in_use_is_refused(serving, echo):
     port = serving(echo)
     with pytest.raises(QsmError, match=f"cannot listen on 127.0.0.1:{port}"):
-        serve(HOST, port, echo)
+        listen(HOST, port)

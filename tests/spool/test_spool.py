@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
-import logging
-import os
 import re
 import stat
-import subprocess
-import threading
 from io import BytesIO
 
 import ismrmrd
@@ -17,52 +12,18 @@ import numpy as np
 import pytest
 
 from gadgetron_qsm.chain import combine
-from gadgetron_qsm.mrd import growing, spool, spool_folder
 from gadgetron_qsm.mrd.client import messages_of
 from gadgetron_qsm.mrd.files import RawFile
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.messages import Bucket, Close, HeaderText, Text
-from gadgetron_qsm.mrd.spool import Spool, recover, replay_command
 from gadgetron_qsm.mrd.wire import read_message
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.site_sections import SpoolSettings
-from tests.missing import missing
+from gadgetron_qsm.spool.recovery import recover, replay_command
+from gadgetron_qsm.spool.spool import Spool
+from tests.spool.passing import FAILURE, is_readout, on_disk, readouts_in, spooled, wait_for
 
-FAILURE = RuntimeError("of the reconstruction")
-NO_FURTHER = "the raw data of this scan are spooled no further"
 NAME = re.compile(r"\d{8}T\d{12}Z_[0-9a-f]{8}\.h5")
-
-
-@pytest.fixture
-def settings(tmp_path):
-    return SpoolSettings(folder=tmp_path / "raw" / "spool")
-
-
-def spooled(settings, messages, header_text="<header/>", failure=FAILURE):
-    """Let messages pass, and return what is kept of them."""
-    opened = Spool.opened(settings, header_text)
-    assert list(opened.tee(messages)) == messages
-    return opened.finish(failure)
-
-
-def readouts_in(path):
-    with RawFile(path) as raw:
-        return [readout for block in raw.blocks() for readout in block]
-
-
-@pytest.fixture
-def scan(make_acquisition, make_waveform):
-    """Readouts of many sizes, with and without trajectories and flags, waveforms between them."""
-    messages = []
-    for number in range(60):
-        readout = make_acquisition(1 + number % 5, 1 + 7 * number, number % 4)
-        readout.head["flags"] = 1 << number
-        messages += [readout, make_waveform(1 + number % 2, number)][: 1 + number % 2]
-    return messages
-
-
-def is_readout(message):
-    return hasattr(message, "trajectory")
 
 
 def test_readouts_and_waveforms_survive_bit_for_bit(settings, scan):
@@ -194,130 +155,3 @@ def test_messages_are_on_disk_while_the_scan_goes_on(settings, scan):
     list(passed)
     wait_for(lambda: on_disk(settings.folder) == sum(map(is_readout, scan)))
     assert opened.finish(None) is None
-
-
-def on_disk(folder):
-    """Readouts in the file that is being written, which others leave alone."""
-    writing = list(folder.glob("*.writing.h5")) if folder.is_dir() else []
-    if not writing or not writing[0].stat().st_size:
-        return 0
-    (folder.parent / "copy.h5").write_bytes(writing[0].read_bytes())
-    return len(readouts_in(folder.parent / "copy.h5"))
-
-
-def wait_for(condition):
-    for _ in range(1000):
-        if condition():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("it never happened")
-
-
-def warned(caplog):
-    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-
-
-def test_a_disk_that_does_not_answer_costs_patience_and_not_the_scan(
-    settings, scan, monkeypatch, caplog
-):
-    answers, write = threading.Event(), os.pwritev
-
-    def hung(*arguments):
-        answers.wait(10)
-        return write(*arguments)
-
-    monkeypatch.setattr(growing.os, "pwritev", hung)
-    monkeypatch.setattr(spool, "CAPACITY", 20_000)
-    monkeypatch.setattr(spool, "PATIENCE_S", 0.05)
-    monkeypatch.setattr(spool, "LAST_S", 0.05)
-    opened = Spool.opened(settings, "<header/>")
-    assert list(opened.tee(scan)) == scan
-    assert not opened.whole
-    assert opened.finish(FAILURE) is None
-    assert warned(caplog) == [f"{NO_FURTHER}: the disk is slower than the scan"]
-    answers.set()
-    wait_for(lambda: [path for path in settings.folder.iterdir() if NAME.fullmatch(path.name)])
-
-
-def test_what_nobody_will_want_is_not_written_any_more(settings, scan, monkeypatch):
-    answers, write, written = threading.Event(), os.pwritev, []
-
-    def slow(descriptor, buffers, offset):
-        answers.wait(10)
-        written.append(sum(map(len, buffers)))
-        return write(descriptor, buffers, offset)
-
-    monkeypatch.setattr(growing.os, "pwritev", slow)
-    monkeypatch.setattr(spool, "LAST_S", 0.05)
-    opened = Spool.opened(settings, "<header/>")
-    assert list(opened.tee(scan)) == scan
-    assert opened.finish(None) is None
-    answers.set()
-    wait_for(lambda: not list(settings.folder.iterdir()))
-    assert sum(written) < 20_000  # the header
-
-
-def test_a_slow_disk_may_be_waited_for_as_long_as_patience_lasts(settings, scan, monkeypatch):
-    monkeypatch.setattr(spool, "CAPACITY", 2_000)
-    path = spooled(settings, scan)
-    assert len(readouts_in(path)) == sum(map(is_readout, scan))
-
-
-def test_a_folder_that_cannot_be_made_costs_one_warning(tmp_path, scan, caplog):
-    (tmp_path / "file").write_text("in the way")
-    settings = SpoolSettings(folder=tmp_path / "file" / "spool")
-    assert spooled(settings, scan) is None
-    assert warned(caplog) == [f"{NO_FURTHER}: Not a directory"]
-
-
-def test_a_disk_that_fills_in_the_middle_of_a_write_leaves_what_was_whole_before(
-    settings, scan, caplog, monkeypatch
-):
-    write, full = os.pwritev, False
-
-    def filling(descriptor, buffers, offset):
-        if full:
-            write(descriptor, [b"".join(buffers)[:5000]], offset)
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return write(descriptor, buffers, offset)
-
-    monkeypatch.setattr(growing.os, "pwritev", filling)
-    opened = Spool.opened(settings, "<header/>")
-    passed = opened.tee(scan)
-    sent = sum(is_readout(next(passed)) for _ in range(30))
-    wait_for(lambda: on_disk(settings.folder) == sent)
-    full = True
-    assert len(list(passed)) == len(scan) - 30
-    path = opened.finish(FAILURE)
-    assert len(readouts_in(path)) == sent
-    assert warned(caplog) == [f"{NO_FURTHER}: No space left on device"]
-    assert not opened.whole
-
-
-@pytest.fixture
-def small_disk(tmp_path, program):
-    """A disk of 8 MB, for root."""
-    if os.getuid():
-        missing("only root can mount a small disk")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    subprocess.run([program("mount"), "-t", "tmpfs", "-o", "size=8m", "none", folder], check=True)
-    yield folder
-    subprocess.run([program("umount"), folder], check=True)
-
-
-@pytest.mark.parametrize(
-    ("left", "reason"), [(-1.0, "No space left on device"), (0.2, "its disk has only 0.0 GB left")]
-)
-def test_a_disk_that_is_full_costs_one_warning_and_the_room_that_is_left_to_others(
-    small_disk, make_acquisition, caplog, monkeypatch, left, reason
-):
-    monkeypatch.setattr(spool_folder, "FREE_PART", left)
-    monkeypatch.setattr(spool_folder, "STEP", 0)
-    monkeypatch.setattr(spool, "CAPACITY", 500_000)  # so that there are blocks
-    scan = [make_acquisition(16, 500)] * 200  # 13 MB
-    path = spooled(SpoolSettings(folder=small_disk / "spool"), scan)
-    assert warned(caplog) == [f"{NO_FURTHER}: {reason}"]
-    kept = path.stat().st_size
-    assert 4e6 < kept < (1 - max(left, 0)) * 8.4e6
-    assert len(readouts_in(path)) == pytest.approx(kept / 64_900, rel=0.05)

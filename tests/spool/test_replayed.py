@@ -9,10 +9,10 @@ import pytest
 from gadgetron_qsm import chain
 from gadgetron_qsm.check import check
 from gadgetron_qsm.mrd.header import Header
-from gadgetron_qsm.mrd.spool import Spool
 from gadgetron_qsm.replay import replay
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.site_sections import SpoolSettings
+from gadgetron_qsm.spool.spool import Spool
 from tests.sphere_scan import header_text, scan
 
 QUICK = {"inversion.iterations": "2", "deliver.maps": "chi"}

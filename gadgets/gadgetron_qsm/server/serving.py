@@ -1,51 +1,25 @@
-"""An MRD server in this process, one scan after another; what `serve` starts is in server/."""
+"""What every MRD server does: it listens, and serves a client. That of `serve` is in server/."""
 
 from __future__ import annotations
 
 import logging
 import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Literal
 
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.mrd.connection import HEADER_TIMEOUT_S, Connection, NoScan, OnlyAsked
+from gadgetron_qsm.mrd.connection import HEADER_TIMEOUT_S, Connection
+from gadgetron_qsm.mrd.handshake import NoScan, OnlyAsked
 from gadgetron_qsm.site.scans import Scan, scanning
 
 Handler = Callable[[Connection], None]
 Fail = Callable[[Connection, str], None]
-Outcome = Literal["done", "failed", "fault", "none"]
+End = Literal["done", "failed", "fault", "none"]
 
 log = logging.getLogger(__name__)
 
 BACKLOG = 64
-POLL_S = 0.2  # how soon a stop is noticed
 KEEPALIVE_S = 10  # three of these without an answer, and the client's machine counts as dead
-
-
-def serve(
-    host: str,
-    port: int,
-    handler: Handler,
-    *,
-    ready: Callable[[int], None] | None = None,
-    stop: threading.Event | None = None,
-    header_timeout_s: float = HEADER_TIMEOUT_S,
-    fail: Fail = Connection.fail_as_server,
-) -> None:
-    """Serve scans until `stop` is set, one client at a time; a scan that runs then goes on.
-
-    `handler` and `fail` are those of `serve_one`. `ready` is told the port, which the system
-    chooses for port 0. Raises QsmError when the port is not free.
-    """
-    stop = stop or threading.Event()
-    with listen(host, port) as listener:
-        listener.settimeout(POLL_S)
-        if ready:
-            ready(listener.getsockname()[1])
-        for sock in _clients(listener, stop):
-            with sock:
-                serve_one(sock, handler, fail, header_timeout_s=header_timeout_s)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -78,7 +52,7 @@ def serve_one(
     header_timeout_s: float = HEADER_TIMEOUT_S,
     silence_s: float | None = None,
     after_last_s: float | None = None,
-) -> Outcome:
+) -> End:
     """Serve one client, to its end; say what became of its scan.
 
     That is 'none' of a client without a header, and 'fault' when something else than a QsmError was
@@ -86,34 +60,30 @@ def serve_one(
     `handler` has the connection for as long as it runs; what it raises, the client is told by
     `fail`, which differs where the client is a Gadgetron. How long we wait: see Connection.open.
     """
+
+    def refuse(connection: Connection, error: QsmError) -> None:
+        with scanning(connection) as scan:
+            log.error("%s", error)
+            fail(connection, scan.failed(error))
+
     try:
         connection = Connection.open(
             sock,
             header_timeout_s=header_timeout_s,
             silence_s=silence_s,
             after_last_s=after_last_s,
+            refuse=refuse,
         )
     except NoScan as error:
         log.log(logging.DEBUG if isinstance(error, OnlyAsked) else logging.INFO, "%s", error)
         return "none"
-    except QsmError as error:
-        log.error("%s", error)
+    except QsmError:
         return "failed"
     with connection, scanning(connection) as scan:
         return _handled(connection, handler, fail, scan)
 
 
-def _clients(listener: socket.socket, stop: threading.Event) -> Iterator[socket.socket]:
-    while not stop.is_set():
-        try:
-            sock, _ = listener.accept()
-        except (TimeoutError, ConnectionError):
-            continue
-        keep_alive(sock)
-        yield sock
-
-
-def _handled(connection: Connection, handler: Handler, fail: Fail, scan: Scan) -> Outcome:
+def _handled(connection: Connection, handler: Handler, fail: Fail, scan: Scan) -> End:
     try:
         handler(connection)
     except QsmError as error:
