@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 DEBIAN_PROGRAMS = dciodvfy:dicom3tools dcm2niix:dcm2niix g++:g++ storescp:dcmtk Orthanc:orthanc
 POLICY = /usr/sbin/policy-rc.d
 
-.PHONY: demo test test-oldest bench accuracy lint debian-programs docker-steps clean
+.PHONY: demo test test-oldest bench faults accuracy lint debian-programs docker-steps clean
 
 demo: $(VENV)/installed
 	$(BIN)/gadgetron-qsm demo --output build/demo
@@ -29,6 +29,14 @@ bench: $(VENV)/installed-test
 	$(BIN)/python -m tests.benchmarks.gains
 	$(BIN)/python -m tests.benchmarks.floor --size small
 	$(BIN)/python -m tests.benchmarks.spool
+
+# Streams that are spoilt, by the thousand, and hundreds of scans: half an hour to an hour. What came
+# of it is in tests/benchmarks/results/faults.md.
+faults: $(VENV)/installed-test
+	$(BIN)/python -m tests.faults.mutations --count 8000 --command serve
+	$(BIN)/python -m tests.faults.mutations --count 2000 --command gadget
+	$(BIN)/python -m tests.faults.soak --scans 200
+	$(BIN)/python -m tests.faults.soak --scans 200 --together 8
 
 # Every method against the truth of a head, as far as ../shared/data has one.
 accuracy: $(VENV)/installed-test

@@ -5,7 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.mrd.messages import HeaderText, Message, Text
+from gadgetron_qsm.mrd.messages import ConfigFile, ConfigText, HeaderText, Message, Text
 from gadgetron_qsm.mrd.wire import read_message
 from tests.faults import small_scan
 
@@ -40,6 +40,9 @@ def begins_a_scan(stream: bytes) -> bool:
     """Tell whether the server knows that a scan comes, which it waits for longer than for one."""
     incoming = BytesIO(stream)
     try:
-        return any(isinstance(read_message(incoming), HeaderText) for _ in range(2))
+        message = read_message(incoming)
+        if isinstance(message, ConfigFile | ConfigText):
+            message = read_message(incoming)
     except QsmError:
         return False
+    return isinstance(message, HeaderText)

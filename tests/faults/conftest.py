@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
-from tests.faults.served import Served
+from tests.faults.served import DEFAULTS, Served, impatient
 
 
 @pytest.fixture(scope="session")
 def served_by(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Served]]:
     """A function that returns the one server that a command has started."""
-    running: dict[str, Served] = {}
     with contextlib.ExitStack() as stack:
+        yield _by_command(tmp_path_factory, stack, lambda _: DEFAULTS)
 
-        def by(command: str) -> Served:
-            if command not in running:
-                running[command] = Served(command, tmp_path_factory.mktemp(command))
-                stack.callback(running[command].end)
-            return running[command]
 
-        yield by
+@pytest.fixture(scope="session")
+def impatient_by(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Served]]:
+    """The same of servers that wait for nobody, and keep the raw data of scans that fail."""
+    with contextlib.ExitStack() as stack:
+        yield _by_command(tmp_path_factory, stack, impatient)
+
+
+def _by_command(
+    folders: pytest.TempPathFactory,
+    stack: contextlib.ExitStack,
+    properties: Callable[[Path], Mapping[str, str]],
+) -> Callable[[str], Served]:
+    @functools.cache
+    def by(command: str) -> Served:
+        folder = folders.mktemp(command)
+        server = Served(command, folder, properties(folder))
+        stack.callback(server.end)
+        return server
+
+    return by
 
 
 @pytest.fixture(params=["serve", "gadget"])

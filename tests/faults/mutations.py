@@ -1,9 +1,9 @@
 """Thousands of spoilt streams to one server: each must end soon, with an error line or a series.
 
-python -m tests.faults.mutations --count 10000 --seed 0
+python -m tests.faults.mutations --count 10000 --seed 0 --command gadget
 
 tells how they ended, the slowest and the most memory; `--first N --count 1` repeats one. Exit
-status 1 when one did not end as it must.
+status 1 when one did not end as it must. What is logged late is said of the stream behind it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.faults.census import forget_peak, peak_bytes, resident_bytes
 from tests.faults.judge import judge
-from tests.faults.served import DEFAULTS, SOON_S, Served, told
+from tests.faults.served import SOON_S, SPOOL_GB, Served, impatient, told
 from tests.faults.spoilt import spoilt
 
 MOST_BYTES = 300 << 20  # that a spoilt stream may take beside what the server holds at rest
@@ -56,14 +56,16 @@ def outcomes(served: Served, seed: int, numbers: range) -> Iterator[Outcome]:
         yield Outcome(number, sent.done, verdict.ending, problems, took_s, taken)
 
 
-def site(folder: Path) -> dict[str, str]:
-    """Properties of a server that has no patience, and keeps the raw data of scans that fail."""
-    return {
-        **DEFAULTS,
-        "server.silence_s": "1",
-        "spool.folder": str(folder / "spool"),
-        "spool.limit_gb": "0.2",
-    }
+def left_behind(served: Served) -> list[str]:
+    """What is wrong with a server when all is over, and with its spool."""
+    settled = served.settles()
+    problems = [] if settled else [f"it holds {served.census()} and not {served.at_rest}"]
+    if "Traceback" in (log := served.log_since()):
+        problems.append(f"a fault of ours: {log.strip().splitlines()[-1]}")
+    kept = sum(file.stat().st_size for file in (served.folder / "spool").iterdir())
+    if kept > SPOOL_GB * 1e9:
+        problems.append(f"the spool has {kept} bytes")
+    return problems
 
 
 def main() -> int:
@@ -71,10 +73,11 @@ def main() -> int:
     arguments.add_argument("--count", type=int, default=10_000)
     arguments.add_argument("--first", type=int, default=0)
     arguments.add_argument("--seed", type=int, default=0)
+    arguments.add_argument("--command", choices=("serve", "gadget"), default="serve")
     given = arguments.parse_args()
     numbers = range(given.first, given.first + given.count)
     with tempfile.TemporaryDirectory() as folder:
-        served = Served("serve", Path(folder), site(Path(folder)))
+        served = Served(given.command, Path(folder), impatient(Path(folder)))
         try:
             return _told(served, outcomes(served, given.seed, numbers))
         finally:
@@ -96,9 +99,9 @@ def _told(served: Served, all_of_them: Iterator[Outcome]) -> int:
     print(f"is held at rest was {largest.bytes >> 20} MB ({largest.number}, {largest.done})")
     after = resident_bytes(served.pid)
     print(f"the server held {before >> 20} MB before and {after >> 20} MB afterwards")
-    wrong = sum(bool(outcome.problems) for outcome in seen)
-    print(f"{wrong} did not end as they must")
-    return 1 if wrong else 0
+    wrong, left = sum(bool(outcome.problems) for outcome in seen), left_behind(served)
+    print(f"{wrong} did not end as they must", *left, sep="\n")
+    return 1 if wrong or left else 0
 
 
 if __name__ == "__main__":

@@ -18,6 +18,17 @@ SOON_S = 5.0  # until nothing more may be heard, whatever a client did
 STEADY = 20  # times that what it holds is the same, one behind the other
 # As many processes as it may have, from the start: none is started or dismissed in between.
 DEFAULTS = {"server.connections": "2", "server.warm": "2"}
+SPOOL_GB = 0.05
+
+
+def impatient(folder: Path) -> dict[str, str]:
+    """Properties of a server that has no patience, and keeps the raw data of scans that fail."""
+    return {
+        **DEFAULTS,
+        "server.silence_s": "1",
+        "spool.folder": str(folder / "spool"),
+        "spool.limit_gb": str(SPOOL_GB),
+    }
 
 
 class Served:
@@ -98,9 +109,9 @@ class Served:
         """Tell whether the next client gets its series."""
         return names(self.answer(b"".join(small_scan.stream(form)))) == SERIES
 
-    def settles(self) -> bool:
+    def settles(self, within_s: float = SOON_S) -> bool:
         """Wait until the server holds what it held at rest."""
-        return eventually(lambda: self.census().fixed == self.at_rest.fixed, SOON_S)
+        return eventually(lambda: self.census().fixed == self.at_rest.fixed, within_s)
 
     def log_since(self) -> str:
         """Return what was logged since this was last asked."""

@@ -10,27 +10,21 @@ from gadgetron_qsm.mrd.messages import Close, Error, Text
 from tests import encoded
 from tests.faults import small_scan
 from tests.faults.judge import judge
-from tests.faults.mutations import outcomes, site
-from tests.faults.served import Served
+from tests.faults.mutations import left_behind, outcomes
 from tests.faults.spoilt import MUTATORS, spoilt
 from tests.recorded import cut
 
 CLOSE = encoded.message(Close())
 
 
-@pytest.fixture(scope="module")
-def impatient(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("impatient")
-    server = Served("serve", folder, site(folder))
-    yield server
-    server.end()
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_spoilt_streams_end_soon_with_an_error_line_or_a_series(impatient, seed):
-    seen = list(outcomes(impatient, seed, range(40)))
+@pytest.mark.parametrize("command", ["serve", "gadget"])
+@pytest.mark.parametrize("seed", range(2))
+def test_spoilt_streams_end_soon_with_an_error_line_or_a_series(impatient_by, command, seed):
+    server = impatient_by(command)
+    seen = list(outcomes(server, seed, range(40)))
     wrong = {f"{o.number}, {o.done}": o.problems for o in seen if o.problems}
     assert wrong == {}
+    assert left_behind(server) == []
     assert {"error line", "series"} <= {outcome.ending for outcome in seen}
 
 
@@ -41,9 +35,9 @@ def test_a_seed_and_a_number_make_the_same_stream_again():
 
 
 @pytest.fixture(scope="module")
-def series(impatient):
+def series(impatient_by):
     """What comes back for the scan as it is."""
-    with impatient.client() as peer:
+    with impatient_by("serve").client() as peer:
         peer.send(b"".join(small_scan.stream()))
         return peer.answer().raw
 

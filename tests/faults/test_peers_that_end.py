@@ -8,17 +8,21 @@ import socket
 import numpy as np
 import pytest
 
+from gadgetron_qsm.mrd.files import RawFile
 from gadgetron_qsm.mrd.messages import (
     WAVEFORM_HEADER,
     DicomFile,
     Error,
+    Query,
+    Response,
     Text,
     Waveform,
 )
 from tests import encoded
 from tests.end_to_end.peers import Peer
-from tests.faults import small_scan
-from tests.faults.served import SERIES, SOON_S, connected, names, reset
+from tests.faults import bombs, small_scan
+from tests.faults.census import eventually
+from tests.faults.served import SERIES, connected, names, reset
 
 CONFIG, HEADER = small_scan.config_text(), small_scan.text(3, small_scan.HEADER)
 LINES = small_scan.scan_of("acquisitions")
@@ -43,6 +47,8 @@ MESSAGES = {
     "configuration by name": ([], small_scan.config_name("fast")),
     "configuration": ([], CONFIG),
     "header": ([CONFIG], HEADER),
+    "query": ([], encoded.message(Query(1, "gadgetron::info::version"))),
+    "response": ([CONFIG, HEADER, *LINES[:20]], encoded.message(Response(1, "4.7.2"))),
     "parameters": ([CONFIG, HEADER], small_scan.text(5, '{"parameters": {"swi": true}}')),
     "acquisition": ([CONFIG, HEADER, *LINES[:20]], LINES[20]),
     "trajectory": ([CONFIG, HEADER, *LINES[:20]], with_trajectory()),
@@ -89,9 +95,28 @@ def test_a_peer_that_ends_anywhere_in_a_message_leaves_nothing_behind(served, ki
 
 def scan_had_begun(kind, size, message):
     """Whether the server knew by then that a scan comes: before, nobody waits for a result."""
-    if kind.startswith("configuration"):
+    if kind == "query" or kind.startswith("configuration"):
         return False
     return kind != "header" or size == len(message)
+
+
+@pytest.mark.parametrize("end", ["half-close", "close"])
+@pytest.mark.parametrize("kind", ["acquisition", "trajectory", "waveform"])
+def test_what_had_come_whole_is_kept(impatient_by, kind, end):
+    served = impatient_by("serve")
+    spool = served.folder / "spool"
+    earlier = set(spool.glob("*.h5"))
+    before, message = MESSAGES[kind]
+    with connected(served.port) as sock:
+        sock.sendall(b"".join(before) + message[: len(message) // 2])
+        ENDS[end](sock)
+    assert eventually(lambda: set(spool.glob("*.h5")) - earlier and served.settles(), 20)
+    (kept,) = set(spool.glob("*.h5")) - earlier
+    with RawFile(kept) as raw:
+        readouts = [readout for block in raw.blocks() for readout in block]
+    assert [readout.data.tobytes() for readout in readouts] == [
+        readout.data.tobytes() for readout in small_scan.readouts()[:20]
+    ]
 
 
 def assert_told(command, answer, *, begun):
@@ -155,13 +180,28 @@ def test_a_peer_that_only_knocks_is_forgotten(served):
     assert "Traceback" not in served.log_since()
 
 
-def test_a_peer_that_reads_nothing_does_not_keep_the_server(served):
-    """Its maps are larger than what the kernel holds for it; then it goes."""
+def large_images(factor=8):
+    """The images with so many voxels for each along each axis: 14 MB of maps."""
+    header = bombs.sized(*(factor * n for n in reversed(small_scan.MATRIX)))
+    sent = []
+    for image in small_scan.images():
+        data = image.data
+        for axis in (1, 2, 3):
+            data = data.repeat(factor, axis)
+        sent.append(encoded.message(dataclasses.replace(image, data=data)))
+    return [CONFIG, small_scan.text(3, header), *sent, small_scan.CLOSE]
+
+
+def test_a_peer_that_reads_nothing_does_not_keep_the_server(impatient_by):
+    """Its maps are larger than what the kernel holds for it."""
+    served = impatient_by("serve")
+    served.log_since()
+    log = []
     with connected(served.port) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-        sock.sendall(b"".join(small_scan.stream()))
-        sock.settimeout(SOON_S)
-        sock.recv(1, socket.MSG_PEEK)
-        reset(sock)
-    assert served.settles()
+        sock.sendall(b"".join(large_images()))
+        assert eventually(lambda: log.append(served.log_since()) or "scan gone" in log[-1], 60)
+        assert served.settles(within_s=20)  # it also tries to say CLOSE
+    assert "the peer was gone when Image was sent" in "".join(log)
+    assert "Traceback" not in "".join(log)
     assert served.serves()

@@ -24,7 +24,7 @@ def test_scan_after_scan_leaves_no_memory_and_no_thread_behind(served_by, comman
 
 
 @pytest.mark.parametrize(
-    ("scans", "leak", "grown"), [(200, 0, 1), (200, 300, 1.06), (60, 300, 1.06)]
+    ("scans", "leak", "grown"), [(200, 0, 1), (200, 300, 1.06), (40, 300, 1.06)]
 )
 def test_a_leak_is_seen(scans, leak, grown):
     flat = [Sample(scan, 1_000_000 + leak * scan, AT_REST) for scan in range(scans)]

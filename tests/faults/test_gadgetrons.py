@@ -1,4 +1,4 @@
-"""Whole scans of the peers that we know, as bytes that were recorded and as they behave."""
+"""Whole scans of a Gadgetron, as bytes that were recorded and as it behaves with its gadgets."""
 
 from __future__ import annotations
 
@@ -8,92 +8,21 @@ import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
-import numpy as np
 import pytest
 
-from gadgetron_qsm.mrd.messages import WAVEFORM_HEADER, Acquisition, Close, Error, Waveform
+from gadgetron_qsm.mrd.messages import Acquisition, Close, Error
 from gadgetron_qsm.mrd.wire import read_message
 from tests import encoded
 from tests.end_to_end.peers import Gadget, Peer
 from tests.faults import small_scan
 from tests.faults.gadgetron_server import NO_CLOSE, through
-from tests.faults.python_client import PythonClient
 from tests.faults.served import SERIES, connected
 from tests.recorded import cut
-
-NUL = b"\0"
-NAME, HEADER = small_scan.config_name("fast"), small_scan.text(3, small_scan.HEADER, NUL)
-LINES = small_scan.scan_of("acquisitions")
-
-
-@pytest.fixture(scope="module")
-def serve(served_by):
-    return served_by("serve")
 
 
 @pytest.fixture(scope="module")
 def resident(served_by):
     return served_by("gadget")
-
-
-def waveform():
-    head = np.zeros((), WAVEFORM_HEADER)
-    head["channels"], head["number_of_samples"] = 1, 100
-    return encoded.message(Waveform(head[()], np.zeros((1, 100), np.uint32)))
-
-
-def assert_has_the_series(client, maps):
-    assert (client.texts, client.unknown, client.closed, client.aborted) == ([], [], True, False)
-    assert [client.meta(n)["gadgetron_qsm_map"].strip('"') for n in range(len(maps))] == maps
-    assert all(np.isfinite(image.data).all() for image in client.images)
-
-
-def test_the_python_clients_recorded_scan_gives_images_that_it_reads(serve, recorded):
-    client = PythonClient(serve.port).run(cut(recorded("client_python_ismrmrd_server")))
-    assert_has_the_series(client, ["chi", "r2star", *["magnitude"] * 3])
-    assert client.meta(0)["DataRole"] == ["Image", "Quantitative"]
-    assert serve.settles()
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        [small_scan.text(5, '{"parameters": {"r2star": "False"}}', NUL), *LINES],
-        [waveform(), waveform(), *LINES],
-        small_scan.scan_of("images"),
-    ],
-    ids=["parameters", "waveforms", "images"],
-)
-def test_what_else_the_python_client_may_send_gives_images(serve, data):
-    client = PythonClient(serve.port).run([NAME, HEADER, *data, small_scan.CLOSE])
-    names = ["chi", "magnitude", "magnitude"] if data[0][:2] == b"\x05\0" else SERIES
-    assert_has_the_series(client, names)
-
-
-@pytest.mark.parametrize(
-    ("messages", "line"),
-    [
-        ([NAME, small_scan.text(3, "Dummy XML header", NUL), *LINES], "not valid XML"),
-        ([NAME, HEADER, *LINES[:-3]], "3 of 240 lines are missing"),
-        ([small_scan.config_name("invertcontrast"), HEADER, *LINES], "no configuration is named"),
-    ],
-    ids=["no header in the file", "incomplete", "a name of another server"],
-)
-def test_the_python_client_is_told_in_a_line_that_it_prints(serve, messages, line):
-    client = PythonClient(serve.port).run([*messages, small_scan.CLOSE])
-    (told,) = [text for text in client.texts if not text.startswith("WARNING ")]
-    assert told.startswith("ERROR   ")
-    assert line in told
-    assert (client.images, client.unknown, client.closed) == ([], [], True)
-    assert serve.settles()
-
-
-def test_a_python_client_that_is_refused_early_can_send_no_more_and_hears_why(serve):
-    many = [*LINES[:8], *LINES[8:] * 100]
-    client = PythonClient(serve.port).run([small_scan.config_name("no"), HEADER, *many])
-    assert client.texts[0].startswith("ERROR   no configuration is named")
-    assert serve.settles()
-    assert "Traceback" not in serve.log_since()
 
 
 @pytest.mark.parametrize(
