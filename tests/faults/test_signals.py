@@ -12,7 +12,6 @@ from random import Random
 from threading import Timer
 
 import pytest
-from gadgetron_qsm.mrd.spool import recover
 
 from gadgetron_qsm.mrd.files import RawFile
 from gadgetron_qsm.site_sections import SpoolSettings
