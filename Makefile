@@ -29,7 +29,7 @@ bench: $(VENV)/installed-test
 	$(BIN)/python -m tests.benchmarks.gains
 	$(BIN)/python -m tests.benchmarks.floor --size small
 
-# Streams that are spoilt, by the thousand, and hundreds of scans: half an hour to an hour. What came
+# Streams that are spoilt, by the thousand, and hundreds of scans: a quarter of an hour. What came
 # of it is in tests/benchmarks/results/faults.md.
 faults: $(VENV)/installed-test
 	$(BIN)/python -m tests.faults.mutations --count 8000 --command serve
