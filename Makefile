@@ -30,7 +30,7 @@ bench: $(VENV)/installed-test
 	$(BIN)/python -m tests.benchmarks.floor --size small
 	$(BIN)/python -m tests.benchmarks.spool
 
-# Streams that are spoilt, by the thousand, and hundreds of scans: half an hour to an hour. What came
+# Streams that are spoilt, by the thousand, and hundreds of scans: a quarter of an hour. What came
 # of it is in tests/benchmarks/results/faults.md.
 faults: $(VENV)/installed-test
 	$(BIN)/python -m tests.faults.mutations --count 8000 --command serve

@@ -142,7 +142,7 @@ def test_a_server_that_ends_in_the_scan_ends_the_gadget(gadget, recorded, end):
     process.send(recorded("server_acquisitions_r2")[:1_000_000])
     assert process.becomes_idle()
     getattr(process, end)()
-    assert process.status(within_s=2) == 1
+    assert process.status(within_s=SOON_S) == 1
     assert_one_error(process.log)
 
 
@@ -173,7 +173,7 @@ def test_a_gadget_waits_idle_and_ends_when_its_parent_is_killed(gadget, recorded
         parent.stdin.close()
         assert process.becomes_idle()
         parent.kill()
-        assert process.status(within_s=2) == 1
+        assert process.status(within_s=SOON_S) == 1
     assert_one_error(process.log)
 
 

@@ -6,7 +6,7 @@ import struct
 import threading
 import time
 
-from gadgetron_qsm.mrd.connection import Connection
+from gadgetron_qsm.mrd.connection import LINGER_S, Connection
 from gadgetron_qsm.mrd.messages import (
     Acquisition,
     Close,
@@ -125,7 +125,7 @@ def test_a_peer_that_waits_for_our_end_before_its_own_is_not_kept_waiting(connec
     assert everything(peer) == CLOSE
     peer.close()
     closing.join()
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < LINGER_S
 
 
 def test_close_ends_although_the_peer_reads_nothing(connected, monkeypatch):

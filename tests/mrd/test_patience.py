@@ -66,16 +66,16 @@ def test_a_peer_that_is_silent_for_too_long_is_gone(opened, part, kind):
     with pytest.raises(PeerGone, match=r"sent no more for 0\.2 s") as gone:
         list(connection)
     assert isinstance(gone.value, kind)
-    assert 0.1 < time.monotonic() - start < 2
+    assert 0.1 < time.monotonic() - start < 5
 
 
 def test_bytes_that_come_one_by_one_are_no_silence(opened):
-    connection, peer = opened(silence_s=0.3)
+    connection, peer = opened(silence_s=1.0)
 
     def dribble():
         for byte in HALF + b"behind" + struct.pack("<H", 4):
             peer.sendall(bytes([byte]))
-            time.sleep(0.02)
+            time.sleep(0.08)
 
     sending = threading.Thread(target=dribble)
     sending.start()
@@ -99,7 +99,7 @@ def test_a_header_that_dribbles_for_ever_is_given_up(sockets, monkeypatch):
     start = time.monotonic()
     with pytest.raises(NoScan):
         Connection.open(ours, header_timeout_s=0.3)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 5
     ended.set()
     sending.join()
 

@@ -110,7 +110,7 @@ def test_a_client_that_dies_in_the_scan_is_gone_and_the_next_is_served(
         sock.sendall(recorded("client_gadgetron"))
         assert answers(sock) == [Text("1172 readouts")]
     assert len(ended) == 1
-    assert ended[0] - died < 1
+    assert ended[0] - died < 5
 
 
 def test_a_silent_client_does_not_keep_the_next_waiting(serving, raw_file, monkeypatch, echo):

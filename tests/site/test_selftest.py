@@ -234,7 +234,7 @@ def test_the_start_does_not_wait_for_archives(tmp_path, monkeypatch, caplog):
     answers, told = threading.Event(), threading.Event()
 
     def silent(*_):
-        assert answers.wait(5)
+        assert answers.wait(60)
         told.set()
 
     monkeypatch.setattr(archives, "echo", silent)
@@ -247,5 +247,5 @@ def test_the_start_does_not_wait_for_archives(tmp_path, monkeypatch, caplog):
         answers.set()
         for thread in threading.enumerate():
             if thread.name == "selftest":
-                thread.join(5)
+                thread.join(60)
     assert "archive: A: it answers" in caplog.text
