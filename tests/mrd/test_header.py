@@ -47,6 +47,15 @@ def test_directions_that_nobody_filled_in_are_refused(header_text):
         Header.parse(header_text()).geometry(np.zeros((), ACQUISITION_HEADER))
 
 
+@pytest.mark.parametrize("position", [(np.nan, 0, 0), (0, 0, np.inf)])
+def test_a_position_that_is_no_number_is_refused(header_text, position):
+    head = np.zeros((), ACQUISITION_HEADER)
+    head["read_dir"], head["phase_dir"], head["slice_dir"] = np.eye(3)
+    head["position"] = position
+    with pytest.raises(QsmError, match="position in the data is not finite"):
+        Header.parse(header_text()).geometry(head)
+
+
 def lying(header_text, term):
     measurement = f"<measurementInformation><patientPosition>{term}</patientPosition>"
     before = "<experimentalConditions>"
@@ -172,5 +181,5 @@ def test_a_table_that_was_not_moved_is_no_part_of_the_fingerprint(make_acquisiti
     head = make_acquisition().head
     head["patient_table_position"] = 0, 0, -1210
     assert fingerprint(head, "readouts")["table_position_mm"] == [0, 0, -1210]
-    head["patient_table_position"] = 0
+    head["patient_table_position"] = np.nan, 0, np.inf
     assert set(fingerprint(head, "readouts")) == {"method", "measurement_uid", "first_time_stamp"}

@@ -181,6 +181,11 @@ class Connection:
                 raise PeerGone(f"the peer was gone before {name} was sent")
             try:
                 self._socket.sendall(encoded.getbuffer())
+            except BlockingIOError as error:  # the limit of limit_sending
+                self._broken = True
+                raise PeerGone(
+                    f"the peer has long taken nothing of what it is sent: {name}"
+                ) from error
             except OSError as error:
                 self._broken = True
                 raise PeerGone(f"the peer was gone when {name} was sent: {error}") from error

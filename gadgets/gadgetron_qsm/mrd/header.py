@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from gadgetron_qsm.errors import QsmError
@@ -173,8 +174,11 @@ class Header:
     ) -> Geometry:
         """Geometry of the reconstructed volume, oriented as `head` (acquisition or image) says.
 
-        `matrix` and `fov_mm` (z, y, x) default to the header's reconSpace.
+        `matrix` and `fov_mm` (z, y, x) default to the header's reconSpace. Raises QsmError for a
+        position that is not finite.
         """
+        if not np.isfinite(head["position"]).all():
+            raise QsmError("a position in the data is not finite; the converter did not fill it in")
         matrix = matrix or self.recon_matrix
         fov_mm = fov_mm or self.recon_fov_mm
         z, y, x = (float(size / n) for size, n in zip(fov_mm, matrix, strict=True))
@@ -195,7 +199,7 @@ def fingerprint(head: Any, came_as: str, data: NDArray | None = None) -> dict[st
     table's. Where neither number nor time is in the head, as some converters leave it, the samples
     tell: no two scans have equal noise.
     """
-    table = [float(x) for x in head["patient_table_position"]]
+    table = [float(x) for x in np.nan_to_num(head["patient_table_position"], posinf=0, neginf=0)]
     found: dict[str, Any] = {
         "method": came_as,
         "measurement_uid": int(head["measurement_uid"]),
