@@ -31,7 +31,7 @@ bench: $(VENV)/installed-test
 	$(BIN)/python -m tests.benchmarks.spool
 
 # Streams that are spoilt, by the thousand, and hundreds of scans: a quarter of an hour. What came
-# of it is in tests/benchmarks/results/faults.md.
+# of it is in tests/benchmarks/results/2026-11-27-faults-cpu.md.
 faults: $(VENV)/installed-test
 	$(BIN)/python -m tests.faults.mutations --count 8000 --command serve
 	$(BIN)/python -m tests.faults.mutations --count 2000 --command gadget
