@@ -8,14 +8,18 @@ import socket
 import threading
 import time
 
+from gadgetron_qsm.mrd.images import image_to_map
 from gadgetron_qsm.mrd.messages import Close, HeaderText, Image, Message, Text
 from gadgetron_qsm.mrd.wire import read_message, write_message
 
 TIMEOUT_S = 300.0
 
 
-def send_scan(stream: bytes, port: int, asked: dict[str, str] | None) -> None:
-    """Send a stream, with parameters behind its header; print what comes back, in a line each."""
+def send_scan(stream: bytes, port: int, asked: dict[str, str] | None, maps: set[str]) -> None:
+    """Send a stream, with parameters behind its header; print what comes back, in a line each.
+
+    Ends the program when that is not a series of each of the maps.
+    """
     start = time.monotonic()
     answer = exchange(with_parameters(stream, asked) if asked else stream, port)
     print(f"scan with {asked}: {time.monotonic() - start:.1f} s")
@@ -25,9 +29,9 @@ def send_scan(stream: bytes, port: int, asked: dict[str, str] | None) -> None:
             print(f"  image {series}: {data.dtype} {data.shape}, {data.min()} to {data.max()}")
         else:
             print(f"  {message}")
-    images = [message for message in answer if isinstance(message, Image)]
-    if not images or not isinstance(answer[-1], Close):
-        raise SystemExit("the scan did not come back")
+    names = {image_to_map(message).name for message in answer if isinstance(message, Image)}
+    if names != maps:
+        raise SystemExit(f"maps {sorted(names)} came, and not {sorted(maps)}")
 
 
 def exchange(stream: bytes, port: int) -> list[Message]:

@@ -6,7 +6,8 @@ By hand, as root, with debootstrap installed and the network at hand; it takes m
 or 10 with CUDA. Every stage is a folder: what FROM names is copied, then the steps run in it, RUN
 in its own name spaces of processes and mounts. What Docker does beyond that (layers, limits, its
 network) is not tried. The image starts as its CMD says and gets the recorded stream of
-a client, once with an operator's parameters put in; what comes back is printed.
+a client, once with an operator's parameters put in. Exit status 1 when it is not healthy, does not
+give the maps asked for, or does not end well.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from tests.docker.scan_sent import send_scan
 
 STREAM = CONTEXT.parent / "shared/data/wire/client_python_ismrmrd_server.bin.gz"
 READY_S, STOPPED_S = 600.0, 30.0
+MAPS = {"chi", "r2star", "magnitude"}
 ASKED = {"config": "fast", "r2star": "False", "magnitude": "False", "phasesign": "configured"}
 
 # A stand-in of the Gadgetron's image: its user, and where its Python and configurations are.
@@ -73,7 +75,8 @@ def started(root: Root) -> Iterator[None]:
             time.sleep(0.2)
         print(f"listens after {time.monotonic() - start:.1f} s", flush=True)
         check = root.start(root.commands["HEALTHCHECK"])
-        print(f"the health check says {check.wait(60)}", flush=True)
+        if status := check.wait(60):
+            raise SystemExit(f"the health check says {status}")
         yield
     finally:
         stop(process)
@@ -91,7 +94,9 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         os.kill(first, signal.SIGKILL)  # and with it all in its name space
         process.wait()
         raise SystemExit("it does not stop") from None
-    print(f"stopped after {time.monotonic() - start:.1f} s: {process.returncode}", flush=True)
+    if process.returncode:
+        raise SystemExit(f"stopped with status {process.returncode}")
+    print(f"stopped after {time.monotonic() - start:.1f} s", flush=True)
 
 
 def first_of(pid: int) -> int:
@@ -129,8 +134,8 @@ def main() -> None:
     if options.stop_after_build:
         return
     with started(root):
-        for asked in (None, ASKED):
-            send_scan(gzip.decompress(STREAM.read_bytes()), PORT, asked)
+        for asked, maps in ((None, MAPS), (ASKED, {"chi"})):
+            send_scan(gzip.decompress(STREAM.read_bytes()), PORT, asked, maps)
 
 
 if __name__ == "__main__":

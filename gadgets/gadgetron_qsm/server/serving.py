@@ -1,4 +1,4 @@
-"""What every MRD server does: it listens, and serves a client. That of `serve` is in server/."""
+"""What every MRD server of ours does, that of a replay too: it listens, and serves a client."""
 
 from __future__ import annotations
 
