@@ -125,7 +125,7 @@ def test_a_peer_that_takes_nothing_is_gone(opened, make_acquisition):
     connection, _ = opened(silence_s=0.2)
     readout = make_acquisition(channels=16, samples=1 << 13)
     start = time.monotonic()
-    with pytest.raises(PeerGone, match="when Acquisition was sent"):
+    with pytest.raises(PeerGone, match=r"taken nothing .* Acquisition$"):
         _ = [connection.send(readout) for _ in range(100)]
     assert time.monotonic() - start < 5
 

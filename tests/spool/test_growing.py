@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 
 from gadgetron_qsm.mrd.files import RawFile
+from gadgetron_qsm.site_sections import SpoolSettings
 from gadgetron_qsm.spool import growing
 from gadgetron_qsm.spool import scan as scans
 from gadgetron_qsm.spool.growing import PAGE, DataSet, GrowingFile
 from gadgetron_qsm.spool.parts import CHILDREN, UNDEFINED
+from gadgetron_qsm.spool.recovery import recover
 from gadgetron_qsm.spool.scan import SpooledScan
+from tests.spool.conftest import WRITING, name
 
 NUMBER = 8  # bytes that the kernel writes as one; what is longer may be written in part
 
@@ -152,6 +155,16 @@ def test_a_scan_is_readable_after_every_write_and_never_loses_a_block(
             file.write_bytes(state)
             blocks = max(block for first, block in whole if first <= done)
             check(file, readouts, images, blocks)
+
+
+def test_a_file_that_was_killed_as_it_began_is_removed(tmp_path, descriptor, writes, caplog):
+    SpooledScan(descriptor, "<header/>").write()
+    (tmp_path / "growing.h5").unlink()
+    for _, state in states(writes):
+        name(tmp_path, 1, WRITING).write_bytes(state)
+        assert recover(SpoolSettings(folder=tmp_path)) == []
+        assert list(tmp_path.iterdir()) == []
+    assert not caplog.records
 
 
 def check(file, readouts, images, blocks):

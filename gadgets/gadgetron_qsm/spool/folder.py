@@ -22,7 +22,7 @@ from pathlib import Path
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.files import RawFile
 from gadgetron_qsm.site_sections import SpoolSettings
-from gadgetron_qsm.spool.growing import end_of
+from gadgetron_qsm.spool.growing import end_of, is_empty
 
 log = logging.getLogger(__name__)
 
@@ -198,8 +198,10 @@ def _recovered(path: Path) -> Path | None:
 
 
 def _is_blank(path: Path) -> bool:
-    """Tell whether a file was killed before anything was written to it but zeros."""
+    """Tell whether a file was killed before it had a scan's header, or anything but zeros."""
     with path.open("rb") as file:
+        if is_empty(file.fileno()):
+            return True
         return not any(block.lstrip(b"\0") for block in iter(lambda: file.read(_BLOCK), b""))
 
 

@@ -35,9 +35,8 @@ class GrowingFile:
         self._tail: list[Buffer] = []
         self._changes: list[tuple[int, Buffer]] = []
         self._values: parts.Collection | None = None
-        self._written = PAGE
+        self._written = 0
         self._next = PAGE
-        self._root = 0
 
     def end(self) -> int:
         """Let no more values lie with the last ones; return where the file ends once written."""
@@ -72,19 +71,16 @@ class GrowingFile:
 
     def publish(self, members: Members) -> None:
         """Let the root group have these members; those that it had are to be among them."""
-        self._root = self._group(members)
-        if self._written > PAGE:
-            self.change(parts.ROOT_HEADER, struct.pack("<Q", self._root))
+        self.change(parts.ROOT_HEADER, struct.pack("<Q", self._group(members)))
 
     def write(self) -> None:
         """Write all that was put; raise OSError, and leave the file as it was or a part further."""
         end = self.end()
-        if self._written == PAGE:  # at once: a file without a superblock looks damaged
-            first = parts.superblock(self._root, end).ljust(PAGE, b"\0")
-            _write(self._descriptor, [first, *self._tail], 0)
-        else:
-            _write(self._descriptor, self._tail, self._written)
-            _write(self._descriptor, [struct.pack("<Q", end)], parts.END_OF_FILE)
+        if not self._written:
+            _write(self._descriptor, [parts.empty_file().ljust(PAGE, b"\0")], 0)
+            self._written = PAGE
+        _write(self._descriptor, self._tail, self._written)
+        _write(self._descriptor, [struct.pack("<Q", end)], parts.END_OF_FILE)
         for address, data in self._changes:
             _write(self._descriptor, [data], address)
         self._written = end
@@ -151,7 +147,16 @@ class DataSet:
 
 def end_of(descriptor: int) -> int:
     """Return where a file ends as its superblock says; what lies behind is of no use."""
-    return int.from_bytes(os.pread(descriptor, 8, parts.END_OF_FILE), "little")
+    return _number_at(descriptor, parts.END_OF_FILE)
+
+
+def is_empty(descriptor: int) -> bool:
+    """Tell whether a file was killed before anything was published in it."""
+    return _number_at(descriptor, parts.ROOT_HEADER) == parts.EMPTY_ROOT
+
+
+def _number_at(descriptor: int, address: int) -> int:
+    return int.from_bytes(os.pread(descriptor, 8, address), "little")
 
 
 def _write(descriptor: int, buffers: Sequence[Buffer], offset: int) -> None:

@@ -16,6 +16,7 @@ UNDEFINED = 2**64 - 1
 ALIGNMENT = 8
 END_OF_FILE = 40  # where the superblock has it
 ROOT_HEADER = 64  # where it has the address of the root group's header
+EMPTY_ROOT = 96  # that address, while nothing is in the file
 LENGTH = 32  # where a data set's header has its number of rows
 CHILDREN = 64  # of a node of an index, as a superblock of version 0 has it
 
@@ -29,12 +30,14 @@ _OBJECT = struct.Struct("<HH4xQ")  # index, number of references, size
 NOTHING = bytes(_REFERENCE.size)  # a value without elements
 
 
-def superblock(root: int, end: int) -> bytes:
-    """Return what an HDF5 file begins with."""
+def empty_file() -> bytes:
+    """Return an HDF5 file with nothing in it."""
+    root = group_header({})
+    end = EMPTY_ROOT + len(root)
     versions_and_sizes = bytes([0, 0, 0, 0, 0, 8, 8, 0])
     numbers = struct.pack("<HHI4Q", 4, 16, 0, 0, UNDEFINED, end, UNDEFINED)
-    root_entry = struct.pack("<QQ24x", 0, root)
-    return b"\x89HDF\r\n\x1a\n" + versions_and_sizes + numbers + root_entry
+    root_entry = struct.pack("<QQ24x", 0, EMPTY_ROOT)
+    return b"\x89HDF\r\n\x1a\n" + versions_and_sizes + numbers + root_entry + root
 
 
 def group_header(members: Mapping[str, int]) -> bytes:
