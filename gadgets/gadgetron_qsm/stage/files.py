@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.header import LARMOR_HZ_PER_T
+from gadgetron_qsm.nifti import UNREADABLE
 from gadgetron_qsm.stage.checks import ECHOES, checked
 
 SAME_PLACE_MM = 0.1  # converters round affines
@@ -29,15 +29,6 @@ SAME_SIZE = 0.01  # relative
 LONGEST_TE_S = 1.0
 STRONGEST_B0_T = 30.0
 LEAST_MM, MOST_MM = 0.01, 50.0  # of voxels
-UNREADABLE = (
-    OSError,
-    EOFError,
-    ValueError,
-    zlib.error,
-    nibabel.filebasedimages.ImageFileError,
-    nibabel.spatialimages.HeaderDataError,
-    nibabel.wrapstruct.WrapStructError,
-)
 
 log = logging.getLogger(__name__)
 

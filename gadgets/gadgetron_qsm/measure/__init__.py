@@ -1,0 +1,1 @@
+"""From a map to numbers: regions, statistics, sources, visits."""
