@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,11 +29,13 @@ from gadgetron_qsm.journal import Journal
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.images import echoes_to_images
 from gadgetron_qsm.mrd.messages import DicomFile, Image, Message
-from gadgetron_qsm.outgoing import Outgoing, require_objects, wanted
+from gadgetron_qsm.mrd.slices import images_to_maps
+from gadgetron_qsm.outgoing import Outgoing
 from gadgetron_qsm.placing import lighter, nearer, where
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.site import scans
 from gadgetron_qsm.susceptibility import PPB_PER_PPM, Susceptibility, Volume, quantify
+from gadgetron_qsm.wanted import require_measurement, require_places, wanted
 
 Sent = Image | DicomFile
 
@@ -227,7 +230,7 @@ def deliver(maps: Iterable[Map], header: Header, settings: Settings) -> Iterator
     the console takes. What settings ask for besides (a folder,
     archives, a report) the console does not wait for; see outgoing.Outgoing.
     """
-    require_objects(settings)
+    require_places(settings)
     scan, console = Outgoing(header, settings), settings.deliver.console
     chosen, shown = settings.deliver.maps, settings.deliver.image_maps
     series: dict[tuple[str, int], int] = {}
@@ -243,6 +246,9 @@ def deliver(maps: Iterable[Map], header: Header, settings: Settings) -> Iterator
             objects = scan.objects(volume)
             if console != "images":
                 yield from (to_message(dataset) for dataset in objects.result())
+        for dataset in scan.measure():
+            if console != "images":
+                yield to_message(dataset)
         if not series:
             names = ", ".join((*chosen, *shown))
             raise QsmError(f"none of the maps {names} came to be delivered")
@@ -252,6 +258,40 @@ def deliver(maps: Iterable[Map], header: Header, settings: Settings) -> Iterator
     finally:
         scan.settle()  # of whoever wants no more, too
     scan.finish()
+
+
+def measure(messages: Iterable[Message], header: Header, settings: Settings) -> Iterator[Image]:
+    """Maps to the same maps, at once; then what settings ask for is measured in them.
+
+    What is measured leaves as settings say: a folder, archives, a report; images of maps do not.
+    """
+    require_measurement(settings)
+    scan = Outgoing(header, settings, images=False)
+    passing: deque[Image] = deque()
+    try:
+        for volume in images_to_maps(_noted(messages, passing)):
+            yield from _all_of(passing)
+            scan.objects(scan.seen(volume))
+        yield from _all_of(passing)
+    except Exception as error:
+        scan.finish(error)
+        raise
+    finally:
+        scan.settle()
+    scan.finish()
+
+
+def _noted(messages: Iterable[Message], passing: deque[Image]) -> Iterator[Image]:
+    """Give the images among messages, and keep each for who passes them on."""
+    for message in messages:
+        if isinstance(message, Image):
+            passing.append(message)
+            yield message
+
+
+def _all_of(passing: deque[Image]) -> Iterator[Image]:
+    while passing:
+        yield passing.popleft()
 
 
 def qsm(messages: Iterable[Message], header: Header, settings: Settings) -> Iterator[Sent]:

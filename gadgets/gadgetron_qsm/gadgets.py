@@ -1,6 +1,7 @@
 """What a Gadgetron configuration names: <execute name="gadgetron_qsm.gadgets" target="qsm"/>.
 
-Targets: `qsm` does everything; `combine`, `susceptibility` and `deliver` are the same cut in three.
+Targets: `qsm` does everything; `combine`, `susceptibility` and `deliver` are the same cut in three,
+and `measure` may stand before `deliver`.
 Each takes the connection that `python -m gadgetron` hands it, and ends with status 1 on failure.
 """
 
@@ -24,7 +25,7 @@ from gadgetron_qsm.mrd.images import map_to_image
 from gadgetron_qsm.mrd.messages import Image, Message
 from gadgetron_qsm.mrd.slices import images_to_maps
 from gadgetron_qsm.mrd.wire import NoClose, PeerGone
-from gadgetron_qsm.outgoing import keeps, send_what_waits
+from gadgetron_qsm.outgoing import send_what_waits
 from gadgetron_qsm.precedence import (
     operator_parameters,
     resident_properties,
@@ -36,6 +37,7 @@ from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.site import logs, scans
 from gadgetron_qsm.site.log_lines import warnings_told
 from gadgetron_qsm.spool.kept import spooled
+from gadgetron_qsm.wanted import keeps
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +66,11 @@ def combine(connection: Any) -> None:
 def susceptibility(connection: Any) -> None:
     """Turn complex echo images into maps."""
     _serve_gadgetron(connection, _all_maps, rehearsed=True)
+
+
+def measure(connection: Any) -> None:
+    """Pass maps on as they come, and measure them when all have been passed on."""
+    _serve_gadgetron(connection, chain.measure)
 
 
 def deliver(connection: Any) -> None:

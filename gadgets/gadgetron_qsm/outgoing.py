@@ -23,7 +23,9 @@ from gadgetron_qsm.dicom.identity import scan_name
 from gadgetron_qsm.dicom.identity_rules import completions
 from gadgetron_qsm.dicom.kinds import IN_HERTZ, in_hertz
 from gadgetron_qsm.dicom.of_scan import ScanObjects
-from gadgetron_qsm.errors import QsmError, UsageError
+from gadgetron_qsm.dicom.regions import Region
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.measurement.run import Measurement
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.outgoing_sections import StoreSettings
 from gadgetron_qsm.report.record import Record
@@ -39,38 +41,6 @@ STATES = {
     "dead": "were refused by",
 }
 PENDING = 8  # maps that may wait to be written: the memory that a slow disk costs
-
-
-def wanted(settings: Settings) -> tuple[str, ...]:
-    """Name the maps to be made: those to deliver, and those that regions and report need."""
-    deliver = settings.deliver
-    names: list[str] = [*deliver.maps, *deliver.image_maps]
-    if deliver.segmentation or deliver.measurements:
-        names += ("csf", "mask") if settings.reference.region == "csf" else ("mask",)
-    if deliver.report_folder:
-        names += ("chi", "magnitude", "mask")
-    return tuple(dict.fromkeys(names))
-
-
-def keeps(settings: Settings) -> bool:
-    """Whether maps go elsewhere than to the console."""
-    deliver = settings.deliver
-    return bool(deliver.dicom_folder or deliver.report_folder or settings.store.nodes)
-
-
-def require_objects(settings: Settings) -> None:
-    """Raise UsageError for settings of DICOM objects where none leave."""
-    deliver = settings.deliver
-    asked = {
-        "deliver.segmentation": deliver.segmentation,
-        "deliver.measurements": deliver.measurements,
-    }
-    named = ", ".join(name for name, given in asked.items() if given)
-    if named and not (deliver.dicom_folder or settings.store.nodes or deliver.console != "images"):
-        raise UsageError(
-            f"{named}: they are of DICOM objects, and none leave; name deliver.dicom_folder, "
-            "store.nodes or deliver.console=dicom"
-        )
 
 
 def send_what_waits(settings: StoreSettings, timeout_s: float) -> str | None:
@@ -104,18 +74,22 @@ class Outgoing:
         settings: Settings,
         *,
         folder: Path | None = None,
+        measured: Path | None = None,
         record: Record | None = None,
+        images: bool = True,
     ) -> None:
         """`folder` is where series go, else in deliver.dicom_folder, where each scan has its own.
 
-        `record` notes what is delivered, for a report that is the caller's; else there is one for
-        deliver.report_folder.
+        So is `measured` for what is measured, else in measure.folder. `record` notes what is
+        delivered, for a report that is the caller's; else there is one for deliver.report_folder.
+        Without `images` what is measured leaves alone: another process keeps the maps' images.
         """
         self._header, self._settings, self._folder = header, settings, folder
         self._record = record
         if record is None and settings.deliver.report_folder:
             self._record = Record(header)
-        self._objects = ScanObjects(header, settings)
+        self._objects, self._images = ScanObjects(header, settings), images
+        self._names: dict[int, str] = {}  # of the folders of repetitions
         self._valid: tuple[int, NDArray[np.bool_]] = -1, np.zeros(0, bool)  # of a repetition
         self._worker = ThreadPoolExecutor(1, "outgoing")
         self._room = BoundedSemaphore(PENDING)
@@ -123,6 +97,10 @@ class Outgoing:
         self._delivery: Delivery | None = None
         with self._sparing("the outbox"):  # without it the other places go on
             self._delivery = opened(settings.store)
+        self._measurement: Measurement | None = None
+        if settings.measure.asked:
+            with self._sparing("the measurement"):
+                self._measurement = Measurement(header, settings, measured)
         told = completions(Header.parse(header.text), header)
         how = "completed by settings" if "completed" in told else "as the header says"
         self._identity = {"identity": {"method": how, **told}} if told else {}
@@ -169,14 +147,43 @@ class Outgoing:
         """Wait until the objects of all maps are where they go, or could not."""
         self._worker.shutdown(wait=True)
 
-    def finish(self, failure: Exception | None = None) -> None:
-        """Settle, and leave the report; raise the first QsmError of what could not be kept, if any.
+    def measure(self) -> list[Dataset]:
+        """Measure each repetition, once, when its maps are where they go; return the objects of it.
 
-        With the `failure` that ended the scan this raises nothing.
+        They are kept as the maps' are. What cannot be measured is told by `finish`.
         """
         self.settle()
-        with self._sparing("DICOM objects of regions"):
-            if failure is None:
+        made: list[Dataset] = []
+        measured = self._measurement.waiting if self._measurement else set()
+        for repetition in sorted(measured | self._objects.waiting):
+            regions: Sequence[Region] = ()
+            with self._sparing("the measurement"):
+                regions = self._measured(repetition)
+            with self._sparing("DICOM objects of regions"):
+                outlined = list(self._objects.outlined(repetition, regions))
+                self._written(outlined, self._names[repetition])
+                self._put(outlined)
+                made += outlined
+        return made
+
+    def _measured(self, repetition: int) -> Sequence[Region]:
+        """Measure a repetition and note what came of it; return its regions."""
+        if not self._measurement:
+            return ()
+        found = self._measurement.of(repetition)
+        if self._record:
+            self._record.measured(found)
+        return found.regions
+
+    def finish(self, failure: Exception | None = None) -> None:
+        """Settle, measure, and leave the report; raise the first QsmError of what went wrong, if any.
+
+        With the `failure` that ended the scan nothing is measured, and this raises nothing.
+        """
+        self.settle()
+        if failure is None:
+            self.measure()
+            with self._sparing("DICOM objects of regions"):
                 self._objects.require_regions()
         folder, record = self._settings.deliver.report_folder, self._record
         if folder and record and record.maps:
@@ -187,14 +194,19 @@ class Outgoing:
 
     def _kept(self, volume: Map) -> list[Dataset]:
         made: list[Dataset] = []
+        self._names[volume.repetition] = name = scan_name(volume, self._header)
         try:
+            if self._measurement:
+                self._measurement.see(volume)
             if self._leave:
                 for make in (self._objects.images, self._objects.of_regions):
                     with self._sparing(f"DICOM objects of map '{volume.name}'"):
                         made += list(make(volume))  # a whole series or none of it
+            if not self._images:
+                made = []
             files: list[Path] = []
             with self._sparing("DICOM files"):
-                files = self._written(made, volume)
+                files = self._written(made, name)
             with self._sparing("the outbox"):
                 self._put(made)
             if self._record and volume.name in self._settings.deliver.maps:
@@ -214,13 +226,13 @@ class Outgoing:
         console = self._settings.deliver.console
         return bool(self._root or self._settings.store.nodes or console != "images")
 
-    def _written(self, made: Sequence[Dataset], volume: Map) -> list[Path]:
-        """Write objects where they go; return the files of the map's own series."""
+    def _written(self, made: Sequence[Dataset], name: str) -> list[Path]:
+        """Write objects where they go, of a scan of that name; return files of the first's series."""
         folder = self._folder
         if not made or not self._root:
             return []
         if folder is None:
-            folder = self._root / scan_name(volume, self._header)
+            folder = self._root / name
         files = [save(dataset, folder) for dataset in made]
         scans.took("deliver.dicom_folder", len(files))
         return [file for file in files if file.parent == files[0].parent]
@@ -233,7 +245,7 @@ class Outgoing:
     def _report(self, folder: Path, record: Record, failure: Exception | None) -> None:
         from gadgetron_qsm.report.run import write_run  # matplotlib takes a while
 
-        name = scan_name(next(iter(record.maps.values())), self._header)
+        name = next(iter(self._names.values()))
         write_run(folder / name, record, settings=self._settings, failure=failure)
 
     @contextmanager

@@ -11,7 +11,16 @@ from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.parameters import chosen, in_header, read_parameters, to_properties
 from gadgetron_qsm.settings import layered
 
-FOLDERS = ("deliver.dicom_folder", "deliver.report_folder")
+PATHS = (
+    "deliver.dicom_folder",
+    "deliver.report_folder",
+    "measure.atlas",
+    "measure.labels",
+    "measure.lesions",
+    "measure.controls",
+    "measure.anatomical",
+    "measure.folder",
+)
 OF_THE_SERVER = ("store.", "identity.", "server.", "spool.", "health.", "device.")
 OF_ITS_MEMORY = "kspace.memory_gb"
 OF_THE_INJECTOR = ("deliver.image_pixels", "deliver.image_slices", "deliver.console")
@@ -80,4 +89,4 @@ def refuse_of_the_machine(keys: Iterable[str]) -> None:
 
 
 def _is_of_the_machine(key: str) -> bool:
-    return key in FOLDERS or key == OF_ITS_MEMORY or key.startswith(OF_THE_SERVER)
+    return key in PATHS or key == OF_ITS_MEMORY or key.startswith(OF_THE_SERVER)

@@ -29,7 +29,7 @@ from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.messages import ConfigFile, ConfigText, DicomFile, Image
 from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.mrd.slices import images_to_maps
-from gadgetron_qsm.outgoing import Outgoing, send_what_waits, wanted
+from gadgetron_qsm.outgoing import Outgoing, send_what_waits
 from gadgetron_qsm.outgoing_sections import StoreSettings
 from gadgetron_qsm.precedence import of_the_machine
 from gadgetron_qsm.report.accuracy import compare
@@ -37,6 +37,7 @@ from gadgetron_qsm.report.files import replacing
 from gadgetron_qsm.report.record import REPORTED, Record
 from gadgetron_qsm.report.run import write_run
 from gadgetron_qsm.settings import Settings
+from gadgetron_qsm.wanted import wanted
 
 OURS = re.compile(r"\d{5,}_\w+/\d{4}\.dcm")  # numbers that no scanner gives
 LONGEST_S = 3600.0  # that archives may take
@@ -65,7 +66,7 @@ def replay(
 ) -> Replayed:
     """Send a raw file through the chain; write dicom/, images.h5 and the report (see report.run).
 
-    What an earlier replay left in `output` is replaced; a failure leaves it as it is.
+    What measure.* asks for goes into measurement/, whatever measure.folder says. What an earlier replay left in `output` is replaced; a failure leaves it as it is.
 
     `config` is the name of a configuration or the path of one; `overrides` are settings by key;
     without `server` the chain runs here, behind a socket on loopback all the same.
@@ -121,12 +122,15 @@ def _write(
     """Write all that a replay leaves; raise QsmError at the end for what could not be kept."""
     record = Record(header)
     folder = None if came.files else output / "dicom"
-    scan = Outgoing(header, _here(settings), folder=folder, record=record)
+    measured = output / "measurement"
+    scan = Outgoing(header, _here(settings), folder=folder, measured=measured, record=record)
     try:
         for volume in maps:
             scan.objects(scan.seen(volume))
         _write_images(output / "images.h5", came.images, header, settings)
         scan.settle()
+        if not came.failure:
+            scan.measure()
     except KeyboardInterrupt:
         scan.abandon()
         raise
@@ -180,7 +184,7 @@ def _of_maps(properties: Mapping[str, str]) -> dict[str, str]:
     return {
         key: value
         for key, value in properties.items()
-        if key not in others and not key.startswith("deliver.")
+        if key not in others and not key.startswith(("deliver.", "measure."))
     }
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gadgetron_qsm import configs
 from gadgetron_qsm.errors import UsageError
+from gadgetron_qsm.measurement.sections import MeasureSettings
 from gadgetron_qsm.methods import parameters
 from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.outgoing_sections import (
@@ -55,6 +56,7 @@ class Settings(BaseModel):
     r2star: R2starSettings = R2starSettings()
     swi: SwiSettings = SwiSettings()
     separation: SeparationSettings = SeparationSettings()
+    measure: MeasureSettings = MeasureSettings()
     deliver: DeliverSettings = DeliverSettings()
     identity: IdentitySettings = IdentitySettings()
     store: StoreSettings = StoreSettings()

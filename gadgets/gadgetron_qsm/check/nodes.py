@@ -16,8 +16,9 @@ from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.site.findings import Finding
 
 RESIDENT = "qsm"  # what a resident process runs
-TARGETS = (RESIDENT, "combine", "susceptibility", "deliver")
-SPLIT = TARGETS[1:]  # in the order in which data pass them
+MEASURE = "measure"  # may be left out
+SPLIT = ("combine", "susceptibility", MEASURE, "deliver")  # in the order in which data pass them
+TARGETS = (RESIDENT, *SPLIT)
 MODULE = gadgets.__name__
 
 
@@ -86,14 +87,15 @@ def _order(document: Document, nodes: list[Node]) -> Iterator[Finding]:
     targets = [node.target for node in nodes]
     if not targets or targets == [RESIDENT] or set(targets) - set(TARGETS):
         return
-    first = SPLIT.index(targets[0]) if targets[0] in SPLIT else 0
-    expected = list(SPLIT[first : first + len(targets)])
-    if targets != expected:
+    split = [target for target in SPLIT if target != MEASURE or target in targets]
+    first = split.index(targets[0]) if targets[0] in split else 0
+    if targets != split[first : first + len(targets)]:
         text = (
             f"the targets {', '.join(targets)}: there is qsm alone, or {', '.join(SPLIT)} in turn"
+            f" ({MEASURE} may be left out)"
         )
         yield document.found("error", nodes[0].element, text)
-    elif targets[-1] != SPLIT[-1]:
-        missing = ", ".join(SPLIT[SPLIT.index(targets[-1]) + 1 :])
+    elif targets[-1] != split[-1]:
+        missing = ", ".join(split[split.index(targets[-1]) + 1 :])
         text = f"{targets[-1]} is the last of our targets: without {missing} no map is delivered"
         yield document.found("error", nodes[-1].element, text)

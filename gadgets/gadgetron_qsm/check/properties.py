@@ -9,7 +9,7 @@ from gadgetron_qsm.check.document import Document
 from gadgetron_qsm.check.nodes import Node, given_properties
 from gadgetron_qsm.check.schema import property_form
 from gadgetron_qsm.errors import UsageError
-from gadgetron_qsm.outgoing import require_objects
+from gadgetron_qsm.wanted import require_places
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.site.findings import Finding
 
@@ -19,7 +19,7 @@ SECRET = ("identity.",)  # may name patients, or be the key of pseudonyms
 def settings_of(properties: Mapping[str, str]) -> Settings:
     """Return what properties set; raises UsageError, which names a setting, as a scan would."""
     settings = Settings.from_properties(properties)
-    require_objects(settings)
+    require_places(settings)
     return settings
 
 

@@ -59,6 +59,14 @@ def deidentified(dataset: Dataset, rules: IdentitySettings, header: Header) -> D
     return _Cleaner(rules).cleaned_object(dataset, header)
 
 
+def pseudonym(original: Dataset, rules: IdentitySettings) -> str:
+    """Return the pseudonym that a patient has in objects made by these rules.
+
+    Raises QsmError as `deidentified` does.
+    """
+    return _Cleaner(rules).pseudonym(original)
+
+
 class _Cleaner:
     """The profile with the options of one site."""
 
@@ -162,7 +170,7 @@ class _Cleaner:
 
     def _add_patient(self, result: Dataset, original: Dataset, header: Header) -> None:
         values = values_of(header.document)
-        pseudonym = self._pseudonym(original)
+        pseudonym = self.pseudonym(original)
         result.PatientID = text(filled(self._rules.patient_id or "", values), 64)
         result.PatientID = result.PatientID or f"QSM-{pseudonym}"
         result.PatientName = name(filled(self._rules.patient_name or "", values))
@@ -173,7 +181,7 @@ class _Cleaner:
         if self._rules.keep_patient and age is not None and "PatientAge" not in result:
             result.PatientAge = f"{min(age, OLDEST):03d}Y"
 
-    def _pseudonym(self, original: Dataset) -> str:
+    def pseudonym(self, original: Dataset) -> str:
         """Return a name for the patient: by ID, or by name and birth date, or one of the study."""
         patient = str(original.get("PatientID", ""))
         if not patient and original.get("PatientName"):

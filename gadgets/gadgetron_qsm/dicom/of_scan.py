@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pydicom import Dataset
@@ -11,7 +11,7 @@ from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom.deidentify import deidentified
 from gadgetron_qsm.dicom.forms import objects
 from gadgetron_qsm.dicom.region_objects import region_objects
-from gadgetron_qsm.dicom.regions import regions_of
+from gadgetron_qsm.dicom.regions import Region, regions_of
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.settings import Settings
@@ -26,6 +26,7 @@ class _Regions:
     chi: Map | None = None
     images: list[Dataset] = field(default_factory=list)  # of chi, without pixels
     csf: Map | None = None
+    mask: Map | None = None
 
 
 class ScanObjects:
@@ -33,6 +34,7 @@ class ScanObjects:
 
     def __init__(self, header: Header, settings: Settings) -> None:
         self._header, self._deliver, self._identity = header, settings.deliver, settings.identity
+        self._later = settings.measure.asked  # there may be more regions than those of the maps
         self._regions: dict[int, _Regions] = {}
 
     def images(self, volume: Map) -> Iterator[Dataset]:
@@ -46,9 +48,10 @@ class ScanObjects:
         """Give what outlines and measures the regions, where asked for, when the mask has come.
 
         chi, CSF where it is asked for, and the mask are to come in this order, and the images of
-        chi to be made before. Raises QsmError when no region has a voxel.
+        chi to be made before. Nothing where measure.* asks for more: `outlined` gives it then.
+        Raises QsmError when no region has a voxel.
         """
-        if not (self._deliver.segmentation or self._deliver.measurements):
+        if not self._asked:
             return
         if volume.name == "chi":
             self._regions.setdefault(volume.repetition, _Regions()).chi = volume
@@ -59,8 +62,35 @@ class ScanObjects:
         if volume.name == "csf":
             found.csf = volume
         elif volume.name == "mask":
-            del self._regions[volume.repetition]
-            yield from self._outlined(found, found.chi, volume)
+            found.mask = volume
+            if not self._later:
+                yield from self.outlined(volume.repetition)
+
+    def outlined(self, repetition: int, more: Sequence[Region] = ()) -> Iterator[Dataset]:
+        """Give what outlines and measures a repetition's regions, and `more` of them, once.
+
+        Nothing where it is not asked for, or chi and the mask have not come.
+        Raises QsmError when no region has a voxel.
+        """
+        found = self._regions.get(repetition)
+        if found is None or found.chi is None or found.mask is None:
+            return
+        del self._regions[repetition]
+        csf = None if found.csf is None else found.csf.data
+        for dataset in region_objects(
+            found.chi,
+            [*regions_of(found.mask.data, csf), *more],
+            found.images,
+            self._header,
+            segmentation=self._deliver.segmentation,
+            measurements=self._deliver.measurements,
+        ):
+            yield self._cleaned(dataset)
+
+    @property
+    def waiting(self) -> set[int]:
+        """Repetitions whose regions have not been outlined."""
+        return set(self._regions)
 
     def require_regions(self) -> None:
         """Raise QsmError when a repetition's mask has not come, and so nothing of its regions."""
@@ -69,23 +99,15 @@ class ScanObjects:
                 "no Segmentation, no report of regions: the maps chi and mask are to come for them"
             )
 
+    @property
+    def _asked(self) -> bool:
+        return self._deliver.segmentation or self._deliver.measurements
+
     def _keep(self, volume: Map, dataset: Dataset) -> None:
         """Keep an image of chi for the regions that will refer to it."""
-        if volume.name == "chi" and (self._deliver.segmentation or self._deliver.measurements):
+        if volume.name == "chi" and self._asked:
             image = Dataset({e.tag: e for e in dataset if e.keyword not in PIXELS})
             self._regions.setdefault(volume.repetition, _Regions()).images.append(image)
-
-    def _outlined(self, found: _Regions, chi: Map, mask: Map) -> Iterator[Dataset]:
-        csf = None if found.csf is None else found.csf.data
-        for dataset in region_objects(
-            chi,
-            regions_of(mask.data, csf),
-            found.images,
-            self._header,
-            segmentation=self._deliver.segmentation,
-            measurements=self._deliver.measurements,
-        ):
-            yield self._cleaned(dataset)
 
     def _cleaned(self, dataset: Dataset) -> Dataset:
         if not self._identity.deidentify:

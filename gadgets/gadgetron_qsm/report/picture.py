@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from gadgetron_qsm.arrays import to_numpy
 from gadgetron_qsm.data import Map
@@ -24,6 +26,8 @@ OUTLINED, OUTLINE = "magnitude", "#ffb000"  # the map that the mask is drawn on;
 WIDTH_INCHES, TITLE_INCHES, GAP_INCHES, DPI = 9.0, 0.3, 0.1, 110
 LEFT, RIGHT = 0.04, 0.91  # of the planes and the scale, in parts of the width
 SCALE_WIDTH = 0.02  # in parts of that of three planes
+
+Outline = tuple[NDArray[Any], str]
 
 
 def save_picture(path: Path, maps: Sequence[Map], mask: Map | None = None) -> None:
@@ -45,18 +49,25 @@ def png(figure: Figure) -> bytes:
 
 
 def draw(
-    maps: Sequence[Map], mask: Map | None = None, centre: Sequence[int] | None = None
+    maps: Sequence[Map],
+    mask: Map | None = None,
+    centre: Sequence[int] | None = None,
+    outlines: Sequence[Outline] = (),
 ) -> Figure:
     """Return the figure that `save_picture` writes; its axes are three planes and a scale a row.
 
-    `centre` (z, y, x) is the voxel that the planes run through.
+    `centre` (z, y, x) is the voxel that the planes run through. Every map gets the `outlines`, each
+    a region (z, y, x) bool and a colour.
     """
     centre = middle(to_numpy(maps[-1].data)) if centre is None else centre
     figure, axes_of = _empty(len(maps), planes(to_numpy(maps[-1].data), maps[-1].geometry, centre))
     for row, (volume, axes) in enumerate(zip(maps, axes_of, strict=True)):
         _draw_row(figure, axes, volume, centre)
+        lines = list(outlines)
         if volume.name == OUTLINED and mask is not None:
-            _draw_outline(axes[:3], mask, centre)
+            lines.insert(0, (to_numpy(mask.data), OUTLINE))
+        for region, colour in lines:
+            _draw_outline(axes[:3], planes(region, volume.geometry, centre), colour)
         if row == 0:
             for ax, title in zip(axes[:3], TITLES, strict=True):
                 ax.set_title(title, fontsize=9)
@@ -99,14 +110,14 @@ def _draw_row(figure: Figure, axes: Sequence[Axes], volume: Map, centre: Sequenc
         scale.tick_params(labelsize=7)
 
 
-def _draw_outline(axes: Sequence[Axes], mask: Map, centre: Sequence[int]) -> None:
-    """Draw where the mask ends, half way between the voxels inside and those outside."""
-    for ax, plane in zip(axes, planes(to_numpy(mask.data), mask.geometry, centre), strict=True):
+def _draw_outline(axes: Sequence[Axes], region: Sequence[Plane], colour: str) -> None:
+    """Draw where a region ends, half way between the voxels inside and those outside."""
+    for ax, plane in zip(axes, region, strict=True):
         inside = np.pad(plane.image > 0, 1).astype(np.float32)  # closed at the image's edge
         if inside.any():  # or there is no line, of which matplotlib warns
             rows, columns = (np.arange(n) - 1 for n in inside.shape)
             limits = ax.axis()
-            ax.contour(columns, rows, inside, levels=[0.5], colors=[OUTLINE], linewidths=0.8)
+            ax.contour(columns, rows, inside, levels=[0.5], colors=[colour], linewidths=0.8)
             ax.axis(limits)
 
 

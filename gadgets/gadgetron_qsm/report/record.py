@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gadgetron_qsm.data import Map
+from gadgetron_qsm.measurement.measured import Measured
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.report.report import series_entry
 
@@ -26,6 +27,7 @@ class Record:
         self.maps: dict[str, Map] = {}
         self._reports: dict[int, Mapping[str, Any]] = {}
         self._series: dict[tuple[str, int], dict[str, Any]] = {}
+        self.measurements: list[Measured] = []
         for volume in maps:
             self.see(volume)
 
@@ -45,6 +47,10 @@ class Record:
         before = self._series.setdefault((volume.name, volume.repetition), entry)
         if before is not entry:
             before["images"] += entry["images"]
+
+    def measured(self, found: Measured) -> None:
+        """Note what was measured in a repetition."""
+        self.measurements.append(found)
 
     @property
     def series(self) -> list[dict[str, Any]]:

@@ -1,0 +1,1 @@
+"""What is measured in the maps of a scan, by its settings, when they have been delivered."""

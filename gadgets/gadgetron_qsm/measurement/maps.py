@@ -1,0 +1,71 @@
+"""The maps of one repetition that a measurement looks at, as they come."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gadgetron_qsm.arrays import to_numpy
+from gadgetron_qsm.data import Map
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.measure.scan import Scan, Values
+
+OTHERS = ("r2star", "chi_positive", "chi_negative")
+WANTED = ("chi", "mask", "magnitude", *OTHERS)
+
+
+class Maps:
+    """Maps of one repetition by name; of the magnitude one an echo, at its echo time (s)."""
+
+    def __init__(self) -> None:
+        self._named: dict[str, Map] = {}
+        self._echoes: dict[float, Values] = {}
+
+    def see(self, volume: Map) -> None:
+        """Note a map; one that no measurement looks at goes."""
+        if volume.name == "magnitude":
+            self._echoes[volume.echo_time_s or 0.0] = to_numpy(volume.data)
+        elif volume.name in WANTED:
+            self._named[volume.name] = volume
+
+    @property
+    def chi(self) -> Map:
+        """The susceptibility map. Raises QsmError when it has not come."""
+        return self._require("chi")
+
+    @property
+    def echo_times_s(self) -> tuple[float, ...]:
+        """Those of the magnitude images that came, rising."""
+        return tuple(sorted(self._echoes))
+
+    @property
+    def magnitudes(self) -> Values:
+        """Magnitude (echo, z, y, x). Raises QsmError when none has come."""
+        if not self._echoes:
+            raise QsmError("nothing is measured: no magnitude came; add it to the maps")
+        return np.stack([self._echoes[time] for time in self.echo_times_s])
+
+    def scan(self, noise: Values | None = None) -> Scan:
+        """Return what is measured; `noise` as Scan has it.
+
+        Raises QsmError when chi, mask or magnitude has not come, or chi holds nowhere.
+        """
+        chi, mask = self.chi, to_numpy(self._require("mask").data) > 0
+        if not mask.any():
+            raise QsmError("nothing is measured: the mask is empty; look at the magnitude")
+        magnitude = np.sqrt((self.magnitudes.astype(np.float32) ** 2).sum(axis=0))
+        return Scan(
+            chi=np.where(mask, to_numpy(chi.data), 0).astype(np.float32),
+            magnitude=magnitude,
+            mask=mask,
+            geometry=chi.geometry,
+            noise=noise,
+            others={
+                name: to_numpy(self._named[name].data) for name in OTHERS if name in self._named
+            },
+        )
+
+    def _require(self, name: str) -> Map:
+        try:
+            return self._named[name]
+        except KeyError:
+            raise QsmError(f"nothing is measured: no map '{name}' came") from None

@@ -1,0 +1,28 @@
+"""What came of a measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gadgetron_qsm.dicom.regions import Region
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.measure.labels import LabelMap
+from gadgetron_qsm.measure.scan import Scan
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What was measured in one repetition.
+
+    `content` is what measurement.json holds beside the schema; `regions` are those to be outlined
+    and measured in DICOM; `failures` are parts that could not be measured, and why.
+    """
+
+    repetition: int
+    scan: Scan
+    labels: LabelMap | None
+    content: Mapping[str, Any]
+    regions: Sequence[Region] = ()
+    failures: Sequence[QsmError] = ()
