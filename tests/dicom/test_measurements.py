@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import subprocess
+from dataclasses import replace
 
 import highdicom
 import numpy as np
@@ -217,3 +218,20 @@ def test_what_lies_out_of_the_map_is_not_measured(scene, objects_of, saved):
     mean, *_, volume = group.get_measurements()
     assert mean.value == pytest.approx(chi.data[brain].mean(dtype=float), abs=0.001)
     assert volume.value == pytest.approx(brain.sum() * np.prod(chi.geometry.voxel_size))
+
+
+def test_another_map_is_reported_in_its_unit_behind_chi(header, scene, saved):
+    chi, regions, images = scene
+    rate = replace(chi, name="r2star", data=chi.data / 7 + 20, unit="1/s")
+    given = {"segmentation": True, "measurements": True, "others": [rate]}
+    (path,) = saved([*region_objects(chi, regions, images, header, **given)][1])
+    for region, group in zip(
+        regions,
+        highdicom.sr.srread(path).content.get_volumetric_roi_measurement_groups(),
+        strict=True,
+    ):
+        found = [(m.name.value, m.unit.value) for m in group.get_measurements()]
+        assert found == [("126396", "[ppb]")] * 5 + [("126395", "/s")] * 5 + [("118565006", "mm3")]
+        mean = group.get_measurements()[5]
+        truth = statistics(rate.data, region.mask, chi.geometry.voxel_size).mean
+        assert mean.value == pytest.approx(truth, abs=0.001)

@@ -15,7 +15,7 @@ from gadgetron_qsm import __version__
 from gadgetron_qsm.arrays import to_numpy
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom import companions, identity
-from gadgetron_qsm.dicom.kinds import PPB, UCUM, Code, kind_of
+from gadgetron_qsm.dicom.kinds import UCUM, Code, kind_of
 from gadgetron_qsm.dicom.provenance import SOFTWARE, comments, derivation
 from gadgetron_qsm.dicom.regions import (
     LATERALITIES,
@@ -58,21 +58,22 @@ def measurement_report(
     segmentation: Dataset,
     sources: Sequence[Dataset],
     header: Header,
+    others: Sequence[Map] = (),
 ) -> Dataset:
     """Report mean, SD, median, minimum and maximum of chi (ppb) and the volume of each region.
 
-    regions, sources: those that `segmentation` was made of. Of each region that part is measured
+    regions, sources: those that `segmentation` was made of. `others` are maps on the grid of chi
+    that are reported after it, as R2*. Of each region that part is measured
     that lies in the whole brain, beyond which chi is 0. What chi is relative to is stated in
     words; with the mean of the whole brain a reader can refer it to that whatever it was.
     Raises ValueError when no region is the whole brain.
     """
     from highdicom.sr import Comprehensive3DSR
 
-    brain = whole_brain(regions)
     series = identity.stable_uid("measurements", str(segmentation.SeriesInstanceUID))
     dataset: Dataset = Comprehensive3DSR(
         evidence=[*companions.nameless(sources), segmentation],
-        content=_content(chi, regions, brain, segmentation, sources)[0],
+        content=_content([chi, *others], regions, segmentation, sources)[0],
         series_number=identity.series_number(chi, header, identity.REPORT),
         **companions.made_here(series),
         is_complete=True,
@@ -84,27 +85,27 @@ def measurement_report(
 
 
 def _content(
-    chi: Map,
+    maps: Sequence[Map],
     regions: Sequence[Region],
-    brain: Region,
     segmentation: Dataset,
     sources: Sequence[Dataset],
 ) -> MeasurementReport:
     from highdicom.sr import MeasurementReport, RelationshipTypeValues, TextContentItem
     from pydicom.sr.codedict import codes
 
+    brain = whole_brain(regions)
     report = MeasurementReport(
         observation_context=_observer(),
         procedure_reported=_coded(PROCEDURE),
         imaging_measurements=[
-            _group(chi, region, brain, segmentation, number, sources)
+            _group(maps, region, brain, segmentation, number, sources)
             for number, region in enumerate(regions, start=1)
         ],
     )
     report[0].ContentSequence.append(
         TextContentItem(
             name=codes.DCM.Comment,
-            value=comments(chi),
+            value=comments(maps[0]),
             relationship_type=RelationshipTypeValues.CONTAINS,
         )
     )
@@ -133,7 +134,7 @@ def _observer() -> ObservationContext:
 
 
 def _group(
-    chi: Map,
+    maps: Sequence[Map],
     region: Region,
     brain: Region,
     segmentation: Dataset,
@@ -146,9 +147,7 @@ def _group(
         VolumetricROIMeasurementsAndQualitativeEvaluations,
     )
 
-    size = chi.geometry.voxel_size
-    found = statistics(to_numpy(chi.data), region.mask, size, valid=brain.mask)
-    methods = derivation(chi.report.get("provenance", {}))
+    methods = derivation(maps[0].report.get("provenance", {}))
     return VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(
             uid=tracking_uid(region, str(segmentation.SeriesInstanceUID)),
@@ -158,7 +157,7 @@ def _group(
         finding_type=_coded(region.category),
         finding_sites=_sites(region),
         algorithm_id=AlgorithmIdentification(SOFTWARE, __version__, parameters=[methods]),
-        measurements=_measurements(chi, found),
+        measurements=_measurements(maps, region, brain),
     )
 
 
@@ -187,25 +186,37 @@ def _sites(region: Region) -> list[FindingSite] | None:
     return [FindingSite(anatomic_location=_coded(region.type), laterality=side)]
 
 
-def _measurements(chi: Map, found: Statistics) -> list[Measurement]:
+def _measurements(maps: Sequence[Map], region: Region, brain: Region) -> list[Measurement]:
+    """Return the numbers of each map in the part of a region that lies in the brain, its volume."""
     from highdicom.sr import Measurement
 
-    quantity = kind_of(chi).quantity
-    if quantity is None:
-        raise ValueError(f"map '{chi.name}' has no quantity to report")
+    size = maps[0].geometry.voxel_size
+    found = [statistics(to_numpy(m.data), region.mask, size, valid=brain.mask) for m in maps]
     numbers = [
+        number
+        for volume, of_it in zip(maps, found, strict=True)
+        for number in _numbers(volume, of_it)
+    ]
+    cubic = _coded(CUBIC_MILLIMETRE)
+    volume_mm3 = round(found[0].volume_mm3, DIGITS)
+    return [*numbers, Measurement(name=_coded(VOLUME), value=volume_mm3, unit=cubic)]
+
+
+def _numbers(volume: Map, found: Statistics) -> list[Measurement]:
+    from highdicom.sr import Measurement
+
+    kind = kind_of(volume)
+    if kind.quantity is None:
+        raise ValueError(f"map '{volume.name}' has no quantity to report")
+    return [
         Measurement(
-            name=_coded(quantity),
+            name=_coded(kind.quantity),
             value=round(getattr(found, name), DIGITS),
-            unit=_coded(PPB),
+            unit=_coded(kind.unit_code),
             derivation=_coded(derived),
         )
         for name, derived in DERIVATIONS.items()
     ]
-    volume = Measurement(
-        name=_coded(VOLUME), value=round(found.volume_mm3, DIGITS), unit=_coded(CUBIC_MILLIMETRE)
-    )
-    return [*numbers, volume]
 
 
 def _coded(code: Code) -> CodedConcept:

@@ -26,6 +26,7 @@ class _Regions:
     chi: Map | None = None
     images: list[Dataset] = field(default_factory=list)  # of chi, without pixels
     csf: Map | None = None
+    r2star: Map | None = None
     mask: Map | None = None
 
 
@@ -47,7 +48,7 @@ class ScanObjects:
     def of_regions(self, volume: Map) -> Iterator[Dataset]:
         """Give what outlines and measures the regions, where asked for, when the mask has come.
 
-        chi, CSF where it is asked for, and the mask are to come in this order, and the images of
+        chi, CSF and R2* where they are asked for, and the mask are to come in this order, and the images of
         chi to be made before. Nothing where measure.* asks for more: `outlined` gives it then.
         Raises QsmError when no region has a voxel.
         """
@@ -61,6 +62,8 @@ class ScanObjects:
             return
         if volume.name == "csf":
             found.csf = volume
+        elif volume.name == "r2star":
+            found.r2star = volume
         elif volume.name == "mask":
             found.mask = volume
             if not self._later:
@@ -84,6 +87,7 @@ class ScanObjects:
             self._header,
             segmentation=self._deliver.segmentation,
             measurements=self._deliver.measurements,
+            others=[found.r2star] if found.r2star else [],
         ):
             yield self._cleaned(dataset)
 

@@ -21,9 +21,11 @@ def region_objects(
     *,
     segmentation: bool,
     measurements: bool,
+    others: Sequence[Map] = (),
 ) -> Iterator[Dataset]:
     """Give the Segmentation, if asked for, and then the report, if asked for.
 
+    `others` are maps on the grid of chi that are reported with it.
     A report refers to the segments it measures, so that one alone brings the Segmentation along.
     sources: the images of chi as they are sent, in full but for PixelData: either one dataset a
     slice, in any order, or one multi-frame object. They need patient, study, series, frame of
@@ -39,4 +41,4 @@ def region_objects(
     outlined = segmentation_of(chi, kept, sources, header)
     yield outlined
     if measurements:
-        yield measurement_report(chi, kept, outlined, sources, header)
+        yield measurement_report(chi, kept, outlined, sources, header, others)

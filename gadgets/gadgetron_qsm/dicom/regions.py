@@ -37,6 +37,7 @@ KNOWN: dict[str, tuple[Code, Code]] = {
     "globus pallidus": (STRUCTURE, ("14738005", SCT, "Globus Pallidus")),
     "thalamus": (STRUCTURE, ("42695009", SCT, "Thalamus")),
     "substantia nigra": (STRUCTURE, ("70007007", SCT, "Substantia nigra")),
+    "nucleus accumbens": (STRUCTURE, ("427667007", SCT, "Nucleus Accumbens")),
     "red nucleus": (STRUCTURE, ("62407", FMA, "Red nucleus")),
     "subthalamic nucleus": (STRUCTURE, ("62035", FMA, "Subthalamic nucleus")),
 }
