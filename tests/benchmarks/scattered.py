@@ -108,7 +108,9 @@ def _with_spheres(seen: Head, spheres: tuple[Sphere, ...], faster: float) -> np.
         box = _box(sphere, FAR_MM, seen)
         field, _ = _of_sphere(sphere, box, seen, parts=1)
         near = _box(sphere, NEAR_MM, seen)
-        within = tuple(slice(n.start - b.start, n.stop - b.start) for n, b in zip(near, box))
+        within = tuple(
+            slice(n.start - b.start, n.stop - b.start) for n, b in zip(near, box, strict=True)
+        )
         field[(..., *within)] = 0
         signal[(..., *box)] *= np.exp(1j * times * field[0])
         field, inside = _of_sphere(sphere, near, seen, parts=PARTS)
