@@ -6,6 +6,7 @@ each field stage can be measured apart from what comes before it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,37 +47,60 @@ class Head:
     b0_direction: tuple[float, float, float]
 
 
-def head(path: Path, *, voxel_mm: float = 1.0, seed: int = 0) -> Head:
-    """Put the labelled head of a NIfTI file into a scanner of 7 T, tilted."""
+def head(
+    path: Path,
+    *,
+    voxel_mm: float = 1.0,
+    seed: int = 0,
+    field_t: float = FIELD_T,
+    snr: float = SNR,
+    draw: Callable[[np.ndarray, int], np.ndarray] | None = None,
+) -> Head:
+    """Put the labelled head of a NIfTI file into a scanner, tilted.
+
+    `snr` may be infinite; `draw` adds to the labels at 1 mm, given the seed: `with_lesions`.
+    """
     labelled = labels.read_labels(path)
     parts = round(voxel_mm)
     scan = Scan(
         voxel_size_mm=(voxel_mm,) * 3,
         fine_per_voxel=parts,
         tilt_deg=TILT_DEG,
-        field_strength_t=FIELD_T,
+        field_strength_t=field_t,
         echo_times_s=ECHO_TIMES_S,
         tr_s=0.05,
         seed=seed,
     )
     grid = plan_grid(scan, labelled.fov_mm, labelled.voxel_size)
-    drawn = with_lesions(labels.embed(labelled, grid), seed)
-    return _seen(drawn, grid, scan)
+    drawn = (draw or with_lesions)(labels.embed(labelled, grid), seed)
+    return _seen(drawn, grid, scan, snr)
 
 
 def with_lesions(drawn: np.ndarray, seed: int = 0) -> np.ndarray:
     """Return the labels (z, y, x) at 1 mm with veins in the brain, and one calcification."""
-    drawn, rng = drawn.copy(), np.random.default_rng([seed, 7])
+    centre, extent = _brain(drawn)
+    drawn = with_veins(drawn, seed)
+    at = np.round(centre + extent * CALCIFIED)
+    _paint(drawn, drawn >= 0, at, CALCIFICATION_MM / 2, tissue.CALCIFICATION)
+    return drawn
+
+
+def with_veins(drawn: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Return the labels (z, y, x) at 1 mm with veins in white and grey matter."""
+    centre, extent = _brain(drawn)
     tissues = np.isin(drawn, (tissue.WHITE, tissue.GREY))
-    box = scipy.ndimage.find_objects(np.isin(drawn, tissue.BRAIN).astype(np.uint8))[0]
-    centre = np.array([(s.start + s.stop) / 2 for s in box])
-    extent = np.array([s.stop - s.start for s in box])
+    drawn, rng = drawn.copy(), np.random.default_rng([seed, 7])
     for _ in range(VEINS):
         for point, radius in _vein(centre, extent, rng):
             _paint(drawn, tissues, point, radius, tissue.VEIN)
-    at = np.round(centre + extent * CALCIFIED)
-    _paint(drawn, np.ones_like(tissues), at, CALCIFICATION_MM / 2, tissue.CALCIFICATION)
     return drawn
+
+
+def _brain(drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Centre and extent (z, y, x) of the brain in voxels."""
+    box = scipy.ndimage.find_objects(np.isin(drawn, tissue.BRAIN).astype(np.uint8))[0]
+    centre = np.array([(s.start + s.stop) / 2 for s in box])
+    return centre, np.array([s.stop - s.start for s in box])
 
 
 def _vein(centre, extent, rng):
@@ -99,7 +123,7 @@ def _paint(drawn, where, point, radius, label) -> None:
     drawn[box][near & where[box]] = label
 
 
-def _seen(drawn: np.ndarray, grid: Grid, scan: Scan) -> Head:
+def _seen(drawn: np.ndarray, grid: Grid, scan: Scan, snr: float) -> Head:
     rng = np.random.default_rng([scan.seed, 8])
     fine, parts = grid.fine_voxel_size, grid.factor[0]
     brain = np.isin(drawn, tissue.BRAIN)
@@ -114,7 +138,7 @@ def _seen(drawn: np.ndarray, grid: Grid, scan: Scan) -> Head:
     frequency += offsets.shim(frequency, brain, grid.fov_mm, rng).on(drawn.shape)
     density = tissue.lookup(tissue.TISSUES, "proton_density")[drawn]
     rate = tissue.lookup(tissue.TISSUES, "r2star_hz")[drawn]
-    rate *= np.float32(tissue.r2star_scale(FIELD_T))
+    rate *= np.float32(tissue.r2star_scale(scan.field_strength_t))
     share = _mean(brain.astype(np.float32), parts)
     box = _around(share >= 0.5, round(MARGIN_MM / grid.voxel_size[0]))
     echoes = np.stack(
@@ -125,7 +149,7 @@ def _seen(drawn: np.ndarray, grid: Grid, scan: Scan) -> Head:
     ).astype(np.complex64)
     own_labels = drawn[tuple(slice(parts // 2, None, parts) for _ in range(3))][box]
     white = own_labels == tissue.WHITE
-    sigma = np.abs(echoes[0][white]).mean() / SNR
+    sigma = np.abs(echoes[0][white]).mean() / snr
     noise = rng.standard_normal((*echoes.shape, 2), np.float32) @ np.array([1, 1j], np.complex64)
     echoes += np.complex64(sigma) * noise
 
