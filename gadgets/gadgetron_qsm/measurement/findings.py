@@ -1,0 +1,47 @@
+"""Strong sources of a scan as measurement.json has them, and as DICOM outlines them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from math import pi
+from typing import Any
+
+from gadgetron_qsm.measure.labels import LabelMap
+from gadgetron_qsm.measure.scan import Scan
+from gadgetron_qsm.measure.source import Criteria, Source
+from gadgetron_qsm.measure.sources import microbleeds, strong_sources
+from gadgetron_qsm.measurement.sections import MeasureSettings
+
+
+def found_sources(
+    scan: Scan,
+    labels: LabelMap | None,
+    asked: MeasureSettings,
+    echo_times_s: Sequence[float],
+    larmor_hz: float,
+) -> list[Source]:
+    """Find the strong sources by the criteria that settings give; echoes are those of the scan."""
+    criteria = Criteria(
+        threshold_ppb=asked.source_ppb,
+        smallest_mm=asked.smallest_mm,
+        largest_mm=asked.largest_mm,
+    )
+    first = min(echo_times_s, default=0.0)
+    return strong_sources(
+        scan,
+        labels=labels,
+        radians_per_ppm=2 * pi * first * larmor_hz * 1e-6 if first else None,
+        criteria=criteria,
+    )
+
+
+def told(sources: Sequence[Source]) -> dict[str, Any]:
+    """Return the section `sources` of measurement.json: how many of each kind, and each one."""
+    kinds = [source.kind for source in sources]
+    return {
+        "microbleed_candidates": microbleeds(sources),
+        "haematoma_candidates": kinds.count("haematoma candidate"),
+        "calcification_candidates": kinds.count("calcification candidate"),
+        "found": [asdict(source) for source in sources],
+    }
