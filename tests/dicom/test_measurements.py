@@ -9,8 +9,9 @@ import pydicom
 import pytest
 
 from gadgetron_qsm.dicom.region_objects import region_objects
-from gadgetron_qsm.dicom.regions import coded_region, statistics
+from gadgetron_qsm.dicom.regions import coded_region
 from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.measure.statistics import statistics
 from tests.dicom.region_scene import chi_of, images_of, regions_in, scene_of, slab
 
 NAMES = {
@@ -205,3 +206,14 @@ def test_dsrdump_prints_the_numbers(scene, objects_of, saved, program):
             assert f'"{round(value, 3)}" ([ppb],UCUM,"ppb")' in done.stdout
         assert f'"{found.volume_mm3}" (mm3,UCUM,"cubic millimeter")' in done.stdout
     assert "relative to CSF of the ventricles" in done.stdout
+
+
+def test_what_lies_out_of_the_map_is_not_measured(scene, objects_of, saved):
+    chi, regions, images = scene
+    brain = regions[0].mask
+    wide = coded_region("thalamus", np.ones(chi.geometry.matrix))
+    (path,) = saved(objects_of(chi, [*regions, wide], images)[1])
+    *_, group = highdicom.sr.srread(path).content.get_volumetric_roi_measurement_groups()
+    mean, *_, volume = group.get_measurements()
+    assert mean.value == pytest.approx(chi.data[brain].mean(dtype=float), abs=0.001)
+    assert volume.value == pytest.approx(brain.sum() * np.prod(chi.geometry.voxel_size))

@@ -13,11 +13,8 @@ from gadgetron_qsm.dicom.regions import (
     coded_region,
     occupied,
     regions_of,
-    statistics,
 )
 from gadgetron_qsm.errors import QsmError
-
-VOXEL = (2.0, 1.5, 1.0)
 
 
 @pytest.fixture
@@ -27,42 +24,18 @@ def some():
     return mask
 
 
-def test_statistics_are_those_of_the_voxels_inside(some):
-    values = np.full((3, 4, 5), 999, np.float32)
-    values[1, 2, :4] = [-10, 0, 20, 70]
-    found = statistics(values, some, VOXEL)
-    assert (found.mean, found.median) == (20, 10)
-    assert (found.minimum, found.maximum) == (-10, 70)
-    assert found.sd == pytest.approx(np.sqrt((30**2 + 20**2 + 0 + 50**2) / 4))
-    assert (found.voxels, found.volume_mm3) == (4, 12)
-
-
-def test_statistics_of_many_voxels_keep_their_digits():
-    values = np.full((64, 64, 64), 1000.1, np.float32)
-    found = statistics(values, np.ones(values.shape, bool), VOXEL)
-    assert found.mean == pytest.approx(float(np.float32(1000.1)), abs=1e-9)
-    assert found.sd == pytest.approx(0, abs=1e-9)
-
-
-def test_voxels_without_a_finite_value_do_not_count(some):
-    values = np.zeros((3, 4, 5), np.float32)
-    values[1, 2, :4] = [np.nan, 2, 4, np.inf]
-    found = statistics(values, some, VOXEL)
-    assert (found.mean, found.voxels, found.volume_mm3) == (3, 2, 6)
-
-
-def test_statistics_of_nothing_are_refused(some):
-    with pytest.raises(ValueError, match="no voxel with a finite value"):
-        statistics(np.full(some.shape, np.nan), some, VOXEL)
-    with pytest.raises(ValueError, match=r"\(2, 2, 2\), the region \(3, 4, 5\)"):
-        statistics(np.zeros((2, 2, 2)), some, VOXEL)
-
-
 def test_a_region_without_a_voxel_is_left_out_with_a_warning(some, caplog):
     regions = [coded_region("putamen", some, "left"), coded_region("thalamus", some & False)]
     with caplog.at_level(logging.WARNING):
         assert occupied(regions) == regions[:1]
     assert caplog.messages == ["regions without a voxel were left out: thalamus"]
+
+
+def test_a_region_that_lies_out_of_the_map_is_left_out(some, caplog):
+    regions = [coded_region(name, mask) for name, mask in (("putamen", some), ("thalamus", ~some))]
+    with caplog.at_level(logging.WARNING):
+        assert occupied(regions, within=~some) == regions[1:]
+    assert caplog.messages == ["regions without a voxel were left out: putamen"]
 
 
 def test_without_any_voxel_the_regions_are_refused(some):

@@ -18,15 +18,14 @@ from gadgetron_qsm.dicom import companions, identity
 from gadgetron_qsm.dicom.kinds import PPB, UCUM, Code, kind_of
 from gadgetron_qsm.dicom.provenance import SOFTWARE, comments, derivation
 from gadgetron_qsm.dicom.regions import (
-    BRAIN,
     LATERALITIES,
     SCT,
     TISSUE,
     Region,
-    Statistics,
-    statistics,
+    whole_brain,
 )
 from gadgetron_qsm.dicom.segmentation import tracking_uid
+from gadgetron_qsm.measure.statistics import Statistics, statistics
 from gadgetron_qsm.mrd.header import Header
 
 if TYPE_CHECKING:
@@ -62,18 +61,18 @@ def measurement_report(
 ) -> Dataset:
     """Report mean, SD, median, minimum and maximum of chi (ppb) and the volume of each region.
 
-    regions, sources: those that `segmentation` was made of. What chi is relative to is stated in
+    regions, sources: those that `segmentation` was made of. Of each region that part is measured
+    that lies in the whole brain, beyond which chi is 0. What chi is relative to is stated in
     words; with the mean of the whole brain a reader can refer it to that whatever it was.
     Raises ValueError when no region is the whole brain.
     """
     from highdicom.sr import Comprehensive3DSR
 
-    if not any(region.type == BRAIN for region in regions):
-        raise ValueError("no region is the whole brain, to which others can be compared")
+    brain = whole_brain(regions)
     series = identity.stable_uid("measurements", str(segmentation.SeriesInstanceUID))
     dataset: Dataset = Comprehensive3DSR(
         evidence=[*companions.nameless(sources), segmentation],
-        content=_content(chi, regions, segmentation, sources)[0],
+        content=_content(chi, regions, brain, segmentation, sources)[0],
         series_number=identity.series_number(chi, header, identity.REPORT),
         **companions.made_here(series),
         is_complete=True,
@@ -85,7 +84,11 @@ def measurement_report(
 
 
 def _content(
-    chi: Map, regions: Sequence[Region], segmentation: Dataset, sources: Sequence[Dataset]
+    chi: Map,
+    regions: Sequence[Region],
+    brain: Region,
+    segmentation: Dataset,
+    sources: Sequence[Dataset],
 ) -> MeasurementReport:
     from highdicom.sr import MeasurementReport, RelationshipTypeValues, TextContentItem
     from pydicom.sr.codedict import codes
@@ -94,7 +97,7 @@ def _content(
         observation_context=_observer(),
         procedure_reported=_coded(PROCEDURE),
         imaging_measurements=[
-            _group(chi, region, segmentation, number, sources)
+            _group(chi, region, brain, segmentation, number, sources)
             for number, region in enumerate(regions, start=1)
         ],
     )
@@ -130,7 +133,12 @@ def _observer() -> ObservationContext:
 
 
 def _group(
-    chi: Map, region: Region, segmentation: Dataset, number: int, sources: Sequence[Dataset]
+    chi: Map,
+    region: Region,
+    brain: Region,
+    segmentation: Dataset,
+    number: int,
+    sources: Sequence[Dataset],
 ) -> VolumetricROIMeasurementsAndQualitativeEvaluations:
     from highdicom.sr import (
         AlgorithmIdentification,
@@ -138,7 +146,8 @@ def _group(
         VolumetricROIMeasurementsAndQualitativeEvaluations,
     )
 
-    found = statistics(to_numpy(chi.data), region.mask, chi.geometry.voxel_size)
+    size = chi.geometry.voxel_size
+    found = statistics(to_numpy(chi.data), region.mask, size, valid=brain.mask)
     methods = derivation(chi.report.get("provenance", {}))
     return VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(

@@ -8,7 +8,7 @@ from pydicom import Dataset
 
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom.measurements import measurement_report
-from gadgetron_qsm.dicom.regions import Region, occupied
+from gadgetron_qsm.dicom.regions import Region, occupied, whole_brain
 from gadgetron_qsm.dicom.segmentation import segmentation as segmentation_of
 from gadgetron_qsm.mrd.header import Header
 
@@ -29,13 +29,13 @@ def region_objects(
     slice, in any order, or one multi-frame object. They need patient, study, series, frame of
     reference and plane, SOPClassUID, SOPInstanceUID, Rows and Columns. De-identified images give
     de-identified objects, which are of today where the images have no date.
-    Regions are to lie within the mask that chi holds in: beyond it chi is 0, and would be measured.
-    Regions without a voxel are left out with a warning in the log. Raises QsmError when none is
-    left, ValueError when the regions lack the whole brain or the images are not those of chi.
+    The whole brain is where chi holds: a report measures of each region what lies in it, and
+    regions without a voxel there are left out with a warning in the log. Raises QsmError when none
+    is left, ValueError when the regions lack the whole brain or the images are not those of chi.
     """
     if not (segmentation or measurements):
         return
-    kept = occupied(regions)
+    kept = occupied(regions, whole_brain(regions).mask if measurements else None)
     outlined = segmentation_of(chi, kept, sources, header)
     yield outlined
     if measurements:

@@ -1,4 +1,4 @@
-"""Regions of a map: where they are, what DICOM calls them, and the numbers of a map in them."""
+"""Regions of a map: where they are and what DICOM calls them."""
 
 from __future__ import annotations
 
@@ -81,15 +81,25 @@ def regions_of(brain: NDArray, csf: NDArray | None = None) -> list[Region]:
     return regions if csf is None else [*regions, coded_region("CSF", csf > 0)]
 
 
-def occupied(regions: Sequence[Region]) -> list[Region]:
-    """Return the regions that have a voxel; a warning in the log names the others.
+def whole_brain(regions: Sequence[Region]) -> Region:
+    """Return the region that is the whole brain. Raises ValueError when none is."""
+    for region in regions:
+        if region.type == BRAIN:
+            return region
+    raise ValueError("no region is the whole brain, to which others can be compared")
 
+
+def occupied(regions: Sequence[Region], within: NDArray[np.bool_] | None = None) -> list[Region]:
+    """Return the regions that have a voxel, `within` a mask if one is given.
+
+    A warning in the log names the others.
     Raises QsmError when none is left, ValueError when two have the same label.
     """
     labels = [region.label for region in regions]
     if len(set(labels)) < len(labels):
         raise ValueError(f"two regions have the same label: {', '.join(sorted(labels))}")
-    kept = [region for region in regions if region.mask.any()]
+    held = True if within is None else within
+    kept = [region for region in regions if (region.mask & held).any()]
     empty = [region.label for region in regions if region not in kept]
     if not kept:
         raise QsmError(
@@ -98,41 +108,3 @@ def occupied(regions: Sequence[Region]) -> list[Region]:
     if empty:
         log.warning("regions without a voxel were left out: %s", ", ".join(empty))
     return kept
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """Numbers of a map in a region, in the map's unit; `sd` is that of all its voxels (N)."""
-
-    mean: float
-    sd: float
-    median: float
-    minimum: float
-    maximum: float
-    volume_mm3: float
-    voxels: int
-
-
-def statistics(
-    values: NDArray, mask: NDArray[np.bool_], voxel_size: tuple[float, float, float]
-) -> Statistics:
-    """Measure a map in a region.
-
-    values and mask (z, y, x); voxel_size (z, y, x) in mm. Voxels without a finite value do not
-    count, in the volume neither. Raises ValueError when the shapes differ or no voxel is left.
-    """
-    if values.shape != mask.shape:
-        raise ValueError(f"the map is {values.shape}, the region {mask.shape}")
-    inside = values[mask].astype(np.float64)
-    inside = inside[np.isfinite(inside)]
-    if not inside.size:
-        raise ValueError("the region has no voxel with a finite value")
-    return Statistics(
-        mean=float(inside.mean()),
-        sd=float(inside.std()),
-        median=float(np.median(inside)),
-        minimum=float(inside.min()),
-        maximum=float(inside.max()),
-        volume_mm3=inside.size * float(np.prod(voxel_size)),
-        voxels=int(inside.size),
-    )
