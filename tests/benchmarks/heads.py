@@ -6,7 +6,7 @@ each field stage can be measured apart from what comes before it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,7 +73,7 @@ def head(
     )
     grid = plan_grid(scan, labelled.fov_mm, labelled.voxel_size)
     drawn = (draw or with_lesions)(labels.embed(labelled, grid), seed)
-    return _seen(drawn, grid, scan, snr)
+    return seen(drawn, grid, scan, snr=snr)
 
 
 def with_lesions(drawn: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -123,11 +123,20 @@ def _paint(drawn, where, point, radius, label) -> None:
     drawn[box][near & where[box]] = label
 
 
-def _seen(drawn: np.ndarray, grid: Grid, scan: Scan, snr: float) -> Head:
+def seen(
+    drawn: np.ndarray,
+    grid: Grid,
+    scan: Scan,
+    *,
+    tissues: Mapping[int, tissue.Tissue] = tissue.TISSUES,
+    brain_labels: Collection[int] = tissue.BRAIN,
+    snr: float = SNR,
+) -> Head:
+    """Scan what is drawn on the fine grid (z, y, x), of the tissues that its labels name."""
     rng = np.random.default_rng([scan.seed, 8])
     fine, parts = grid.fine_voxel_size, grid.factor[0]
-    brain = np.isin(drawn, tissue.BRAIN)
-    chi = tissue.lookup(tissue.TISSUES, "chi_ppm")
+    brain = np.isin(drawn, list(brain_labels))
+    chi = tissue.lookup(tissues, "chi_ppm")
     chi[tissue.CALCIFICATION] = CALCIFICATION_PPM
     chi = chi[drawn]
     own, others = np.where(brain, chi, 0), np.where(brain, 0, chi)
@@ -136,14 +145,14 @@ def _seen(drawn: np.ndarray, grid: Grid, scan: Scan, snr: float) -> Head:
     total = local + head_field(others, air_ppm, fine, scan.b0_direction, of_boxes=True)
     frequency = total * np.float32(scan.larmor_hz * 1e-6)
     frequency += offsets.shim(frequency, brain, grid.fov_mm, rng).on(drawn.shape)
-    density = tissue.lookup(tissue.TISSUES, "proton_density")[drawn]
-    rate = tissue.lookup(tissue.TISSUES, "r2star_hz")[drawn]
+    density = tissue.lookup(tissues, "proton_density")[drawn]
+    rate = tissue.lookup(tissues, "r2star_hz")[drawn]
     rate *= np.float32(tissue.r2star_scale(scan.field_strength_t))
-    share = _mean(brain.astype(np.float32), parts)
-    box = _around(share >= 0.5, round(MARGIN_MM / grid.voxel_size[0]))
+    share = of_voxels(brain, parts)
+    box = around(share >= 0.5, round(MARGIN_MM / grid.voxel_size[0]))
     echoes = np.stack(
         [
-            _mean(density * np.exp(-te * rate + 2j * np.pi * te * frequency), parts)[box]
+            of_voxels(density * np.exp(-te * rate + 2j * np.pi * te * frequency), parts)[box]
             for te in scan.echo_times_s
         ]
     ).astype(np.complex64)
@@ -154,7 +163,7 @@ def _seen(drawn: np.ndarray, grid: Grid, scan: Scan, snr: float) -> Head:
     echoes += np.complex64(sigma) * noise
 
     def over_brain(values: np.ndarray) -> np.ndarray:
-        mean = _mean(values * brain, parts) / np.maximum(share, 1e-6)
+        mean = of_voxels(values * brain, parts) / np.maximum(share, 1e-6)
         return np.where(share > 0, mean, 0).astype(np.float32)[box]
 
     shimmed = over_brain(frequency / np.float32(scan.larmor_hz * 1e-6))
@@ -172,12 +181,15 @@ def _seen(drawn: np.ndarray, grid: Grid, scan: Scan, snr: float) -> Head:
     )
 
 
-def _mean(fine: np.ndarray, parts: int) -> np.ndarray:
+def of_voxels(fine: np.ndarray, parts: int) -> np.ndarray:
+    """Average a fine map, or take the share of a mask, over voxels of so many parts a side."""
+    fine = fine.astype(np.float32) if fine.dtype == bool else fine
     z, y, x = (n // parts for n in fine.shape)
     return fine.reshape(z, parts, y, parts, x, parts).mean(axis=(1, 3, 5), dtype=fine.dtype)
 
 
-def _around(mask: np.ndarray, margin: int) -> tuple[slice, ...]:
+def around(mask: np.ndarray, margin: int) -> tuple[slice, ...]:
+    """Return the box of a mask and so many voxels around it, as far as the grid goes."""
     box = scipy.ndimage.find_objects(mask.astype(np.uint8))[0]
     return tuple(
         slice(max(s.start - margin, 0), min(s.stop + margin, n))

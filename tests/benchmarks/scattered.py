@@ -63,16 +63,21 @@ class Scattered:
 
 
 def scattered(
-    path: Path, seed: int, *, field_t: float = FIELD_T, properties: Mapping[str, str] | None = None
+    path: Path,
+    seed: int,
+    *,
+    field_t: float = FIELD_T,
+    strength: float = 1.0,
+    properties: Mapping[str, str] | None = None,
 ) -> Scattered:
     """Scatter spheres in the head of a NIfTI file, scan it at 1 mm, and quantify it.
 
-    The noise is that of a signal that grows with the field strength.
+    `strength`: of their susceptibility and R2*. The signal grows with the field strength.
     """
     rng = np.random.default_rng([seed, 9])
     seen = head(path, seed=seed, field_t=field_t, snr=np.inf, draw=with_veins)
-    spheres = _placed(seen, rng)
-    signal = _with_spheres(seen, spheres, tissue.r2star_scale(field_t))
+    spheres = _placed(seen, rng, strength)
+    signal = _with_spheres(seen, spheres, strength * tissue.r2star_scale(field_t))
     sigma = np.abs(seen.echoes[0][seen.labels == tissue.WHITE]).mean() / (SNR * field_t / FIELD_T)
     noise = rng.standard_normal((*signal.shape, 2), np.float32) @ np.array([1, 1j], np.complex64)
     signal += np.complex64(sigma) * noise
@@ -80,7 +85,7 @@ def scattered(
     return Scattered(scan, spheres, seen.labels)
 
 
-def _placed(seen: Head, rng: np.random.Generator) -> tuple[Sphere, ...]:
+def _placed(seen: Head, rng: np.random.Generator, strength: float) -> tuple[Sphere, ...]:
     """Put spheres wholly into white and grey matter, and the veins there, apart from each other."""
     room = np.isin(seen.labels, (tissue.WHITE, tissue.GREY, tissue.VEIN))
     depth = scipy.ndimage.distance_transform_edt(room, sampling=seen.voxel_size)
@@ -95,7 +100,7 @@ def _placed(seen: Head, rng: np.random.Generator) -> tuple[Sphere, ...]:
             if min(away, default=np.inf) >= APART_MM:
                 break
         here = 1000 * seen.chi[tuple(np.round(at).astype(int))]
-        contrast = 1000 * MADE_OF[sign].chi_ppm - float(here)
+        contrast = 1000 * strength * MADE_OF[sign].chi_ppm - float(here)
         placed.append(Sphere(sign, tuple(at.tolist()), float(diameter), contrast))
     return tuple(placed)
 

@@ -1,7 +1,7 @@
 """How well bleeds and calcifications scattered in a head are found and measured: a table.
 
-Usage: python -m tests.benchmarks.sources [--seeds N ...] [--field T ...] [--set KEY=VALUE ...]
-           [--keep FOLDER] [LABELS.nii.gz]
+Usage: python -m tests.benchmarks.sources [--seeds N ...] [--field T ...] [--strength S]
+           [--set KEY=VALUE ...] [--keep FOLDER] [LABELS.nii.gz]
 
 Each scan: the labelled head at 1 mm with veins, 15 bleeds (0.9 ppm) and 10 calcifications
 (-1.2 ppm) of 2 to 6 mm in white and grey matter, echoes with noise, through the chain's
@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import scipy.ndimage
 
 from gadgetron_qsm.measure.labels import LabelMap, Structure
 from gadgetron_qsm.measure.sources import Source, microbleeds, strong_sources
@@ -42,9 +43,13 @@ COLUMNS = ("spheres", "found", "sign", "moment", "seen", "volume")
 
 @dataclass(frozen=True)
 class Score:
-    """What was found in one scan: a source or None of each sphere, sources of none, their count."""
+    """What was found in one scan: a source or None of each sphere, sources of none, their count.
+
+    depths_mm: of the spheres' centres in the mask, 0 outside.
+    """
 
     pairs: tuple[tuple[Sphere, Source | None], ...]
+    depths_mm: tuple[float, ...]
     false: tuple[Source, ...]
     count: int
 
@@ -55,6 +60,7 @@ def main() -> None:
     parser.add_argument("labels", nargs="?", type=Path, default=LABELS)
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
     parser.add_argument("--field", nargs="+", type=float, default=FIELDS_T)
+    parser.add_argument("--strength", type=float, default=1.0, help="of susceptibility and R2*")
     parser.add_argument("--set", nargs="+", default=(), metavar="KEY=VALUE", dest="properties")
     parser.add_argument("--keep", type=Path, help="folder for the scans, to be measured again")
     given = parser.parse_args()
@@ -62,22 +68,22 @@ def main() -> None:
     properties = dict(text.split("=", 1) for text in given.properties)
     for field_t in given.field:
         start = time.perf_counter()
-        scores = [
-            score(_made(given.labels, seed, field_t, properties, given.keep), field_t)
-            for seed in given.seeds
-        ]
+        scores = [score(_made(given, seed, field_t, properties), field_t) for seed in given.seeds]
         seconds = (time.perf_counter() - start) / len(scores)
         print(f"\n{field_t:g} T, seeds {' '.join(map(str, given.seeds))}; {seconds:.0f} s a scan")
         print("\n".join(table(scores)), flush=True)
 
 
 def _made(
-    path: Path, seed: int, field_t: float, properties: Mapping[str, str], keep: Path | None
+    given: argparse.Namespace, seed: int, field_t: float, properties: Mapping[str, str]
 ) -> Scattered:
-    kept = keep / f"sources_{field_t:g}T_{seed}.pkl" if keep else None
+    name = f"sources_{field_t:g}T_{given.strength:g}_{seed}.pkl"
+    kept = given.keep / name if given.keep else None
     if kept and kept.exists():
         return pickle.loads(kept.read_bytes())
-    made = scattered(path, seed, field_t=field_t, properties=properties)
+    made = scattered(
+        given.labels, seed, field_t=field_t, strength=given.strength, properties=properties
+    )
     if kept:
         kept.write_bytes(pickle.dumps(made))
     return made
@@ -96,7 +102,9 @@ def score(made: Scattered, field_t: float) -> Score:
             pairs.append((sphere, None))
         else:
             pairs.append((sphere, left.pop(near)))
-    return Score(tuple(pairs), tuple(left), microbleeds(found))
+    deep = scipy.ndimage.distance_transform_edt(made.scan.mask, sampling=size)
+    depths = (float(deep[tuple(np.round(s.centre).astype(int))]) for s in made.spheres)
+    return Score(tuple(pairs), tuple(depths), tuple(left), microbleeds(found))
 
 
 def nuclei(labels: np.ndarray) -> LabelMap:
@@ -115,6 +123,13 @@ def table(scores: Iterable[Score]) -> Iterator[str]:
         for low, high in CLASSES_MM:
             of = [(a, b) for a, b in pairs if a.sign == sign and low <= a.diameter_mm < high]
             yield f"{sign:13}{low:g} to {high:g} mm  " + "".join(f"{x:>18}" for x in _row(of))
+    missed = [
+        f"{sphere.sign} of {sphere.diameter_mm:.1f} mm, {depth_mm:.1f} mm from the edge of the mask"
+        for one in scores
+        for (sphere, source), depth_mm in zip(one.pairs, one.depths_mm, strict=True)
+        if source is None
+    ]
+    yield f"missed: {'; '.join(missed) or 'none'}"
     false = [len(one.false) for one in scores]
     yield f"false: {np.mean(false):.1f} a scan ({', '.join(map(str, false))}), of which " + (
         ", ".join(_told(source) for one in scores for source in one.false) or "none"

@@ -115,14 +115,28 @@ def test_a_ball_larger_than_what_it_dephases_keeps_its_volume():
     assert without_bloom(10.0, 50.0) == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("bent", [False, True])
-def test_a_vein_is_no_source(bent):
-    z, y, x = coordinates(SHAPE, SIZE)
-    across = np.hypot(y, x) - 9.0 if bent else y
-    vein = (np.hypot(across, z) < 1.5) & (np.abs(x) < 12) & ((y > -4) | (not bent))
+Z, Y, X = coordinates(SHAPE, SIZE)
+TUBE = (np.hypot(Y, Z) < 1.5) & (np.abs(X) < 12)
+ARC = (np.hypot(np.hypot(Y, X) - 9.0, Z) < 1.5) & (Y > -4)
+TREE = TUBE | ((np.hypot(X, Z) < 1.5) & (Y**2 < 144)) | ((np.hypot(X, Y) < 1.5) & (Z**2 < 144))
+
+
+@pytest.mark.parametrize("vein", [TUBE, ARC, TREE], ids=["straight", "bent", "branching"])
+def test_a_vein_is_no_source_and_hides_none(vein):
     assert not strong_sources(drawn((vein, 900.0)))
-    (bleed,) = strong_sources(drawn((vein, 300.0), (sphere(4.0, (10.0, 3.0, 2.0)), 900.0)))
-    np.testing.assert_allclose(bleed.centre_mm, lps((10.0, 3.0, 2.0)), atol=0.5)
+    beside = (9.0, 6.0, 6.0)
+    (bleed,) = strong_sources(drawn((vein, 300.0), (sphere(4.0, beside), 900.0)))
+    np.testing.assert_allclose(bleed.centre_mm, lps(beside), atol=0.5)
+
+
+def test_the_flank_of_a_source_is_no_other():
+    assert len(strong_sources(drawn((sphere(5.0), 500.0), (sphere(7.5), 450.0)))) == 1
+
+
+def test_a_source_is_measured_over_what_surrounds_it():
+    (found,) = strong_sources(drawn((sphere(16.0), 120.0), (sphere(4.0), 900.0)))
+    assert found.peak_ppb == pytest.approx(900.0, rel=0.06)
+    assert found.total_ppm_mm3 == pytest.approx(moment(sphere(4.0), 900.0), rel=0.07)
 
 
 def nucleus(diameter=9.0):
@@ -135,7 +149,7 @@ def test_a_nucleus_is_no_source_where_its_label_is_known():
     scan = drawn((where, 280.0))
     assert strong_sources(scan)
     assert not strong_sources(scan, labels=labels)
-    beside = LabelMap(np.roll(labels.values, 1, axis=2), labels.structures)
+    beside = LabelMap(np.roll(labels.values, 2, axis=2), labels.structures)
     assert not strong_sources(scan, labels=beside)
 
 
@@ -197,7 +211,8 @@ def test_a_hole_of_the_mask_in_a_source_belongs_to_it():
 
 def test_a_large_bleed_is_a_haematoma_with_its_volume():
     where = ball(SHAPE, SIZE, 7.5) & (distance(SHAPE, SIZE, (0, 5.0, 5.0)) > 4.0)
-    (found,) = strong_sources(drawn((where, 700.0)), radians_per_ppm=4.0)
+    scan = drawn((where, 700.0), (sphere(4.0, (0, -2.0, -2.0)), 400.0))
+    (found,) = strong_sources(scan, radians_per_ppm=4.0)
     assert found.kind == "haematoma candidate"
     assert found.volume_mm3 == pytest.approx(where.sum() * np.prod(SIZE), rel=0.06)
 

@@ -94,9 +94,20 @@ def test_standard_error_is_what_repeated_correlated_noise_shows(length_mm):
     draws *= level / draws.std()
     repeated = draws[:, region].mean(axis=1).std()
     assert standard_error(level, region, size, length_mm) == pytest.approx(repeated, rel=0.1)
-    assert standard_error(draws, region, size) == pytest.approx(repeated, rel=0.01)
+    # of pairs far apart the samples leave out some of what they share
+    assert 0.85 * repeated < standard_error(draws, region, size) < 1.02 * repeated
     naive = np.sqrt((level[region] ** 2).sum()) / region.sum()
     assert repeated > 1.2 * naive
+
+
+def test_few_samples_tell_the_error_of_a_region_far_larger_than_the_noise_is_wide():
+    rng, size = np.random.default_rng(5), (2.0, 2.0, 2.0)
+    region = np.ones((24, 24, 24), bool)
+    samples = 3 * rng.standard_normal((4, *region.shape))
+    expected = 3 / np.sqrt(region.sum())
+    means = samples.mean(axis=(1, 2, 3))
+    assert abs(np.sqrt((means**2).mean()) / expected - 1) > 0.1  # they alone tell less
+    assert standard_error(samples, region, size) == pytest.approx(expected, rel=0.1)
 
 
 def test_noise_out_of_the_mask_adds_nothing(some):

@@ -16,7 +16,8 @@ class Source:
     centre_mm (LPS) and voxel (z, y, x) of its centre. Susceptibilities are over the median around
     it: of the peak, the mean where it is more than half of that, and total_ppm_mm3, which is summed
     over the volume. thresholded_mm3 is that of the part above half of the peak; diameter_mm of a
-    ball that looks as large: it blooms. volume_mm3: without the bloom, as far as that is known.
+    ball that looks as large: it blooms. volume_mm3: without the bloom, as far as that is known; of
+    a haematoma, which blooms little, the part above half of its median.
     r2star (1/s): mean, None when not measured. support: which maps show it besides chi. elongation:
     its longest by its shortest axis; measured: the part of it that lies in the mask and not in a
     hole of it; label: the structure that it lies in.

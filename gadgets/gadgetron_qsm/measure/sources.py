@@ -201,8 +201,8 @@ def _source(
     diameter = diameter_mm(max(thresholded, filled))
     kind = _kind(part.sign, diameter, criteria)
     volume = filled
-    if kind == "haematoma candidate":  # blooms little, and is not uniform
-        volume = thresholded
+    if kind == "haematoma candidate":  # blooms little, and its peak is not typical of it
+        volume = int((part.strength[part.whole] > np.median(inner) / 2).sum()) * voxel_mm3
     elif radians_per_ppm is not None:
         volume = without_bloom(filled, dephased_mm(total, radians_per_ppm, max(size)))
     centre = np.array([c + s.start for c, s in zip(part.extent.centre, part.box, strict=True)])
