@@ -1,0 +1,98 @@
+"""The numbers of every structure in every map of a scan."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.measure.labels import LabelMap, Side
+from gadgetron_qsm.measure.scan import Scan
+from gadgetron_qsm.measure.statistics import Statistics, statistics
+from gadgetron_qsm.reference import WHOLE_BRAIN
+
+log = logging.getLogger(__name__)
+
+CHI = "chi"
+UNITS = {CHI: "ppb", "chi_positive": "ppb", "chi_negative": "ppb", "r2star": "1/s"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a map holds in a region.
+
+    `reference` is the region whose mean is 0 in the map, None for a map that is not relative.
+    """
+
+    region: str
+    side: Side | None
+    map: str
+    unit: str
+    reference: str | None
+    found: Statistics
+
+    @property
+    def label(self) -> str:
+        """The region with its side."""
+        return f"{self.side} {self.region}" if self.side else self.region
+
+
+def rows(
+    scan: Scan,
+    labels: LabelMap,
+    *,
+    reference: str = WHOLE_BRAIN,
+    samples: NDArray[Any] | None = None,
+) -> list[Row]:
+    """Measure the whole brain, and then each structure, in chi and in the scan's other maps.
+
+    The whole brain is where the map holds; it comes first, so that a reader can refer chi to it
+    whatever its `reference`, the region whose mean is 0. A structure that lies in it in part is
+    measured there; one without a voxel in it is left out, with a warning in the log.
+    samples (sample, z, y, x): those of the noise of chi, from measure.noise; else the standard
+    errors of chi are of the scan's noise map, if it has one. Other maps have none.
+    Raises QsmError for labels on another grid than the scan's, ValueError for a map of no known
+    unit.
+    Consensus on what to report: doi:10.1002/mrm.30006.
+    """
+    if labels.values.shape != scan.chi.shape:
+        raise QsmError(
+            f"the regions' grid is {labels.values.shape}, the scan's {scan.chi.shape} voxels "
+            "(z, y, x); bring the regions onto the scan's grid"
+        )
+    if unknown := sorted(set(scan.others) - set(UNITS)):
+        raise ValueError(f"no unit is known of the map {', '.join(unknown)}")
+    regions = list(_regions(scan, labels))
+    noise = scan.noise if samples is None else samples
+    found = []
+    for name, values in {CHI: scan.chi, **scan.others}.items():
+        of_chi = name == CHI
+        for region, side, mask in regions:
+            numbers = statistics(
+                values,
+                mask,
+                scan.geometry.voxel_size,
+                noise=noise if of_chi else None,
+                valid=scan.mask,
+            )
+            row = Row(region, side, name, UNITS[name], reference if of_chi else None, numbers)
+            found.append(row)
+    return found
+
+
+def _regions(scan: Scan, labels: LabelMap) -> Iterator[tuple[str, Side | None, NDArray[np.bool_]]]:
+    yield WHOLE_BRAIN, None, scan.mask
+    missing = []
+    for structure in labels.structures:
+        mask = labels.mask(structure)
+        if (mask & scan.mask).any():
+            yield structure.name, structure.side, mask
+        else:
+            missing.append(structure.label)
+    if missing:
+        log.warning("regions without a voxel in the map were left out: %s", ", ".join(missing))
