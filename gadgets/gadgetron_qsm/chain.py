@@ -19,7 +19,7 @@ import numpy as np
 from gadgetron_qsm.arrays import Array, array_module, to_numpy
 from gadgetron_qsm.arrays.places import Host, Place
 from gadgetron_qsm.combination import combine_coils
-from gadgetron_qsm.contrasts import Contrasts
+from gadgetron_qsm.contrasts import SLOW, Contrasts
 from gadgetron_qsm.data import CoilImages, Echoes, Map
 from gadgetron_qsm.dicom.console import images_of, to_message
 from gadgetron_qsm.dicom.kinds import MAPS
@@ -146,7 +146,8 @@ def _maps(
         )
 
     yield made("chi", found.chi * PPB_PER_PPM)
-    for name, data in Contrasts(volume, found).made(names):
+    contrasts = Contrasts(volume, found)
+    for name, data in contrasts.made(set(names) - SLOW):
         yield made(name, _bright(data) if MAPS[name].unit == MAPS["magnitude"].unit else data)
     for name, make in PLAIN.items():
         if name in names:
@@ -162,6 +163,8 @@ def _maps(
     if echoes.g_factor is not None:
         journal.provenance["g_factor"] = {"method": "from the GRAPPA kernels and sensitivities"}
         yield made("g_factor", echoes.g_factor * PERCENT)
+    for name, data in contrasts.made(SLOW & set(names)):
+        yield made(name, data)
 
 
 def _quantified(

@@ -15,6 +15,7 @@ from gadgetron_qsm.inversion.weight import field_weight
 from gadgetron_qsm.methods import Method, chosen, takes
 from gadgetron_qsm.placing import fetched
 from gadgetron_qsm.reference import refer
+from gadgetron_qsm.remade import chi_noise
 from gadgetron_qsm.site.privacy import line_of
 from gadgetron_qsm.susceptibility import (
     CSF,
@@ -109,6 +110,12 @@ class Contrasts:
             positive, negative = separate(found.local_field, rate, *place)
         return positive * PPB_PER_PPM, negative * PPB_PER_PPM
 
+    def noise(self) -> Array:
+        """Standard deviation of chi (ppb) from the noise of the images."""
+        samples = self.volume.settings.measure.noise_samples
+        with self.volume.journal.stage("noise", method="map made again", samples=samples):
+            return chi_noise(self.volume, self.found, samples)
+
     def _offers(self, method: Method, csf: Array | None) -> dict[str, Array]:
         """Make what a separation asks for, which takes time, and nothing else.
 
@@ -133,6 +140,7 @@ def _reason(error: Exception) -> str:
     return line_of(error)
 
 
+SLOW = frozenset({"noise"})  # no other map should wait for them
 NEED_ECHOES = ("r2star", "t2star", "chi_positive", "chi_negative", "csf")
 MAKERS: Mapping[str, Callable[[Contrasts], Array]] = {
     "r2star": lambda made: made.r2star,
@@ -144,4 +152,5 @@ MAKERS: Mapping[str, Callable[[Contrasts], Array]] = {
     "chi_positive": lambda made: made.separated[0],
     "chi_negative": lambda made: made.separated[1],
     "csf": lambda made: made.volume.csf(made.found.mask),
+    "noise": Contrasts.noise,
 }

@@ -29,6 +29,7 @@ MapName = Literal[
     "tswi",
     "smwi",
     "phase",
+    "noise",
 ]
 
 

@@ -17,7 +17,7 @@ def wanted(settings: Settings) -> tuple[str, ...]:
     if deliver.report_folder:
         names += ("chi", "magnitude", "mask")
     if settings.measure.asked:
-        names += MEASURED
+        names += (*MEASURED, "noise") if settings.measure.noise_samples else MEASURED
     return tuple(dict.fromkeys(names))
 
 

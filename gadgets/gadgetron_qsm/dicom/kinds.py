@@ -166,6 +166,16 @@ MAPS = {
         unit_code=("1", UCUM, "no units"),
         window=(0.5, 1),
     ),
+    "noise": Kind(
+        description="QSM chi noise",
+        number=19,
+        image_type="QSM_NOISE",
+        meaning="Standard deviation of magnetic susceptibility from the noise of the images",
+        unit="ppb",
+        unit_code=PPB,
+        window=(10, 20),
+        step=0.1,
+    ),
 }
 
 

@@ -10,7 +10,7 @@ from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.measure.scan import Scan, Values
 
 OTHERS = ("r2star", "chi_positive", "chi_negative")
-WANTED = ("chi", "mask", "magnitude", *OTHERS)
+WANTED = ("chi", "mask", "noise", *OTHERS)
 
 
 class Maps:
@@ -44,8 +44,8 @@ class Maps:
             raise QsmError("nothing is measured: no magnitude came; add it to the maps")
         return np.stack([self._echoes[time] for time in self.echo_times_s])
 
-    def scan(self, noise: Values | None = None) -> Scan:
-        """Return what is measured; `noise` as Scan has it.
+    def scan(self) -> Scan:
+        """Return what is measured.
 
         Raises QsmError when chi, mask or magnitude has not come, or chi holds nowhere.
         """
@@ -58,7 +58,7 @@ class Maps:
             magnitude=magnitude,
             mask=mask,
             geometry=chi.geometry,
-            noise=noise,
+            noise=to_numpy(self._named["noise"].data) if "noise" in self._named else None,
             others={
                 name: to_numpy(self._named[name].data) for name in OTHERS if name in self._named
             },

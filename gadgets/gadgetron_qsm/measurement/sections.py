@@ -52,6 +52,13 @@ class MeasureSettings(Section):
         None,
         description="NIfTI or folder of a DICOM series on whose grid chi is written, too",
     )
+    noise_samples: int = Field(
+        2,
+        ge=0,
+        le=16,
+        description="times that the map is made again to find its noise, each as long as the map "
+        "took; 0: no noise, no standard errors",
+    )
     folder: Path | None = Field(
         None, description="folder where each scan leaves its measurement, which 'compare' reads"
     )
