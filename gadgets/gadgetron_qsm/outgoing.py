@@ -171,6 +171,7 @@ class Outgoing:
         if not self._measurement:
             return ()
         found = self._measurement.of(repetition)
+        self._failures += found.failures
         if self._record:
             self._record.measured(found)
         return found.regions

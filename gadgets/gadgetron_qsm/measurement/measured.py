@@ -16,8 +16,8 @@ from gadgetron_qsm.measure.scan import Scan
 class Measured:
     """What was measured in one repetition.
 
-    `content` is what measurement.json holds beside the schema; `regions` are those to be outlined
-    and measured in DICOM; `failures` are parts that could not be measured, and why.
+    `content` are the sections of measurement.json that say what was measured; `regions` are to be
+    outlined and measured in DICOM; `failures` are of parts that could not be measured, logged.
     """
 
     repetition: int

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom.identity import scan_name
-from gadgetron_qsm.dicom.regions import Region, coded_region
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.measure.atlas import Atlas, read_atlas, read_label_map
-from gadgetron_qsm.measure.folder import write_visit
-from gadgetron_qsm.measure.labels import LabelMap
-from gadgetron_qsm.measure.registration import place
-from gadgetron_qsm.measure.scan import Scan
-from gadgetron_qsm.measurement.about import about
+from gadgetron_qsm.measure.atlas import read_atlas
+from gadgetron_qsm.measure.controls import read_controls
 from gadgetron_qsm.measurement.maps import Maps
 from gadgetron_qsm.measurement.measured import Measured
+from gadgetron_qsm.measurement.parts import Parts, Site
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.settings import Settings
 
@@ -35,9 +27,12 @@ class Measurement:
 
         Raises QsmError for an atlas, or a table of controls, that cannot be used.
         """
-        self._header, self._settings, self._asked = header, settings, settings.measure
-        self._folder = folder
-        self._atlas: Atlas | None = read_atlas(self._asked.atlas) if self._asked.atlas else None
+        self._header, self._settings, self._folder = header, settings, folder
+        asked = settings.measure
+        atlas = read_atlas(asked.atlas) if asked.atlas else None
+        names = {s.name for s in atlas.labels.structures} if atlas else None
+        controls = read_controls(asked.controls, names) if asked.controls else []
+        self._site = Site(atlas, controls)
         self._came: dict[int, Maps] = {}
 
     @property
@@ -53,16 +48,17 @@ class Measurement:
         """Measure a repetition, once, and leave its folder where one is asked for.
 
         A part that cannot be measured does not cost the others: it is among the failures.
-        Raises QsmError when the maps have not come, or the folder cannot be written.
+        Raises QsmError when the maps that all parts need have not come.
         """
         maps = self._came.pop(repetition)
-        return _One(maps, self._header, self._settings, self._atlas).measured(
-            self._place(maps.chi, repetition)
-        )
+        parts = Parts(maps, self._header, self._settings, self._site)
+        return parts.measured(self._place(maps.chi))
 
-    def _place(self, chi: Map, repetition: int) -> Path | None:
+    def _place(self, chi: Map) -> Path | None:
         """Return the folder of a repetition."""
-        folder = self._folder
-        if folder is None and self._asked.folder:
-            folder = self._asked.folder / scan_name(chi, self._header)
-        return folder / f"repetition_{repetition + 1}" if folder and repetition else folder
+        folder, asked = self._folder, self._settings.measure.folder
+        if folder is None and asked:
+            folder = asked / scan_name(chi, self._header)
+        if folder and chi.repetition:
+            return folder / f"repetition_{chi.repetition + 1}"
+        return folder

@@ -1,0 +1,171 @@
+"""The parts of a measurement, one after another; none costs the others when it fails."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gadgetron_qsm.dicom.regions import Region, coded_region
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.measure.asymmetry import asymmetries
+from gadgetron_qsm.measure.atlas import Atlas, read_label_map
+from gadgetron_qsm.measure.contrast import contrasts
+from gadgetron_qsm.measure.controls import Control, ZScore, z_scores
+from gadgetron_qsm.measure.folder import write_visit
+from gadgetron_qsm.measure.labels import LabelMap
+from gadgetron_qsm.measure.lesions import lesions
+from gadgetron_qsm.measure.regions import Row, rows
+from gadgetron_qsm.measure.registration import place
+from gadgetron_qsm.measure.tables import content_of, write_table
+from gadgetron_qsm.measurement.about import about, age_years
+from gadgetron_qsm.measurement.findings import found_sources, told
+from gadgetron_qsm.measurement.maps import Maps
+from gadgetron_qsm.measurement.measured import Measured
+from gadgetron_qsm.mrd.header import Header
+from gadgetron_qsm.reference import WHOLE_BRAIN
+from gadgetron_qsm.settings import Settings
+from gadgetron_qsm.site.privacy import line_of
+
+log = logging.getLogger(__name__)
+
+TABLE = "regions.csv"
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """What the site supplies for all scans."""
+
+    atlas: Atlas | None
+    controls: Sequence[Control]
+
+
+class Parts:
+    """What is measured in one repetition."""
+
+    def __init__(self, maps: Maps, header: Header, settings: Settings, site: Site) -> None:
+        self._maps, self._header, self._site = maps, header, site
+        self._settings, self._asked = settings, settings.measure
+        self._scan = maps.scan()
+        self._content: dict[str, Any] = {}
+        self._failures: list[QsmError] = []
+        self._timing_s: dict[str, float] = {}
+
+    def measured(self, folder: Path | None) -> Measured:
+        """Measure all that is asked for; leave it in a folder, if one is given."""
+        labels: LabelMap | None = None
+        found: list[Row] = []
+        scores: list[ZScore] = []
+        with self._part("regions"):
+            labels = self._labels()
+        with self._part("statistics"):
+            found, scores = self._statistics(labels)
+        if labels:
+            with self._part("contrast"):
+                self._contrast(labels)
+        if self._asked.lesions:
+            with self._part("lesions"):
+                self._lesions(self._asked.lesions)
+        if self._asked.sources:
+            with self._part("sources"):
+                self._sources(labels)
+        if folder:
+            with self._part("folder"):
+                self._leave(folder, labels, found, scores)
+        return Measured(
+            repetition=self._maps.chi.repetition,
+            scan=self._scan,
+            labels=labels,
+            content={**self._content, "timing_s": self._timing_s},
+            regions=self._regions(labels),
+            failures=self._failures,
+        )
+
+    def _labels(self) -> LabelMap | None:
+        """Return where the regions are; None when none are asked for."""
+        if self._asked.labels:
+            return read_label_map(self._asked.labels, self._scan.geometry)
+        if not self._site.atlas:
+            return None
+        placed = place(self._site.atlas, self._scan)
+        self._content["registration"] = dict(placed.quality)
+        return placed.labels
+
+    def _statistics(self, labels: LabelMap | None) -> tuple[list[Row], list[ZScore]]:
+        reference = self._maps.chi.report.get("quality", {}).get("reference", {})
+        every = labels or LabelMap(np.zeros(self._scan.mask.shape, np.uint8), ())
+        found = rows(self._scan, every, reference=reference.get("region", WHOLE_BRAIN))
+        scores: list[ZScore] = []
+        if self._site.controls:
+            age = age_years(self._header)
+            if age is None:
+                self._fail(QsmError("no z-scores: the header tells no birth date or no study date"))
+            else:
+                scores = z_scores(found, self._site.controls, age)
+        sides = asymmetries(found, self._asked.lesion_side)
+        self._content |= content_of(found, sides, scores)
+        return found, scores
+
+    def _contrast(self, labels: LabelMap) -> None:
+        name = self._asked.planned
+        if any(structure.name == name for structure in labels.structures):
+            self._content["contrast"] = [
+                {**asdict(c), "structure": c.structure.label}
+                for c in contrasts(self._scan, labels, name)
+            ]
+
+    def _lesions(self, path: Path) -> None:
+        outlined = read_label_map(path, self._scan.geometry)
+        self._content["lesions"] = [asdict(lesion) for lesion in lesions(self._scan, outlined)]
+
+    def _sources(self, labels: LabelMap | None) -> None:
+        times, larmor_hz = self._maps.echo_times_s, self._header.larmor_hz
+        sources = found_sources(self._scan, labels, self._asked, times, larmor_hz)
+        self._content["sources"] = told(sources)
+
+    def _leave(
+        self,
+        folder: Path,
+        labels: LabelMap | None,
+        found: Sequence[Row],
+        scores: Sequence[ZScore],
+    ) -> None:
+        write_table(folder / TABLE, found, scores)
+        write_visit(folder, self._scan, labels, self._told())
+
+    def _told(self) -> dict[str, Any]:
+        """Return what measurement.json holds."""
+        chi = self._maps.chi
+        first = about(chi, self._header, self._settings.identity)
+        failures = [str(failure) for failure in self._failures]
+        warnings = [*first["warnings"], *failures]
+        return {**first, **self._content, "warnings": warnings, "timing_s": self._timing_s}
+
+    def _regions(self, labels: LabelMap | None) -> list[Region]:
+        """Return the regions as DICOM outlines them."""
+        if not labels:
+            return []
+        return [coded_region(s.name, labels.mask(s), s.side) for s in labels.structures]
+
+    @contextmanager
+    def _part(self, name: str) -> Iterator[None]:
+        """Time a part; note why it failed, and go on."""
+        start = time.perf_counter()
+        try:
+            yield
+        except QsmError as error:
+            self._fail(error)
+        except Exception as error:  # a fault of ours must not cost the other parts
+            log.exception("the measurement of %s failed", name)
+            self._fail(QsmError(f"the measurement of {name} failed: {line_of(error)}"))
+        self._timing_s[name] = round(time.perf_counter() - start, 3)
+
+    def _fail(self, failure: QsmError) -> None:
+        log.error("%s", failure)
+        self._failures.append(failure)
