@@ -11,9 +11,11 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from gadgetron_qsm.data import Map
+from gadgetron_qsm.measurement.measured import Measured
 from gadgetron_qsm.report import tables
 from gadgetron_qsm.report.files import replacing
 from gadgetron_qsm.report.markup import document, element
+from gadgetron_qsm.report.measured import measured
 from gadgetron_qsm.report.shown import shown
 from gadgetron_qsm.report.style import STYLE
 
@@ -22,20 +24,27 @@ NO_NAMES = "This page holds no patient data: the series tell whose map it is."
 
 
 def write_page(
-    path: Path, report: Mapping[str, Any], provenance: Mapping[str, Any], maps: Mapping[str, Map]
+    path: Path,
+    report: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    maps: Mapping[str, Map],
+    measurements: Sequence[Measured] = (),
 ) -> None:
     """Write the page; report as report.json, provenance as provenance.json holds them.
 
-    `maps` by their names, of one geometry: those that are there are shown.
+    `maps` by their names, of one geometry: those that are there are shown; `measurements` of them.
     Raises QsmError when the file cannot be written.
     """
-    text = document(TITLE, STYLE, _body(report, provenance, maps))
+    text = document(TITLE, STYLE, _body(report, provenance, maps, measurements))
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")
 
 
 def _body(
-    report: Mapping[str, Any], provenance: Mapping[str, Any], maps: Mapping[str, Map]
+    report: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    maps: Mapping[str, Map],
+    measurements: Sequence[Measured],
 ) -> Iterator[Element]:
     yield element("h1", TITLE)
     yield element("p", provenance["use"], class_="use")
@@ -43,6 +52,7 @@ def _body(
     yield element("p", NO_NAMES, class_="note")
     yield _warnings(report["warnings"])
     yield from shown(maps, provenance["reference"])
+    yield from measured(measurements, maps)
     for heading, note, content in tables.of_run(report, provenance):
         yield element("h2", heading)
         if note:

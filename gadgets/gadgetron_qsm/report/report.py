@@ -25,13 +25,15 @@ def write_report(
     timing_s: Mapping[str, float],
     accuracy: Mapping[str, Any] | None = None,
     later: Mapping[int, Mapping[str, Any]] | None = None,
+    measurements: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Write report.json in one piece, and return what is in it.
 
     `report` is that of the chi map: `provenance`, `quality`, `warnings`, and the time of each
     stage in `timing_s`; the argument `timing_s` adds `ingest` and `latency`. `series` are
     entries of `series_entry`; `accuracy` is the answer of accuracy.compare. `later` are the reports
-    of the repetitions behind that of `report`, by their number (from 1). It holds no patient data.
+    of the repetitions behind that of `report`, by their number (from 1); `measurements` are what was
+    measured in each. It holds no patient data.
     Raises QsmError when the file cannot be written, TypeError for a value without a form in JSON.
     """
     methods = dict(report.get("provenance", {}))
@@ -52,6 +54,8 @@ def write_report(
             {"repetition": number, **{part: made.get(part, {}) for part in OF_A_REPETITION}}
             for number, made in later.items()
         ]
+    if measurements:
+        content["measurements"] = measurements
     return write_json(path, content)
 
 

@@ -39,11 +39,12 @@ def write_run(
         timing_s=timing_s or {},
         accuracy=accuracy,
         later=later,
+        measurements=[{"repetition": m.repetition + 1, **m.content} for m in record.measurements],
     )
     maps = record.maps
     made = provenance(record.header, settings, first, list(maps.values()))
     told = write_json(folder / "provenance.json", made)
-    write_page(folder / "report.html", report, told, maps)
+    write_page(folder / "report.html", report, told, maps, record.measurements)
     if record.pictured:
         save_picture(folder / "picture.png", record.pictured, maps.get("mask"))
     else:
