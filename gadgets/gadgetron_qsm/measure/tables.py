@@ -1,0 +1,155 @@
+"""A measurement as files: a table for spreadsheets, and everything as JSON for computers."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, cast
+
+from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.measure.asymmetry import Asymmetry
+from gadgetron_qsm.measure.controls import ZScore
+from gadgetron_qsm.measure.labels import SIDES, Side
+from gadgetron_qsm.measure.regions import Row
+from gadgetron_qsm.measure.statistics import Statistics
+from gadgetron_qsm.report.files import replacing, write_json
+
+NOTE = "Research, not for diagnosis."
+DECIMALS = {"voxels": 0, "volume_mm3": 1, "fraction_inside": 3, "standard_error": 3}
+OTHERWISE = 2  # decimals of values in ppb and 1/s, of percent and z: beyond what any map means
+
+WHERE = ("region", "side", "map", "unit", "reference")
+NUMBERS = tuple(field.name for field in fields(Statistics))
+CONTROLS = ("z", "control_mean", "control_sd", "control_age_min", "control_age_max", "control_n")
+
+
+def write_table(path: Path, rows: Sequence[Row], z_scores: Sequence[ZScore] = ()) -> None:
+    """Write a CSV file with a line for each region, side and map.
+
+    Columns: WHERE, then NUMBERS (mean to maximum, and the standard error of the mean, in `unit`;
+    the volume in mm3; the fraction of the region that lies in the map), then CONTROLS, empty for
+    rows without. Empty are also the side of what lies in the middle, the reference of maps that
+    are not relative, and a standard error that is not known.
+    Raises QsmError when the file cannot be written.
+    """
+    of_controls = {_key(score.row): _controls(score) for score in z_scores}
+    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, (*WHERE, *NUMBERS, *CONTROLS), lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({**_plain(row), **of_controls.get(_key(row), {})})
+
+
+def read_table(path: Path) -> list[Row]:
+    """Read the rows of a table that `write_table` wrote.
+
+    Raises QsmError for a file that is absent, or no such table.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in (*WHERE, *NUMBERS) if name not in (reader.fieldnames or ())]
+            if missing:
+                raise QsmError(f"{path} is no table of regions: no column {', '.join(missing)}")
+            return [_row(path, reader.line_num, line) for line in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise QsmError(f"cannot read the table of regions {path}: {error}") from error
+
+
+def write_measurement(
+    path: Path,
+    rows: Sequence[Row],
+    asymmetries: Sequence[Asymmetry] = (),
+    z_scores: Sequence[ZScore] = (),
+    about: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Write all of it as JSON, and return it.
+
+    `about` comes first: what was measured, and how. Raises QsmError when the file cannot be
+    written, ValueError when `about` has a key of its own for what is here.
+    """
+    content = {
+        "note": NOTE,
+        "regions": [_plain(row) for row in rows],
+        "asymmetries": [_asymmetry(asymmetry) for asymmetry in asymmetries],
+        "z_scores": [
+            {**_where(score.row), "mean": _rounded("mean", score.row.found.mean)} | _controls(score)
+            for score in z_scores
+        ],
+    }
+    about = about or {}
+    if taken := sorted(set(about) & set(content)):
+        raise ValueError(f"what is told about a measurement cannot have the key {', '.join(taken)}")
+    return write_json(path, {"note": NOTE, **about, **content})
+
+
+def _plain(row: Row) -> dict[str, Any]:
+    numbers = {name: _rounded(name, value) for name, value in asdict(row.found).items()}
+    return {**_where(row), **numbers}
+
+
+def _where(row: Row) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in WHERE}
+
+
+def _key(row: Row) -> tuple[str, Side | None, str]:
+    return row.region, row.side, row.map
+
+
+def _controls(score: ZScore) -> dict[str, Any]:
+    control = score.control
+    return {
+        "z": _rounded("z", score.z),
+        "control_mean": control.mean,
+        "control_sd": control.sd,
+        "control_age_min": control.age_min,
+        "control_age_max": control.age_max,
+        "control_n": control.n,
+    }
+
+
+def _asymmetry(found: Asymmetry) -> dict[str, Any]:
+    where = {name: getattr(found, name) for name in ("region", "map", "unit", "lesion_side")}
+    numbers = {
+        "left": found.left,
+        "right": found.right,
+        "left_minus_right": found.difference,
+        "standard_error": found.difference_error,
+        "index_percent": found.index_percent,
+        "index_standard_error": found.index_error,
+        "ipsilateral": found.ipsilateral,
+        "contralateral": found.contralateral,
+        "ipsilateral_minus_contralateral": found.ipsilateral_excess,
+    }
+    return {**where, **{name: _rounded(name, value) for name, value in numbers.items()}}
+
+
+def _rounded(name: str, value: float | None) -> float | None:
+    if value is None or isinstance(value, int):
+        return value
+    return round(value, DECIMALS.get(name, OTHERWISE))
+
+
+def _row(path: Path, number: int, line: Mapping[str, str | None]) -> Row:
+    texts = {name: line.get(name) or "" for name in (*WHERE, *NUMBERS)}
+    try:
+        values: dict[str, Any] = {
+            name: None if name == "standard_error" and not texts[name] else float(texts[name])
+            for name in NUMBERS
+        }
+    except ValueError as error:
+        raise QsmError(f"{path} line {number}: {error}") from error
+    side = texts["side"]
+    if side not in (*SIDES, ""):
+        raise QsmError(f"{path} line {number}: side is '{side}'; it must be left, right or empty")
+    values["voxels"] = int(values["voxels"])
+    return Row(
+        region=texts["region"],
+        side=cast(Side, side) if side else None,
+        map=texts["map"],
+        unit=texts["unit"],
+        reference=texts["reference"] or None,
+        found=Statistics(**values),
+    )
