@@ -18,6 +18,7 @@ from gadgetron_qsm import chain
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom.identity_rules import completed
 from gadgetron_qsm.errors import QsmError, UsageError
+from gadgetron_qsm.measurement import gadget as measurement
 from gadgetron_qsm.mrd.connection import Connection
 from gadgetron_qsm.mrd.document import quoted_values
 from gadgetron_qsm.mrd.header import Header
@@ -70,7 +71,7 @@ def susceptibility(connection: Any) -> None:
 
 def measure(connection: Any) -> None:
     """Pass maps on as they come, and measure them when all have been passed on."""
-    _serve_gadgetron(connection, chain.measure)
+    _serve_gadgetron(connection, measurement.measure)
 
 
 def deliver(connection: Any) -> None:

@@ -177,7 +177,7 @@ class Outgoing:
         return found.regions
 
     def finish(self, failure: Exception | None = None) -> None:
-        """Settle, measure, and leave the report; raise the first QsmError of what went wrong, if any.
+        """Settle, measure, and leave the report; raise the first QsmError of what failed, if any.
 
         With the `failure` that ended the scan nothing is measured, and this raises nothing.
         """
@@ -228,7 +228,7 @@ class Outgoing:
         return bool(self._root or self._settings.store.nodes or console != "images")
 
     def _written(self, made: Sequence[Dataset], name: str) -> list[Path]:
-        """Write objects where they go, of a scan of that name; return files of the first's series."""
+        """Write objects of a scan of that name; return the files of the first one's series."""
         folder = self._folder
         if not made or not self._root:
             return []

@@ -25,8 +25,7 @@ def chi_noise(volume: Volume, found: Susceptibility, samples: int) -> Values:
     The map is made again `samples` times where the echoes are. See measure.noise for what this
     covers; where the g-factor is known, the noise goes as that.
     """
-    echoes, magnitude = volume.echoes, to_numpy(volume.magnitude)
-    mask, chi = to_numpy(found.mask), to_numpy(found.chi) * PPB_PER_PPM
+    echoes, magnitude, mask = volume.echoes, to_numpy(volume.magnitude), to_numpy(found.mask)
     xp = array_module(echoes.data)
 
     def remade(data: np.ndarray) -> tuple[Values, Mask]:
@@ -38,6 +37,6 @@ def chi_noise(volume: Volume, found: Susceptibility, samples: int) -> Values:
     if echoes.g_factor is not None:
         gain = to_numpy(echoes.g_factor)
         noise = (noise * gain / np.median(gain[mask])).astype(np.float32)
-    drawn = noise_samples(to_numpy(echoes.data), noise, remade, chi, mask, samples=samples)
+    drawn = noise_samples(to_numpy(echoes.data), noise, remade, samples=samples)
     spread: Values = deviation(drawn, mask, echoes.geometry.voxel_size)
     return spread

@@ -66,7 +66,8 @@ def replay(
 ) -> Replayed:
     """Send a raw file through the chain; write dicom/, images.h5 and the report (see report.run).
 
-    What measure.* asks for goes into measurement/, whatever measure.folder says. What an earlier replay left in `output` is replaced; a failure leaves it as it is.
+    What measure.* asks for goes into measurement/, whatever measure.folder says. What an earlier
+    replay left in `output` is replaced; a failure leaves it as it is.
 
     `config` is the name of a configuration or the path of one; `overrides` are settings by key;
     without `server` the chain runs here, behind a socket on loopback all the same.

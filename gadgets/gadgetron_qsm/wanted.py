@@ -1,4 +1,4 @@
-"""What settings want of a scan: its maps, and whether anything goes elsewhere than to the console."""
+"""What settings want of a scan: its maps, and what goes elsewhere than to the console."""
 
 from __future__ import annotations
 

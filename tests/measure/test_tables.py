@@ -11,7 +11,7 @@ import pytest
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.measure.asymmetry import asymmetries
 from gadgetron_qsm.measure.controls import Control, z_scores
-from gadgetron_qsm.measure.tables import read_table, write_measurement, write_table
+from gadgetron_qsm.measure.tables import content_of, read_table, write_table
 from tests.measure.rows import row
 
 ROWS = [
@@ -91,14 +91,9 @@ def test_what_is_no_table_is_refused(tmp_path):
         read_table(path)
 
 
-def test_a_measurement_tells_everything(tmp_path):
-    path = tmp_path / "measurement.json"
-    about = {"scan": {"field_strength_t": 3.0}}
-    scores = z_scores(ROWS, CONTROLS, 50)
-    told = write_measurement(path, ROWS, asymmetries(ROWS, "right"), scores, about)
-    assert json.loads(path.read_text()) == told
-    assert told["note"] == "Research, not for diagnosis."
-    assert told["scan"] == about["scan"]
+def test_sides_and_scores_are_told_with_the_rows():
+    told = content_of(ROWS, asymmetries(ROWS, "right"), z_scores(ROWS, CONTROLS, 50))
+    assert json.loads(json.dumps(told)) == told
     assert [r["region"] for r in told["regions"]] == ["whole brain", *["putamen"] * 3]
     assert told["regions"][1]["standard_error"] == 0.123
     (found,) = told["asymmetries"]
@@ -121,8 +116,3 @@ def test_a_measurement_tells_everything(tmp_path):
         ("left", 1.4, 50),
         ("right", -1.12, 50),
     ]
-
-
-def test_what_is_told_about_it_cannot_take_the_place_of_the_note(tmp_path):
-    with pytest.raises(ValueError, match="cannot have the key note"):
-        write_measurement(tmp_path / "m.json", ROWS, about={"note": "diagnosis"})

@@ -9,9 +9,9 @@ from gadgetron_qsm.check.document import Document
 from gadgetron_qsm.check.nodes import Node, given_properties
 from gadgetron_qsm.check.schema import property_form
 from gadgetron_qsm.errors import UsageError
-from gadgetron_qsm.wanted import require_places
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.site.findings import Finding
+from gadgetron_qsm.wanted import require_places
 
 SECRET = ("identity.",)  # may name patients, or be the key of pseudonyms
 

@@ -95,8 +95,8 @@ def _nearest(controls: Sequence[Control], age: float) -> Control | None:
     return min(near, key=lambda c: (c.years_away(age), c.age_max - c.age_min), default=None)
 
 
-def read_controls(path: Path, regions: Collection[str]) -> list[Control]:
-    """Read the table; `regions` are the names that it may have beside the whole brain.
+def read_controls(path: Path, regions: Collection[str] | None = None) -> list[Control]:
+    """Read the table; `regions` are the names that it may have beside the whole brain, None: any.
 
     Raises QsmError that names the line and what is wrong: a column that is missing, a number that
     is none, a region that is not known, an SD that is not above 0, the same ages twice.
@@ -105,7 +105,8 @@ def read_controls(path: Path, regions: Collection[str]) -> list[Control]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, skipinitialspace=True)
             _check_columns(path, reader.fieldnames or ())
-            return _read(path, reader, {WHOLE_BRAIN, *regions})
+            known = None if regions is None else {WHOLE_BRAIN, *regions}
+            return _read(path, reader, known)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise QsmError(f"cannot read the table of controls {path}: {error}") from error
 
@@ -121,7 +122,9 @@ def _check_columns(path: Path, columns: Sequence[str]) -> None:
         )
 
 
-def _read(path: Path, reader: csv.DictReader[str], regions: Collection[str]) -> list[Control]:
+def _read(
+    path: Path, reader: csv.DictReader[str], regions: Collection[str] | None
+) -> list[Control]:
     found: dict[tuple[object, ...], Control] = {}
     for line in reader:
         try:
@@ -137,12 +140,12 @@ def _read(path: Path, reader: csv.DictReader[str], regions: Collection[str]) -> 
     return list(found.values())
 
 
-def _control(line: Mapping[str, str | None], regions: Collection[str]) -> Control:
+def _control(line: Mapping[str, str | None], regions: Collection[str] | None) -> Control:
     if None in line:
         raise QsmError("there are more values than the first line has columns")
     region, side, of = (_text(line, column) for column in ("region", "side", "map"))
     of = of or CHI
-    if region not in regions:
+    if regions is not None and region not in regions:
         raise QsmError(f"there is no region '{region}'; there are {', '.join(sorted(regions))}")
     if side not in (*SIDES, ""):
         raise QsmError(f"side is '{side}'; it must be left, right or empty")

@@ -1,4 +1,4 @@
-"""A measurement as files: a table for spreadsheets, and everything as JSON for computers."""
+"""Regions as a table for spreadsheets, and with sides and z-scores as JSON for computers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from gadgetron_qsm.measure.controls import ZScore
 from gadgetron_qsm.measure.labels import SIDES, Side
 from gadgetron_qsm.measure.regions import Row
 from gadgetron_qsm.measure.statistics import Statistics
-from gadgetron_qsm.report.files import replacing, write_json
+from gadgetron_qsm.report.files import replacing
 
-NOTE = "Research, not for diagnosis."
 DECIMALS = {"voxels": 0, "volume_mm3": 1, "fraction_inside": 3, "standard_error": 3}
 OTHERWISE = 2  # decimals of values in ppb and 1/s, of percent and z: beyond what any map means
 
@@ -58,20 +57,13 @@ def read_table(path: Path) -> list[Row]:
         raise QsmError(f"cannot read the table of regions {path}: {error}") from error
 
 
-def write_measurement(
-    path: Path,
+def content_of(
     rows: Sequence[Row],
     asymmetries: Sequence[Asymmetry] = (),
     z_scores: Sequence[ZScore] = (),
-    about: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Write all of it as JSON, and return it.
-
-    `about` comes first: what was measured, and how. Raises QsmError when the file cannot be
-    written, ValueError when `about` has a key of its own for what is here.
-    """
-    content = {
-        "note": NOTE,
+    """Return all of it as JSON takes it."""
+    return {
         "regions": [_plain(row) for row in rows],
         "asymmetries": [_asymmetry(asymmetry) for asymmetry in asymmetries],
         "z_scores": [
@@ -79,10 +71,6 @@ def write_measurement(
             for score in z_scores
         ],
     }
-    about = about or {}
-    if taken := sorted(set(about) & set(content)):
-        raise ValueError(f"what is told about a measurement cannot have the key {', '.join(taken)}")
-    return write_json(path, {"note": NOTE, **about, **content})
 
 
 def _plain(row: Row) -> dict[str, Any]:

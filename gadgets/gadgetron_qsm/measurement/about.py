@@ -11,12 +11,12 @@ from pydicom import Dataset
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom import identity
 from gadgetron_qsm.dicom.deidentify import pseudonym
-from gadgetron_qsm.dicom.provenance import NOT_CLINICAL
 from gadgetron_qsm.mrd.anonymous import anonymous_scan
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.outgoing_sections import IdentitySettings
 from gadgetron_qsm.report.provenance import software
 
+USE = "Research, not for diagnosis."
 DIGITS = 16  # of a pseudonym
 
 
@@ -31,7 +31,7 @@ def about(chi: Map, header: Header, rules: IdentitySettings) -> dict[str, Any]:
     methods = dict(report.get("provenance", {}))
     source = anonymous_scan(methods.pop("scan", {}))
     return {
-        "use": NOT_CLINICAL,
+        "use": USE,
         "software": software(),
         "patient": patient(header, rules),
         "acquired": acquired(header) if rules.keep_dates or not rules.deidentify else None,

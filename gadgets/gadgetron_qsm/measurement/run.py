@@ -6,7 +6,6 @@ from pathlib import Path
 
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom.identity import scan_name
-from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.measure.atlas import read_atlas
 from gadgetron_qsm.measure.controls import read_controls
 from gadgetron_qsm.measurement.maps import Maps

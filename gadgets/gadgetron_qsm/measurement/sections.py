@@ -66,14 +66,14 @@ class MeasureSettings(Section):
     @property
     def asked(self) -> bool:
         """Whether anything is to be measured."""
-        return bool(
-            self.atlas or self.labels or self.lesions or self.sources or self.anatomical
-        )
+        return bool(self.atlas or self.labels or self.lesions or self.sources or self.anatomical)
 
     @model_validator(mode="after")
     def _of_one_kind(self) -> MeasureSettings:
         if self.atlas and self.labels:
             raise ValueError("measure.atlas and measure.labels are both given; leave one out")
+        if self.noise_samples == 1:
+            raise ValueError("measure.noise_samples is 1: one map tells nothing; take more, or 0")
         if self.smallest_mm >= self.largest_mm:
             raise ValueError("measure.smallest_mm is not below measure.largest_mm")
         for name in ("controls", "lesion_side"):

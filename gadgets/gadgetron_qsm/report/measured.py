@@ -1,4 +1,4 @@
-"""What was measured, on the page: regions on the maps, tables of regions, sides, lesions, sources."""
+"""What was measured, on the page: regions on the maps; tables of them, of lesions, of sources."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ import numpy as np
 
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.measure.labels import LabelMap
+from gadgetron_qsm.measurement.about import USE
 from gadgetron_qsm.measurement.measured import Measured
 from gadgetron_qsm.report.markup import element, picture, table
 from gadgetron_qsm.report.picture import Outline, draw, png
 
 COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#42d4f4", "#f032e6", "#bfef45", "#ffe119")
-RESEARCH = "Research, not for diagnosis. "
 OF_CHI = (
     "Means with the standard error that noise alone gives them, in the part of a region that lies "
     "in the map."
 )
-OF_SIDES = "Left less right, and that over the mean of both (asymmetry index), with standard errors."
+OF_SIDES = (
+    "Left less right, and that over the mean of both (asymmetry index), with standard errors."
+)
 OF_SOURCES = (
     "Candidates: what is called a haemorrhage or a calcification is a source of that sign. Total "
-    "susceptibility is what the field outside shows; volumes are without the bloom, as far as known."
+    "susceptibility is what the field outside shows; volumes are without the bloom as far as known."
 )
 DASH = "–"
 
@@ -40,7 +42,7 @@ def measured(found: Sequence[Measured], maps: Mapping[str, Map]) -> Iterator[Ele
             yield element("h2", f"Regions{number}")
             if made.labels and made is found[0]:
                 yield from _outlined(made.labels, maps)
-            yield element("p", f"{RESEARCH}{_registration(content)}{OF_CHI}", class_="note")
+            yield element("p", f"{USE} {_registration(content)}{OF_CHI}", class_="note")
             yield _regions(of_chi, content)
         for heading, note, key, make in (
             ("Sides", OF_SIDES, "asymmetries", _sides),
@@ -49,11 +51,11 @@ def measured(found: Sequence[Measured], maps: Mapping[str, Map]) -> Iterator[Ele
         ):
             if content.get(key):
                 yield element("h2", f"{heading}{number}")
-                yield element("p", f"{RESEARCH}{note}", class_="note")
+                yield element("p", f"{USE} {note}", class_="note")
                 yield make(content[key])
         if "sources" in content:
             yield element("h2", f"Strong sources{number}")
-            yield element("p", f"{RESEARCH}{OF_SOURCES}", class_="note")
+            yield element("p", f"{USE} {OF_SOURCES}", class_="note")
             yield from _sources(content["sources"])
 
 

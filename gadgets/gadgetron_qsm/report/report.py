@@ -32,8 +32,8 @@ def write_report(
     `report` is that of the chi map: `provenance`, `quality`, `warnings`, and the time of each
     stage in `timing_s`; the argument `timing_s` adds `ingest` and `latency`. `series` are
     entries of `series_entry`; `accuracy` is the answer of accuracy.compare. `later` are the reports
-    of the repetitions behind that of `report`, by their number (from 1); `measurements` are what was
-    measured in each. It holds no patient data.
+    of the repetitions behind that of `report`, by their number (from 1); `measurements` are what
+    was measured in each. It holds no patient data.
     Raises QsmError when the file cannot be written, TypeError for a value without a form in JSON.
     """
     methods = dict(report.get("provenance", {}))
