@@ -150,19 +150,23 @@ def _maps(
     for name, make in PLAIN.items():
         if name in names:
             yield made(name, make(found))
-    if "magnitude" in names:
-        magnitude = _bright(volume.magnitude)
+    for name, data in _of_echoes(volume, names):
         for echo, echo_time_s in enumerate(echoes.echo_times_s):
-            yield made("magnitude", magnitude[echo], echo=echo, echo_time_s=echo_time_s)
-    if "phase" in names:
-        phase = array_module(volume.echoes.data).angle(volume.echoes.data)
-        for echo, echo_time_s in enumerate(echoes.echo_times_s):
-            yield made("phase", phase[echo] * MRAD_PER_RAD, echo=echo, echo_time_s=echo_time_s)
+            yield made(name, data[echo], echo=echo, echo_time_s=echo_time_s)
     if echoes.g_factor is not None:
         journal.provenance["g_factor"] = {"method": "from the GRAPPA kernels and sensitivities"}
         yield made("g_factor", echoes.g_factor * PERCENT)
     for name, data in contrasts.made(SLOW & set(names)):
         yield made(name, data)
+
+
+def _of_echoes(volume: Volume, names: Collection[str]) -> Iterator[tuple[str, Array]]:
+    """Give name and data (echo, z, y, x) of the maps that there is one of for each echo."""
+    if "magnitude" in names:
+        yield "magnitude", _bright(volume.magnitude)
+    if "phase" in names:
+        data = volume.echoes.data
+        yield "phase", array_module(data).angle(data) * MRAD_PER_RAD
 
 
 def _quantified(

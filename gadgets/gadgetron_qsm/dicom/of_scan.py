@@ -49,7 +49,8 @@ class ScanObjects:
         """Give what outlines and measures the regions, where asked for, when the mask has come.
 
         chi, CSF and R2* where they are asked for, and the mask are to come in this order, and the
-        images of chi to be made before. Nothing where measure.* asks for more: `outlined` gives it then.
+        images of chi to be made before. Nothing where measure.* asks for more: `outlined` gives it
+        then.
         Raises QsmError when no region has a voxel.
         """
         if not self._asked:
