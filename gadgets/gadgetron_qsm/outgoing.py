@@ -10,6 +10,7 @@ from contextvars import copy_context
 from dataclasses import replace
 from pathlib import Path
 from threading import BoundedSemaphore
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,13 +26,15 @@ from gadgetron_qsm.dicom.kinds import IN_HERTZ, in_hertz
 from gadgetron_qsm.dicom.of_scan import ScanObjects
 from gadgetron_qsm.dicom.regions import Region
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.measurement.run import Measurement
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.outgoing_sections import StoreSettings
 from gadgetron_qsm.report.record import Record
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.site import scans
 from gadgetron_qsm.site.privacy import line_of
+
+if TYPE_CHECKING:
+    from gadgetron_qsm.measurement.run import Measurement
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +103,8 @@ class Outgoing:
         self._measurement: Measurement | None = None
         if settings.measure.asked:
             with self._sparing("the measurement"):
+                from gadgetron_qsm.measurement.run import Measurement  # SimpleITK takes a while
+
                 self._measurement = Measurement(header, settings, measured)
         told = completions(Header.parse(header.text), header)
         how = "completed by settings" if "completed" in told else "as the header says"

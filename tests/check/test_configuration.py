@@ -203,7 +203,9 @@ def test_a_chain_that_does_not_call_us_is_told(wrong, nodes):
     [
         (["combine"], "without susceptibility, deliver no map is delivered"),
         (["combine", "susceptibility"], "without deliver no map is delivered"),
-        (["deliver", "combine"], "combine, susceptibility, deliver in turn"),
+        (["susceptibility", "measure"], "without deliver no map is delivered"),
+        (["deliver", "combine"], "combine, susceptibility, measure, deliver in turn"),
+        (["combine", "measure", "deliver"], "combine, susceptibility, measure, deliver in turn"),
         (["qsm", "deliver"], "there is qsm alone, or"),
     ],
 )
