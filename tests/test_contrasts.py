@@ -150,4 +150,6 @@ def test_every_contrast_agrees_on_a_device(scan, maps, found, device):
     assert there.journal.warnings == []
     for name, expected in maps.items():
         tolerance = 1e-4 * np.abs(expected).max()
-        np.testing.assert_allclose(to_numpy(made_there[name]), expected, atol=tolerance, err_msg=name)
+        np.testing.assert_allclose(
+            to_numpy(made_there[name]), expected, atol=tolerance, err_msg=name
+        )

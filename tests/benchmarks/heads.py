@@ -131,31 +131,38 @@ def seen(
     tissues: Mapping[int, tissue.Tissue] = tissue.TISSUES,
     brain_labels: Collection[int] = tissue.BRAIN,
     snr: float = SNR,
+    coarse_background: bool = False,
 ) -> Head:
-    """Scan what is drawn on the fine grid (z, y, x), of the tissues that its labels name."""
+    """Scan what is drawn on the fine grid (z, y, x), of the tissues that its labels name.
+
+    `coarse_background`: the field of what is not brain is that of its voxels, and smooth in them,
+    which takes an eighth of the time at two parts a side.
+    """
     rng = np.random.default_rng([scan.seed, 8])
     fine, parts = grid.fine_voxel_size, grid.factor[0]
-    brain = np.isin(drawn, list(brain_labels))
+    brain = _table(brain_labels)[drawn]
+    share = of_voxels(brain, parts)
+    box = around(share >= 0.5, round(MARGIN_MM / grid.voxel_size[0]))
+    within = tuple(slice(parts * side.start, parts * side.stop) for side in box)
     chi = tissue.lookup(tissues, "chi_ppm")
     chi[tissue.CALCIFICATION] = CALCIFICATION_PPM
     chi = chi[drawn]
     own, others = np.where(brain, chi, 0), np.where(brain, 0, chi)
-    air_ppm = float(tissue.TISSUES[tissue.AIR].chi_ppm)
     local = total_field(own, fine, scan.b0_direction)
-    total = local + head_field(others, air_ppm, fine, scan.b0_direction, of_boxes=True)
-    frequency = total * np.float32(scan.larmor_hz * 1e-6)
+    frequency = local + _background(others, grid, scan, coarse=coarse_background)
+    frequency *= np.float32(scan.larmor_hz * 1e-6)
     frequency += offsets.shim(frequency, brain, grid.fov_mm, rng).on(drawn.shape)
-    density = tissue.lookup(tissues, "proton_density")[drawn]
-    rate = tissue.lookup(tissues, "r2star_hz")[drawn]
+    brain, chi, local, frequency = (x[within] for x in (brain, chi, local, frequency))
+    density = tissue.lookup(tissues, "proton_density")[drawn[within]]
+    rate = tissue.lookup(tissues, "r2star_hz")[drawn[within]]
     rate *= np.float32(tissue.r2star_scale(scan.field_strength_t))
-    share = of_voxels(brain, parts)
-    box = around(share >= 0.5, round(MARGIN_MM / grid.voxel_size[0]))
     echoes = np.stack(
         [
-            of_voxels(density * np.exp(-te * rate + 2j * np.pi * te * frequency), parts)[box]
+            of_voxels(density * np.exp(-te * rate + 2j * np.pi * te * frequency), parts)
             for te in scan.echo_times_s
         ]
     ).astype(np.complex64)
+    share = share[box]
     own_labels = drawn[tuple(slice(parts // 2, None, parts) for _ in range(3))][box]
     white = own_labels == tissue.WHITE
     sigma = np.abs(echoes[0][white]).mean() / snr
@@ -164,14 +171,14 @@ def seen(
 
     def over_brain(values: np.ndarray) -> np.ndarray:
         mean = of_voxels(values * brain, parts) / np.maximum(share, 1e-6)
-        return np.where(share > 0, mean, 0).astype(np.float32)[box]
+        return np.where(share > 0, mean, 0).astype(np.float32)
 
     shimmed = over_brain(frequency / np.float32(scan.larmor_hz * 1e-6))
     return Head(
         chi=over_brain(chi),
         total_field=shimmed,
         local_field=over_brain(local),
-        brain=(share >= 0.5)[box],
+        brain=share >= 0.5,
         labels=own_labels,
         echoes=echoes,
         echo_times_s=scan.echo_times_s,
@@ -179,6 +186,21 @@ def seen(
         voxel_size=grid.voxel_size,
         b0_direction=scan.b0_direction,
     )
+
+
+def _background(others: np.ndarray, grid: Grid, scan: Scan, *, coarse: bool) -> np.ndarray:
+    air_ppm, b0 = float(tissue.TISSUES[tissue.AIR].chi_ppm), scan.b0_direction
+    if not coarse:
+        return head_field(others, air_ppm, grid.fine_voxel_size, b0, of_boxes=True)
+    parts = grid.factor[0]
+    field = head_field(of_voxels(others, parts), air_ppm, grid.voxel_size, b0, of_boxes=True)
+    return scipy.ndimage.zoom(field, parts, order=1, mode="nearest", grid_mode=True)
+
+
+def _table(labels: Collection[int]) -> np.ndarray:
+    held = np.zeros(tissue.LARGEST_LABEL + 1, bool)
+    held[list(labels)] = True
+    return held
 
 
 def of_voxels(fine: np.ndarray, parts: int) -> np.ndarray:

@@ -74,7 +74,15 @@ def subject(path: Path, seed: int, *, snr: float = SNR, still: bool = False) -> 
     tissues = dict(tissue.TISSUES) | _nuclei(rng, 0 if still else SPREAD)
     if not still:
         drawn = _turned(drawn, rng)
-    head = seen(drawn, grid, scan, tissues=tissues, brain_labels=BRAIN, snr=snr)
+    head = seen(
+        drawn,
+        grid,
+        scan,
+        tissues=tissues,
+        brain_labels=BRAIN,
+        snr=snr,
+        coarse_background=True,
+    )
     return _with_truth(head, drawn, grid, tissues)
 
 
@@ -114,16 +122,16 @@ def _with_truth(
     head: Head, drawn: np.ndarray, grid: Grid, tissues: Mapping[int, tissue.Tissue]
 ) -> Subject:
     parts = grid.factor[0]
-    box = around(
-        of_voxels(np.isin(drawn, BRAIN), parts) >= 0.5, round(MARGIN_MM / grid.voxel_size[0])
-    )
+    share = of_voxels(np.isin(drawn, BRAIN), parts)
+    box = around(share >= 0.5, round(MARGIN_MM / grid.voxel_size[0]))
+    within = drawn[tuple(slice(parts * side.start, parts * side.stop) for side in box)]
     values = np.zeros(head.brain.shape, np.uint8)
     truth = {}
     mean_ppm = head.chi[head.brain].mean(dtype=np.float64)
     for side in SIDES:
         for nucleus in NUCLEI:
             label = FIRST_OF_SIDE[side] + nucleus
-            values[of_voxels(drawn == label, parts)[box] > 0.5] = label
+            values[of_voxels(within == label, parts) > 0.5] = label
             structure = Structure(label, tissues[label].name, side)
             truth[structure] = 1000 * (tissues[label].chi_ppm - mean_ppm)
     axial = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)

@@ -91,6 +91,13 @@ def test_labels_on_another_grid_are_refused(labels):
         rows(scan_of(labels), other)
 
 
+def test_a_map_that_holds_nowhere_is_refused(labels):
+    scan = scan_of(labels)
+    scan.mask[:] = False
+    with pytest.raises(QsmError, match="the mask is empty"):
+        rows(scan, labels)
+
+
 def test_a_map_of_unknown_unit_is_refused(labels):
     scan = scan_of(labels, others={"swi": np.ones(GRID.matrix, np.float32)})
     with pytest.raises(ValueError, match="no unit is known of the map swi"):

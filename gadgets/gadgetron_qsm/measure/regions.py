@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.ndimage
 from numpy.typing import NDArray
 
 from gadgetron_qsm.errors import QsmError
@@ -15,6 +16,9 @@ from gadgetron_qsm.measure.labels import LabelMap, Side
 from gadgetron_qsm.measure.scan import Scan
 from gadgetron_qsm.measure.statistics import Statistics, statistics
 from gadgetron_qsm.reference import WHOLE_BRAIN
+
+Box = tuple[slice, slice, slice]
+Mask = NDArray[np.bool_]
 
 log = logging.getLogger(__name__)
 
@@ -56,43 +60,56 @@ def rows(
     measured there; one without a voxel in it is left out, with a warning in the log.
     samples (sample, z, y, x): those of the noise of chi, from measure.noise; else the standard
     errors of chi are of the scan's noise map, if it has one. Other maps have none.
-    Raises QsmError for labels on another grid than the scan's, ValueError for a map of no known
-    unit.
+    Raises QsmError for labels on another grid than the scan's and for an empty mask, ValueError for
+    a map of no known unit.
     Consensus on what to report: doi:10.1002/mrm.30006.
     """
-    if labels.values.shape != scan.chi.shape:
-        raise QsmError(
-            f"the regions' grid is {labels.values.shape}, the scan's {scan.chi.shape} voxels "
-            "(z, y, x); bring the regions onto the scan's grid"
-        )
-    if unknown := sorted(set(scan.others) - set(UNITS)):
-        raise ValueError(f"no unit is known of the map {', '.join(unknown)}")
+    _check(scan, labels)
     regions = list(_regions(scan, labels))
     noise = scan.noise if samples is None else samples
     found = []
     for name, values in {CHI: scan.chi, **scan.others}.items():
         of_chi = name == CHI
-        for region, side, mask in regions:
+        for region, side, box, mask in regions:
+            z, y, x = box
             numbers = statistics(
-                values,
+                values[box],
                 mask,
                 scan.geometry.voxel_size,
-                noise=noise if of_chi else None,
-                valid=scan.mask,
+                noise=noise[..., z, y, x] if of_chi and noise is not None else None,
+                valid=scan.mask[box],
             )
             row = Row(region, side, name, UNITS[name], reference if of_chi else None, numbers)
             found.append(row)
     return found
 
 
-def _regions(scan: Scan, labels: LabelMap) -> Iterator[tuple[str, Side | None, NDArray[np.bool_]]]:
-    yield WHOLE_BRAIN, None, scan.mask
+def _check(scan: Scan, labels: LabelMap) -> None:
+    if labels.values.shape != scan.chi.shape:
+        raise QsmError(
+            f"the regions' grid is {labels.values.shape}, the scan's {scan.chi.shape} voxels "
+            "(z, y, x); bring the regions onto the scan's grid"
+        )
+    if not scan.mask.any():
+        raise QsmError("the mask is empty: there is no map to measure")
+    if unknown := sorted(set(scan.others) - set(UNITS)):
+        raise ValueError(f"no unit is known of the map {', '.join(unknown)}")
+
+
+def _regions(scan: Scan, labels: LabelMap) -> Iterator[tuple[str, Side | None, Box, Mask]]:
+    """Give name and side of the regions that the map holds of, their box, and the mask in it."""
+    yield (WHOLE_BRAIN, None, *_boxed(scan.mask))
     missing = []
     for structure in labels.structures:
         mask = labels.mask(structure)
         if (mask & scan.mask).any():
-            yield structure.name, structure.side, mask
+            yield (structure.name, structure.side, *_boxed(mask))
         else:
             missing.append(structure.label)
     if missing:
         log.warning("regions without a voxel in the map were left out: %s", ", ".join(missing))
+
+
+def _boxed(mask: Mask) -> tuple[Box, Mask]:
+    box = scipy.ndimage.find_objects(mask.astype(np.uint8))[0]
+    return box, mask[box]
