@@ -76,8 +76,8 @@ def scattered(
     """
     rng = np.random.default_rng([seed, 9])
     seen = head(path, seed=seed, field_t=field_t, snr=np.inf, draw=with_veins)
-    spheres = _placed(seen, rng, strength)
-    signal = _with_spheres(seen, spheres, strength * tissue.r2star_scale(field_t))
+    spheres = placed(seen, rng, strength)
+    signal = with_spheres(seen, spheres, strength * tissue.r2star_scale(field_t))
     sigma = np.abs(seen.echoes[0][seen.labels == tissue.WHITE]).mean() / (SNR * field_t / FIELD_T)
     noise = rng.standard_normal((*signal.shape, 2), np.float32) @ np.array([1, 1j], np.complex64)
     signal += np.complex64(sigma) * noise
@@ -85,7 +85,7 @@ def scattered(
     return Scattered(scan, spheres, seen.labels)
 
 
-def _placed(seen: Head, rng: np.random.Generator, strength: float) -> tuple[Sphere, ...]:
+def placed(seen: Head, rng: np.random.Generator, strength: float) -> tuple[Sphere, ...]:
     """Put spheres wholly into white and grey matter, and the veins there, apart from each other."""
     room = np.isin(seen.labels, (tissue.WHITE, tissue.GREY, tissue.VEIN))
     depth = scipy.ndimage.distance_transform_edt(room, sampling=seen.voxel_size)
@@ -105,7 +105,7 @@ def _placed(seen: Head, rng: np.random.Generator, strength: float) -> tuple[Sphe
     return tuple(placed)
 
 
-def _with_spheres(seen: Head, spheres: tuple[Sphere, ...], faster: float) -> np.ndarray:
+def with_spheres(seen: Head, spheres: tuple[Sphere, ...], faster: float) -> np.ndarray:
     """Return the signal (echo, z, y, x) with spheres, whose R2* is that at 3 T times `faster`."""
     signal = seen.echoes.copy()
     times = 2 * np.pi * seen.larmor_hz * 1e-6 * np.reshape(seen.echo_times_s, (-1, 1, 1, 1))

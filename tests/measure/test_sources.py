@@ -47,6 +47,10 @@ def sphere(diameter, at=AT):
     return ball(SHAPE, SIZE, diameter / 2, at)
 
 
+def shell(inner, outer):
+    return sphere(outer) & ~sphere(inner)
+
+
 def lps(at):
     """Where a point (z, y, x) in mm from the middle of the grid lies in the patient."""
     directions = np.array([GEOMETRY.slice_dir, GEOMETRY.phase_dir, GEOMETRY.read_dir])
@@ -160,15 +164,17 @@ def test_a_bleed_in_a_nucleus_is_one_and_names_it():
     assert found.diameter_mm < 5.5
 
 
+def test_what_else_is_strong_nearby_is_no_surroundings():
+    found = strong_sources(drawn((sphere(3.4), 1200.0), (shell(7.5, 12.0), 700.0)))
+    (inner,) = (one for one in found if one.diameter_mm < 5)
+    assert inner.peak_ppb == pytest.approx(1200.0, rel=0.15)
+
+
 @pytest.mark.parametrize("ppb", [900.0, -900.0])
 def test_a_nucleus_full_of_blood_or_lime_is_one(ppb):
     where, labels = nucleus()
     (found,) = strong_sources(drawn((where, ppb)), labels=labels)
     assert np.sign(found.peak_ppb) == np.sign(ppb)
-
-
-def shell(inner, outer):
-    return sphere(outer) & ~sphere(inner)
 
 
 def test_the_shell_that_an_inversion_leaves_is_no_calcification():

@@ -51,7 +51,7 @@ class Criteria:
     vein_mm, or bend and branch, so that they fill less than `fullest` of their ellipsoid. R2* is
     rate_rise times that of the surroundings, or the magnitude magnitude_fall times. What is less
     than sidelobe_share as strong as a source within sidelobe_mm is what the inversion left of
-    that. Peaks nearer than edge_mm to the outside of the mask are left out.
+    that. What lies nearer than edge_mm to the outside of the mask, in the median, is left out.
     Sizes: Greenberg et al. 2009, doi:10.1016/S1474-4422(09)70013-4.
     """
 

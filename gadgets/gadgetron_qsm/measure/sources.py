@@ -66,8 +66,9 @@ def strong_sources(
     edge = depth(np.pad(inside, 1), size)[1:-1, 1:-1, 1:-1]
     found = []
     for peak, sign in _without_sidelobes(signed, scan, criteria):
-        part = _Part.of(peak, sign, excess, inside, scan)
-        if edge[peak.at] < criteria.edge_mm or _is_vein(part.extent, criteria):
+        part = _Part.of(peak, sign, excess, inside, scan, floor)
+        depth_mm = np.median(edge[part.box][part.region])
+        if depth_mm < criteria.edge_mm or _is_vein(part.extent, criteria):
             continue
         if support := _support(part, scan, criteria):
             found.append(_source(part, scan, labels, radians_per_ppm, support, criteria))
@@ -84,7 +85,7 @@ class _Part:
     """A peak's surroundings, arrays (z, y, x) in a box of the grid.
 
     strength: susceptibility (ppb) over the median of `ring`, times its sign; region: above half of
-    the peak; whole: with its flanks.
+    the peak; whole: with its flanks; ring: around it, where that is no source.
     """
 
     sign: int
@@ -97,7 +98,13 @@ class _Part:
 
     @classmethod
     def of(
-        cls, peak: Peak, sign: int, excess: Values, inside: NDArray[np.bool_], scan: Scan
+        cls,
+        peak: Peak,
+        sign: int,
+        excess: Values,
+        inside: NDArray[np.bool_],
+        scan: Scan,
+        floor: float,
     ) -> _Part:
         size = scan.geometry.voxel_size
         box, region = cropped(peak, excess.shape, _voxels(RING_MM[1], scan))
@@ -105,6 +112,8 @@ class _Part:
         whole = (away <= max(BLOOM_MM, *size)) & inside[box]
         ring = (away > RING_MM[0]) & (away <= RING_MM[1]) & inside[box]
         strength = sign * excess[box]
+        quiet = ring & (np.abs(strength) < floor / 2)
+        ring = quiet if quiet.any() else ring
         if ring.any():
             strength = strength - np.median(strength[ring])
         weight = np.where(whole, np.maximum(strength, 0), 0)
