@@ -14,7 +14,7 @@ MIDDLE = Structure(3, "brain stem")
 
 
 def change(structure, by, detectable=5.0):
-    return Change(structure, 40.0, by, detectable, detectable, None, 0.0, 1.0)
+    return Change(structure, 40.0, by, detectable, 2.0, 2.0, None, 0.0, 1.0)
 
 
 def comparison(*intervals, days=(0, 7, 30)):

@@ -22,6 +22,7 @@ COLUMNS = (
     "change_ppb",
     "detectable_ppb",
     "changed",
+    "uncertainty_ppb",
     "elsewhere_ppb",
     "noise_ppb",
     "misplaced_ppb",
