@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from gadgetron_qsm.delivery.commands import app as outbox
 from gadgetron_qsm.errors import QsmError, UsageError
+from gadgetron_qsm.measure.commands import compare
 from gadgetron_qsm.openrecon.commands import app as openrecon
 from gadgetron_qsm.server.commands import gadget, serve
 from gadgetron_qsm.site import logs
@@ -174,6 +175,7 @@ def stage(
         print_line(line)
 
 
+app.command()(compare)
 app.command()(check)
 app.command()(health)
 

@@ -4,7 +4,8 @@ The weights of the region are laid over other places of the brain, and what "cha
 noise, the reference, the interpolation and the errors of inversion, which are others when the head
 lies otherwise in B0, do to a region of that size and shape. That the brain elsewhere is the same at
 both visits is what it takes for granted; where it is not, less is called detectable.
-Minimal detectable change with 95 %: Weir 2005, doi:10.1519/15184.1.
+Minimal detectable change: Weir 2005, doi:10.1519/15184.1. A table of many regions is a test of each
+(Bonferroni), or one in twenty of them would seem to have changed in everybody.
 """
 
 from __future__ import annotations
@@ -12,16 +13,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import scipy.special
 from numpy.typing import NDArray
 
 from gadgetron_qsm.distance import depth
 
-CONFIDENCE, DEVIATIONS = 0.95, 1.96  # of a normal distribution, two-sided
+CONFIDENCE = 0.95  # two-sided, that no region of a table seems to have changed and has not
 PLACES, FEWEST = 1000, 50  # that are looked at; fewer tell no percentile
 FREE = 0.9  # of a region's weights that must lie where nothing is known to change
 EDGE_MM = 10.0  # from the mask's edge, where maps are worse than a deep region knows
 TOGETHER = 1 << 22  # values that are gathered at a time
 SEED = 1
+
+
+def deviations(regions: int) -> float:
+    """Return the number of standard deviations that none of so many regions goes beyond (95 %)."""
+    return float(-scipy.special.ndtri((1 - CONFIDENCE) / (2 * regions)))
 
 
 def depths(valid: NDArray[np.bool_], voxel_size: Sequence[float]) -> NDArray[np.float32]:
@@ -36,7 +43,10 @@ def elsewhere(
     free: NDArray[np.bool_],
     deep: NDArray[np.floating],
 ) -> float | None:
-    """Return the change (ppb) that 95 % of other places stay below, as a region's weights see it.
+    """Return the standard deviation (ppb) of the change in other places, as a region sees it.
+
+    It is that of the normal distribution of which as many stay below as of them in 95 %, about 0:
+    a shift of all of them, as the reference's, counts too.
 
     All arrays (z, y, x): change in ppb; the weights that a region's change is the sum of; where
     nothing is known to change; the answer of `depths`. Places are as far from the edge as the
@@ -50,7 +60,7 @@ def elsewhere(
     found = _sums(change, weights, free, centres)
     if len(found) < FEWEST:
         return None
-    return float(np.quantile(np.abs(found), CONFIDENCE))
+    return float(np.quantile(np.abs(found), CONFIDENCE)) / deviations(1)
 
 
 def _sums(

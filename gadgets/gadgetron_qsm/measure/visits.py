@@ -29,21 +29,23 @@ OVERRIDE = "--allow-differences compares them all the same, and lists these with
 
 @dataclass(frozen=True)
 class Change:
-    """A region at the first and a later visit, in ppb; of 95 % where a confidence is meant.
+    """A region at the first and a later visit, in ppb.
 
     first is the mean of the region's voxels; change is that of all of the region which explains
     best how its voxels changed, of which those on the edge belong to it in part; later is both
-    together. detectable is the least change that can be told from none, None when nothing tells:
-    it is made of `elsewhere`, what 95 % of places of the same shape in the rest of the brain stay
-    below, or of `noise`, the standard deviation that the noise maps alone explain, if that is more;
-    and of `misplaced`, what an error of MISPLACED_MM in laying the heads on each other does.
-    fraction_inside is the share of the region where both maps hold.
+    together. uncertainty is the standard deviation of the change, None when nothing tells. It is
+    made of `elsewhere`, that of places of the same shape in the rest of the brain, or of `noise`,
+    what the noise maps alone explain, if that is more; and of `misplaced`, what an error of
+    MISPLACED_MM in laying the heads on each other does. detectable is the least change that can be
+    told from none, in a table of as many regions. fraction_inside is the share of the region where
+    both maps hold.
     """
 
     structure: Structure
     first_ppb: float
     change_ppb: float
     detectable_ppb: float | None
+    uncertainty_ppb: float | None
     elsewhere_ppb: float | None
     noise_ppb: float | None
     misplaced_ppb: float
@@ -175,6 +177,7 @@ def _interval(first: Visit, later: Visit, labels: LabelMap, different: tuple[str
         )
     between = halfway(one, other, rigid.matrix)
     rest = between.valid & (between.of_first(labels.values > 0) < TOUCHED)
+    present = [s for s in labels.structures if labels.mask(s).any()]
     seen = _Seen(
         between,
         rest,
@@ -182,9 +185,8 @@ def _interval(first: Visit, later: Visit, labels: LabelMap, different: tuple[str
         [between.of_first(one.chi, step) for step in _steps()],
     )
     changes = [
-        _change(structure, labels.mask(structure), seen)
-        for structure in labels.structures
-        if labels.mask(structure).any()
+        _change(structure, labels.mask(structure), seen, detectable.deviations(len(present)))
+        for structure in present
     ]
     reference = float(between.change[rest].mean()) if rest.any() else 0.0
     return Interval(later, rigid, reference, tuple(changes), different)
@@ -194,7 +196,9 @@ def _steps() -> NDArray[np.float64]:
     return MISPLACED_MM * np.concatenate([np.eye(3), -np.eye(3)])
 
 
-def _change(structure: Structure, region: NDArray[np.bool_], seen: _Seen) -> Change:
+def _change(
+    structure: Structure, region: NDArray[np.bool_], seen: _Seen, deviations: float
+) -> Change:
     between, rest, first = seen.between, seen.rest, seen.between.first
     whole = between.of_first(_filled(region))
     share = np.where(between.valid, whole, 0)
@@ -209,11 +213,13 @@ def _change(structure: Structure, region: NDArray[np.bool_], seen: _Seen) -> Cha
     noise = _noise(between, weights)
     aside = [_sum(weights, step - between.chi[0]) for step in seen.steps]
     misplaced = float(np.sqrt(np.mean(np.square(aside))))
+    uncertainty = _uncertainty(elsewhere, noise, misplaced)
     return Change(
         structure=structure,
         first_ppb=float(first.chi[measured].mean(dtype=np.float64)),
         change_ppb=_sum(weights, between.change),
-        detectable_ppb=_detectable(elsewhere, noise, misplaced),
+        detectable_ppb=None if uncertainty is None else deviations * uncertainty,
+        uncertainty_ppb=uncertainty,
         elsewhere_ppb=elsewhere,
         noise_ppb=noise,
         misplaced_ppb=misplaced,
@@ -245,7 +251,6 @@ def _noise(between: Halfway, weights: NDArray[np.floating]) -> float | None:
     return float(np.sqrt(_sum(weights**2, variance)))
 
 
-def _detectable(elsewhere: float | None, noise: float | None, misplaced: float) -> float | None:
-    known = [elsewhere] if elsewhere is not None else []
-    known += [detectable.DEVIATIONS * noise] if noise is not None else []
-    return float(np.hypot(max(known), detectable.DEVIATIONS * misplaced)) if known else None
+def _uncertainty(elsewhere: float | None, noise: float | None, misplaced: float) -> float | None:
+    known = [part for part in (elsewhere, noise) if part is not None]
+    return float(np.hypot(max(known), misplaced)) if known else None
