@@ -82,6 +82,20 @@ def test_a_source_has_its_sign_its_place_in_the_patient_and_its_moment(ppb, sign
     assert (found.support, found.measured, found.label) == (("r2star", "magnitude"), 1.0, None)
 
 
+def test_thick_slices_leave_the_moment_and_the_shape():
+    size, shape = (3.0, 1.0, 1.0), (15, 48, 44)
+    at, fine = (1.0, 3.0, -4.0), (0.25, 0.25, 0.25)
+    parts = ball((180, 192, 176), fine, 1.8, np.add(at, (-0.125, 0.375, 0.375)))
+    share = parts.reshape(15, 12, 48, 4, 44, 4).mean(axis=(1, 3, 5)).astype(np.float32)
+    geometry = Geometry(shape, size, (0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1))
+    rate = TISSUE_HZ + 100 * share
+    scan = Scan(900 * share, np.exp(-0.015 * rate), share >= 0, geometry, others={"r2star": rate})
+    (found,) = strong_sources(scan)
+    assert found.total_ppm_mm3 == pytest.approx(0.9 * 4 / 3 * np.pi * 1.8**3, rel=0.05)
+    np.testing.assert_allclose(found.centre_mm, at[::-1], atol=0.4)
+    assert found.elongation < 1.8
+
+
 def test_blooming_moves_volume_and_peak_but_not_the_moment():
     where = sphere(4.0)
     wide = ball(SHAPE, SIZE, 2.9, AT)

@@ -16,8 +16,10 @@ OF_A_BALL = 5.0  # square of the radius over the variance along an axis
 class Extent:
     """Centre (z, y, x) in voxels of the array; longest by shortest axis, 1 of a ball.
 
-    thinnest_mm: full length of the shortest axis; fullness: volume by that of the ellipsoid with
-    the same axes: 1 of an ellipsoid, little of what bends or branches.
+    elongation is what voxels as thick everywhere as they are along their longest side would show:
+    a ball in two thick slices is no rod. thinnest_mm: full length of the shortest axis; fullness:
+    volume by that of the ellipsoid with the same axes: 1 of an ellipsoid, little of what bends or
+    branches.
     """
 
     centre: tuple[float, float, float]
@@ -40,13 +42,19 @@ def extent(weight: NDArray[np.float32], voxel_size: Sequence[float]) -> Extent:
     size = np.asarray(voxel_size, np.float64)
     centre = share @ at / share.sum()
     away = (at - centre) * size
-    spread = (away.T * share) @ away / share.sum() + np.diag(size**2) / 12
-    axes = np.sqrt(OF_A_BALL * np.linalg.eigvalsh(spread))  # half lengths, the shortest first
+    spread = (away.T * share) @ away / share.sum()
+    axes = _half_lengths(spread + np.diag(size**2) / 12)
+    alike = _half_lengths(spread + np.eye(3) * size.max() ** 2 / 12)
     volume = share.sum() ** 2 / (share**2).sum() * size.prod()
     z, y, x = centre.tolist()
     return Extent(
         centre=(z, y, x),
-        elongation=float(axes[2] / axes[0]),
+        elongation=float(alike[2] / alike[0]),
         thinnest_mm=float(2 * axes[0]),
         fullness=float(volume / (4 / 3 * math.pi * axes.prod())),
     )
+
+
+def _half_lengths(spread: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Axes of the ellipsoid that spreads so, the shortest first."""
+    return np.sqrt(OF_A_BALL * np.linalg.eigvalsh(spread))

@@ -109,8 +109,10 @@ class _Part:
         size = scan.geometry.voxel_size
         box, region = cropped(peak, excess.shape, _voxels(RING_MM[1], scan))
         away = scipy.ndimage.distance_transform_edt(~region, sampling=size)
-        whole = (away <= max(BLOOM_MM, *size)) & inside[box]
-        ring = (away > RING_MM[0]) & (away <= RING_MM[1]) & inside[box]
+        blooms = np.minimum(np.array(size) / BLOOM_MM, 1)  # a voxel, where that is longer
+        whole = scipy.ndimage.distance_transform_edt(~region, sampling=blooms) <= 1
+        whole &= inside[box]
+        ring = (away > RING_MM[0]) & (away <= RING_MM[1]) & inside[box] & ~whole
         strength = sign * excess[box]
         quiet = ring & (np.abs(strength) < floor / 2)
         ring = quiet if quiet.any() else ring
