@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from operator import attrgetter
 
 import numpy as np
 import scipy.ndimage
@@ -143,10 +144,9 @@ def _refuse_strangers(visits: Sequence[Visit]) -> None:
 
 
 def _in_order(visits: Sequence[Visit]) -> list[Visit]:
-    times = [visit.acquired for visit in visits]
-    if None in times:
+    if any(visit.acquired is None for visit in visits):
         return list(visits)
-    return sorted(visits, key=lambda visit: visit.acquired or times[0])  # type: ignore[arg-type,return-value]
+    return sorted(visits, key=attrgetter("acquired"))
 
 
 def _warnings(visits: Sequence[Visit]) -> list[str]:
