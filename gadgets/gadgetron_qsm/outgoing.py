@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -24,8 +24,8 @@ from gadgetron_qsm.dicom.identity import scan_name
 from gadgetron_qsm.dicom.identity_rules import completions
 from gadgetron_qsm.dicom.kinds import IN_HERTZ, in_hertz
 from gadgetron_qsm.dicom.of_scan import ScanObjects
-from gadgetron_qsm.dicom.regions import Region
 from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.measurement.measured import Measured
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.outgoing_sections import StoreSettings
 from gadgetron_qsm.report.record import Record
@@ -161,25 +161,32 @@ class Outgoing:
         made: list[Dataset] = []
         measured = self._measurement.waiting if self._measurement else set()
         for repetition in sorted(measured | self._objects.waiting):
-            regions: Sequence[Region] = ()
+            found: Measured | None = None
             with self._sparing("the measurement"):
-                regions = self._measured(repetition)
-            with self._sparing("DICOM objects of regions"):
-                outlined = list(self._objects.outlined(repetition, regions))
-                self._written(outlined, self._names[repetition])
-                self._put(outlined)
-                made += outlined
+                found = self._measured(repetition)
+            for make in self._of_measured(repetition, found) if self._leave else ():
+                with self._sparing("DICOM objects of the measurement"):
+                    objects = list(make)
+                    self._written(objects, self._names[repetition])
+                    self._put(objects)
+                    made += objects
         return made
 
-    def _measured(self, repetition: int) -> Sequence[Region]:
-        """Measure a repetition and note what came of it; return its regions."""
+    def _measured(self, repetition: int) -> Measured | None:
+        """Measure a repetition and note what came of it."""
         if not self._measurement:
-            return ()
+            return None
         found = self._measurement.of(repetition)
         self._failures += found.failures
         if self._record:
             self._record.measured(found)
-        return found.regions
+        return found
+
+    def _of_measured(self, repetition: int, found: Measured | None) -> Iterator[Iterable[Dataset]]:
+        """Give what makes the objects of a measurement, a series or two at a time."""
+        yield self._objects.outlined(repetition, found.regions if found else ())
+        if found and found.on_anatomy:
+            yield self._objects.on_anatomy(*found.on_anatomy)
 
     def finish(self, failure: Exception | None = None) -> None:
         """Settle, measure, and leave the report; raise the first QsmError of what failed, if any.

@@ -20,6 +20,7 @@ from gadgetron_qsm.measurement.run import Measurement
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.images import image_to_map, map_to_image
 from gadgetron_qsm.mrd.messages import DicomFile
+from gadgetron_qsm.nifti import read_volume
 from gadgetron_qsm.settings import Settings
 from tests.measurement.labelled import halves, write_labels
 from tests.sphere_map import run
@@ -289,3 +290,26 @@ def test_objects_of_regions_wait_for_what_is_measured(maps):
         list(scan.images(chi))
         assert not list(scan.of_regions(chi))
         assert len(list(scan.of_regions(mask))) == made
+
+
+def places_of(images):
+    return {tuple(np.round(np.array(i.ImagePositionPatient, float), 6)) for i in images}
+
+
+def test_chi_comes_on_the_grid_of_an_anatomical_series_in_its_frame(maps, tmp_path):
+    places = {"deliver.dicom_folder": str(tmp_path / "dicom")}
+    delivered(maps, {**places, "deliver.maps": "magnitude"})
+    (anatomy,) = (tmp_path / "dicom").glob("*/*_Magnitude")
+    out = {"measure.folder": str(tmp_path / "out")}
+    delivered(maps, {**places, **out, "measure.anatomical": str(anatomy)})
+    (resliced,) = (tmp_path / "dicom").glob("*/*_QSM_chi_on_anatomical_grid")
+    first = [pydicom.dcmread(path) for path in anatomy.iterdir()]
+    slices = [pydicom.dcmread(path) for path in resliced.iterdir()]
+    assert {image.FrameOfReferenceUID for image in slices} == {first[0].FrameOfReferenceUID}
+    assert places_of(slices) == places_of(first)
+    chi = next(volume for volume in maps if volume.name == "chi")
+    (path,) = (tmp_path / "out").glob("*/chi_anatomical.nii.gz")
+    values, geometry = read_volume(path)
+    assert np.abs(values).max() == pytest.approx(np.abs(chi.data).max(), rel=1e-4)
+    assert content(tmp_path / "out")["anatomical"]["told"].startswith("map and anatomical series")
+    np.testing.assert_allclose(np.sort(geometry.voxel_size), np.sort(chi.geometry.voxel_size))

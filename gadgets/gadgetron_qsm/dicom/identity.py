@@ -185,9 +185,15 @@ def add_series(dataset: Dataset, volume: Map, header: Header, form: str = "class
         dataset.SeriesDate = dataset.ContentDate = date(measurement.seriesDate)
     if measurement and measurement.seriesTime:
         dataset.SeriesTime = dataset.ContentTime = time(measurement.seriesTime)
-    frame = measurement and measurement.frameOfReferenceUID
-    dataset.FrameOfReferenceUID = _uid(frame, "frame of reference", header)
+    dataset.FrameOfReferenceUID = frame_of_reference(header)
     dataset.PositionReferenceIndicator = ""
+
+
+def frame_of_reference(header: Header) -> str:
+    """FrameOfReferenceUID of a scan's images."""
+    measurement = header.document.measurementInformation
+    frame = measurement and measurement.frameOfReferenceUID
+    return _uid(frame, "frame of reference", header)
 
 
 def _uid(given: Any, role: str, header: Header, *more: str) -> str:

@@ -185,14 +185,18 @@ IN_HERTZ = {
     for name, width in (("total_field", 120), ("local_field", 12))
 }
 
+# Made of a map when it has been delivered: nobody chooses it, and its series has chi's number.
+ON_ANATOMY = "chi_anatomical"
+RESLICED = {ON_ANATOMY: replace(MAPS["chi"], description="QSM chi on anatomical grid")}
+
 
 def kind_of(volume: Map) -> Kind:
-    """Return the entry of MAPS for a map, or of IN_HERTZ for one in Hz.
+    """Return the entry of MAPS or RESLICED for a map, or of IN_HERTZ for one in Hz.
 
     Raises ValueError for an unknown name, and for another unit than the tables': a map in ppm
     written as ppb would be wrong a thousandfold without a sign of it.
     """
-    kind = MAPS.get(volume.name)
+    kind = MAPS.get(volume.name) or RESLICED.get(volume.name)
     if kind is None:
         raise ValueError(f"no map is named '{volume.name}'; MAPS has {', '.join(MAPS)}")
     if volume.unit == "Hz":

@@ -92,6 +92,12 @@ class ScanObjects:
         ):
             yield self._cleaned(dataset)
 
+    def on_anatomy(self, volume: Map, frame_of_reference: str) -> Iterator[Dataset]:
+        """Give the images of a map on the grid of an anatomical series, in that one's frame."""
+        for dataset in objects(volume, self._header, self._deliver.form):
+            dataset.FrameOfReferenceUID = frame_of_reference
+            yield self._cleaned(dataset)
+
     @property
     def waiting(self) -> set[int]:
         """Repetitions whose regions have not been outlined."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom.regions import Region
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.measure.labels import LabelMap
@@ -17,7 +18,8 @@ class Measured:
     """What was measured in one repetition.
 
     `content` are the sections of measurement.json that say what was measured; `regions` are to be
-    outlined and measured in DICOM; `failures` are of parts that could not be measured, logged.
+    outlined and measured in DICOM; `on_anatomy` is chi on the grid of an anatomical series, with
+    the UID of its frame of reference; `failures` are of parts that could not be measured, logged.
     """
 
     repetition: int
@@ -25,4 +27,5 @@ class Measured:
     labels: LabelMap | None
     content: Mapping[str, Any]
     regions: Sequence[Region] = ()
+    on_anatomy: tuple[Map, str] | None = None
     failures: Sequence[QsmError] = ()

@@ -6,14 +6,18 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gadgetron_qsm.data import Map
+from gadgetron_qsm.dicom.identity import frame_of_reference, stable_uid
+from gadgetron_qsm.dicom.kinds import ON_ANATOMY
 from gadgetron_qsm.dicom.regions import Region, coded_region
 from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.measure.anatomical import on_anatomy, read_anatomy
 from gadgetron_qsm.measure.asymmetry import asymmetries
 from gadgetron_qsm.measure.atlas import Atlas, read_label_map
 from gadgetron_qsm.measure.contrast import contrasts
@@ -29,6 +33,7 @@ from gadgetron_qsm.measurement.findings import found_sources, told
 from gadgetron_qsm.measurement.maps import Maps
 from gadgetron_qsm.measurement.measured import Measured
 from gadgetron_qsm.mrd.header import Header
+from gadgetron_qsm.nifti import write_volume
 from gadgetron_qsm.reference import WHOLE_BRAIN
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.site.privacy import line_of
@@ -75,15 +80,23 @@ class Parts:
         if self._asked.sources:
             with self._part("sources"):
                 self._sources(labels)
+        placed: tuple[Map, str] | None = None
+        if self._asked.anatomical:
+            with self._part("anatomical"):
+                placed = self._on_anatomy(self._asked.anatomical)
         if folder:
             with self._part("folder"):
                 self._leave(folder, labels, found, scores)
+                if placed:
+                    volume, _ = placed
+                    write_volume(folder / f"{volume.name}.nii.gz", volume.data, volume.geometry)
         return Measured(
             repetition=self._maps.chi.repetition,
             scan=self._scan,
             labels=labels,
             content={**self._content, "timing_s": self._timing_s},
             regions=self._regions(labels),
+            on_anatomy=placed,
             failures=self._failures,
         )
 
@@ -128,6 +141,24 @@ class Parts:
         times, larmor_hz = self._maps.echo_times_s, self._header.larmor_hz
         sources = found_sources(self._scan, labels, self._asked, times, larmor_hz)
         self._content["sources"] = told(sources)
+
+    def _on_anatomy(self, path: Path) -> tuple[Map, str]:
+        """Return chi on the grid of an anatomical series, and the frame of reference it is in."""
+        anatomy, own = read_anatomy(path), frame_of_reference(self._header)
+        found = on_anatomy(self._scan, anatomy, frame_of_reference=own)
+        self._content["anatomical"] = {"told": found.told}
+        chi = self._maps.chi
+        methods = {**chi.report.get("provenance", {}), "anatomical": {"method": found.told}}
+        volume = replace(
+            chi,
+            name=ON_ANATOMY,
+            data=found.chi,
+            geometry=found.geometry,
+            report={**chi.report, "provenance": methods},
+        )
+        if found.rigid is None:
+            return volume, own
+        return volume, anatomy.frame_of_reference or stable_uid("frame of an anatomy", own)
 
     def _leave(
         self,
