@@ -12,7 +12,6 @@ from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.measure.images import array_of, coarser, image_of
 from gadgetron_qsm.measure.scan import Scan
 
-WORKING_MM = 2.0
 BINS = 32
 # Up and down the body (mm): the brain of a slab has its middle elsewhere than the template's.
 STARTS_MM = (0.0, -30.0, 30.0, -60.0, 60.0)
@@ -29,8 +28,9 @@ def aligned(scan: Scan, template: NDArray[np.float32], geometry: Geometry) -> si
     found first, from several places along the body. The same input gives the same bits.
     Raises RuntimeError when the two do not overlap.
     """
-    still, where = masked(scan, WORKING_MM)
-    moving = coarser(image_of(template, geometry), WORKING_MM)
+    inside = np.where(scan.mask, scan.magnitude, 0).astype(np.float32)
+    still, where = (image_of(data, scan.geometry) for data in (inside, scan.mask))
+    moving = coarser(image_of(template, geometry), min(scan.geometry.voxel_size))
     rigid = min(
         (_rigid(still, where, moving, start) for start in STARTS_MM), key=lambda found: found[1]
     )[0]
@@ -42,15 +42,6 @@ def aligned(scan: Scan, template: NDArray[np.float32], geometry: Geometry) -> si
     method.SetInitialTransform(start, True)
     method.Execute(still, moving)
     return start
-
-
-def masked(scan: Scan, voxel_mm: float) -> tuple[sitk.Image, sitk.Image]:
-    """Return the magnitude in the mask, 0 elsewhere, and the mask, with such voxels."""
-    inside = np.where(scan.mask, scan.magnitude, 0).astype(np.float32)
-    still = coarser(image_of(inside, scan.geometry), voxel_mm)
-    mask = image_of(scan.mask, scan.geometry)
-    where = sitk.Resample(mask, still, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
-    return still, where
 
 
 def _rigid(
