@@ -16,7 +16,7 @@ def test_an_atlas_that_lies_right_has_good_numbers(geometry):
     quality = fit(atlas(), scan(geometry), NOTHING)
     assert quality["overlap"] > 0.95
     assert quality["explained"] > 0.5
-    assert quality["contrast"] > 0.9
+    assert quality["contrast"] > 0.8
     assert quality["smallest_jacobian"] == pytest.approx(1)
     assert quality["largest_jacobian"] == pytest.approx(1)
 

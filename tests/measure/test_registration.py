@@ -30,7 +30,7 @@ def test_structures_come_to_lie_where_they_are_each_on_its_side(geometry):
     assert dice(placed.labels.mask(left), truth == 1) > 0.8
     assert dice(placed.labels.mask(right), truth == 2) > 0.8
     assert placed.quality["contrast"] > 0.8
-    assert placed.quality["smallest_jacobian"] > 0.7
+    assert placed.quality["smallest_jacobian"] > 0.5
 
 
 def test_chi_moves_nuclei_that_the_magnitude_does_not_show():

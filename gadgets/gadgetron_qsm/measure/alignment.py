@@ -31,9 +31,8 @@ def aligned(scan: Scan, template: NDArray[np.float32], geometry: Geometry) -> si
     inside = np.where(scan.mask, scan.magnitude, 0).astype(np.float32)
     still, where = (image_of(data, scan.geometry) for data in (inside, scan.mask))
     moving = coarser(image_of(template, geometry), min(scan.geometry.voxel_size))
-    rigid = min(
-        (_rigid(still, where, moving, start) for start in STARTS_MM), key=lambda found: found[1]
-    )[0]
+    starts = [_rigid(still, where, moving, up_mm) for up_mm in STARTS_MM]
+    rigid, _ = min(starts, key=lambda found: found[1])
     start = sitk.AffineTransform(3)
     start.SetCenter(rigid.GetCenter())
     start.SetMatrix(rigid.GetMatrix())
@@ -47,13 +46,19 @@ def aligned(scan: Scan, template: NDArray[np.float32], geometry: Geometry) -> si
 def _rigid(
     still: sitk.Image, where: sitk.Image, moving: sitk.Image, up_mm: float
 ) -> tuple[sitk.Euler3DTransform, float]:
-    """Return a turn and shift, from the middles of both brains on, and minus what they share."""
+    """Return a turn and shift, from the middles of both brains on, and how badly it fits.
+
+    Infinitely badly where the two do not overlap.
+    """
     middle, its_middle = _middle(where), _middle(moving > 0)
     found = sitk.Euler3DTransform(middle.tolist())
     found.SetTranslation((its_middle - middle + [0, 0, up_mm]).tolist())
     method = _method(where, SHRINKING[:1], RIGID_SMOOTHING_MM[:1])
     method.SetInitialTransform(found, True)
-    method.Execute(still, moving)
+    try:
+        method.Execute(still, moving)
+    except RuntimeError:
+        return found, np.inf
     return found, method.GetMetricValue()
 
 
