@@ -33,7 +33,7 @@ def signal(geometry, motion=None, noise=0.0, seed=0):
     if motion is not None:
         back = np.linalg.inv(motion)
         at = at @ back[:3, :3].T + back[:3, 3]
-    total = sum(add * _inside(at, centre, axes) for centre, axes, add in PARTS)
+    total = sum(add * inside(at, centre, axes) for centre, axes, add in PARTS)
     if noise:
         rng = np.random.default_rng(seed)
         real, imaginary = noise * rng.standard_normal((2, *geometry.matrix))
@@ -41,7 +41,8 @@ def signal(geometry, motion=None, noise=0.0, seed=0):
     return total.astype(np.float32)
 
 
-def _inside(at, centre, axes):
+def inside(at, centre, axes):
+    """How much of a voxel at a point lies in an ellipsoid, 0 to 1."""
     away = np.linalg.norm((at - centre) / axes, axis=-1)
     return np.clip(0.5 - (away - 1) * min(axes) / EDGE_MM, 0, 1)
 

@@ -12,7 +12,6 @@ from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.measure.images import array_of, coarser, image_of
 from gadgetron_qsm.measure.scan import Scan
 
-WORKING_MM = 2.0
 BINS = 32
 # Up and down the body (mm): the brain of a slab has its middle elsewhere than the template's.
 STARTS_MM = (0.0, -30.0, 30.0, -60.0, 60.0)
@@ -29,11 +28,11 @@ def aligned(scan: Scan, template: NDArray[np.float32], geometry: Geometry) -> si
     found first, from several places along the body. The same input gives the same bits.
     Raises RuntimeError when the two do not overlap.
     """
-    still, where = masked(scan, WORKING_MM)
-    moving = coarser(image_of(template, geometry), WORKING_MM)
-    rigid = min(
-        (_rigid(still, where, moving, start) for start in STARTS_MM), key=lambda found: found[1]
-    )[0]
+    inside = np.where(scan.mask, scan.magnitude, 0).astype(np.float32)
+    still, where = (image_of(data, scan.geometry) for data in (inside, scan.mask))
+    moving = coarser(image_of(template, geometry), min(scan.geometry.voxel_size))
+    starts = [_rigid(still, where, moving, up_mm) for up_mm in STARTS_MM]
+    rigid, _ = min(starts, key=lambda found: found[1])
     start = sitk.AffineTransform(3)
     start.SetCenter(rigid.GetCenter())
     start.SetMatrix(rigid.GetMatrix())
@@ -44,25 +43,22 @@ def aligned(scan: Scan, template: NDArray[np.float32], geometry: Geometry) -> si
     return start
 
 
-def masked(scan: Scan, voxel_mm: float) -> tuple[sitk.Image, sitk.Image]:
-    """Return the magnitude in the mask, 0 elsewhere, and the mask, with such voxels."""
-    inside = np.where(scan.mask, scan.magnitude, 0).astype(np.float32)
-    still = coarser(image_of(inside, scan.geometry), voxel_mm)
-    mask = image_of(scan.mask, scan.geometry)
-    where = sitk.Resample(mask, still, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
-    return still, where
-
-
 def _rigid(
     still: sitk.Image, where: sitk.Image, moving: sitk.Image, up_mm: float
 ) -> tuple[sitk.Euler3DTransform, float]:
-    """Return a turn and shift, from the middles of both brains on, and minus what they share."""
+    """Return a turn and shift, from the middles of both brains on, and how badly it fits.
+
+    Infinitely badly where the two do not overlap.
+    """
     middle, its_middle = _middle(where), _middle(moving > 0)
     found = sitk.Euler3DTransform(middle.tolist())
     found.SetTranslation((its_middle - middle + [0, 0, up_mm]).tolist())
     method = _method(where, SHRINKING[:1], RIGID_SMOOTHING_MM[:1])
     method.SetInitialTransform(found, True)
-    method.Execute(still, moving)
+    try:
+        method.Execute(still, moving)
+    except RuntimeError:
+        return found, np.inf
     return found, method.GetMetricValue()
 
 

@@ -8,12 +8,10 @@ import SimpleITK as sitk  # noqa: N813
 from numpy.typing import NDArray
 
 from gadgetron_qsm.measure.atlas import Atlas
-from gadgetron_qsm.measure.images import array_of, coarser, image_of
+from gadgetron_qsm.measure.images import array_of, image_of
 from gadgetron_qsm.measure.iron import contrast, grades
 from gadgetron_qsm.measure.resample import resampled
 from gadgetron_qsm.measure.scan import Scan
-
-WORKING_MM = 2.0
 
 
 def fit(atlas: Atlas, scan: Scan, transform: sitk.Transform) -> dict[str, float]:
@@ -54,7 +52,7 @@ def _explained(atlas: Atlas, scan: Scan, transform: sitk.Transform) -> float:
 
 def _jacobians(atlas: Atlas, scan: Scan, transform: sitk.Transform) -> tuple[float, float]:
     """Return the least and the largest determinant where structures lie; (1, 1) without any."""
-    grid = coarser(image_of(scan.magnitude, scan.geometry), WORKING_MM)
+    grid = image_of(scan.mask, scan.geometry)
     field = sitk.TransformToDisplacementField(
         transform,
         sitk.sitkVectorFloat64,
@@ -63,7 +61,20 @@ def _jacobians(atlas: Atlas, scan: Scan, transform: sitk.Transform) -> tuple[flo
         grid.GetSpacing(),
         grid.GetDirection(),
     )
-    ratio: NDArray[np.float64] = array_of(sitk.DisplacementFieldJacobianDeterminant(field))
+    ratio = _ratio_of_volumes(field)
     labels = image_of(atlas.labels.values > 0, atlas.labels_geometry)
     where = array_of(sitk.Resample(labels, grid, transform, sitk.sitkNearestNeighbor, 0)) > 0
     return (float(ratio[where].min()), float(ratio[where].max())) if where.any() else (1.0, 1.0)
+
+
+def _ratio_of_volumes(field: sitk.Image) -> NDArray[np.float64]:
+    """Return the determinant (z, y, x) of a field of displacements, whichever way its grid lies.
+
+    SimpleITK's own takes the axes of the grid for those of the patient.
+    """
+    axes = np.reshape(field.GetDirection(), (3, 3))
+    along = np.gradient(array_of(field), *field.GetSpacing()[::-1], axis=(0, 1, 2))
+    # displacement (last but one) along the axes x, y, z of the grid (last), then of the patient
+    slopes = np.stack(along[::-1], axis=-1) @ axes.T
+    ratio: NDArray[np.float64] = np.linalg.det(np.eye(3) + slopes)
+    return ratio

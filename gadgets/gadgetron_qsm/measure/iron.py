@@ -34,7 +34,6 @@ USUAL_PPB = {
     "subthalamic nucleus": 90.0,
     "dentate nucleus": 120.0,
 }
-WORKING_MM = 2.0
 NEAR_MM = 8.0  # around the nuclei: what moves them
 GRADES = 24  # of brightness of the template
 MESHES_MM = (40.0, 20.0)
@@ -49,17 +48,15 @@ def refined_by_chi(atlas: Atlas, scan: Scan, transform: sitk.Transform) -> sitk.
     1999, doi:10.1109/42.796284), coarse to fine. It is returned as it came when the atlas has no
     nucleus that is known by its iron, or none of them lies in the scan's mask.
     """
-    chi = coarser(image_of(scan.chi, scan.geometry), WORKING_MM)
+    voxel_mm = min(scan.geometry.voxel_size)
     for mesh_mm in (None, *MESHES_MM):
         near = _near(atlas, scan, transform)
         if not near.any():
             return transform
-        where = image_of(near, scan.geometry)
-        where = sitk.Resample(where, chi, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
-        painted = image_of(painting(atlas, scan, transform), atlas.geometry)
-        transform = sitk.CompositeTransform(
-            [transform, _step(*_box(chi, where), coarser(painted, WORKING_MM), transform, mesh_mm)]
-        )
+        chi, where = _box(image_of(scan.chi, scan.geometry), image_of(near, scan.geometry))
+        painted = coarser(image_of(painting(atlas, scan, transform), atlas.geometry), voxel_mm)
+        step = _step(chi, where, painted, transform, mesh_mm)
+        transform = sitk.CompositeTransform([transform, step])
     return transform
 
 

@@ -16,7 +16,9 @@ from gadgetron_qsm.measure.iron import refined_by_chi
 from gadgetron_qsm.measure.labels import LabelMap
 from gadgetron_qsm.measure.resample import resampled
 from gadgetron_qsm.measure.scan import Scan
+from gadgetron_qsm.measure.scan_grid import coarse_scan
 
+WORKING_MM = 2.0  # voxels that places are found with
 # What is refused, and where it was measured: tests/benchmarks/regions.py prints both kinds.
 LEAST = {"overlap": 0.75, "explained": 0.08, "contrast": 0.25, "smallest_jacobian": 0.2}
 MOST = {"largest_jacobian": 5.0}
@@ -54,12 +56,13 @@ def place(atlas: Atlas, scan: Scan) -> Placed:
     LEAST or MOST allow, or no structure comes to lie in the scan.
     """
     _check(scan)
+    coarse = coarse_scan(scan, WORKING_MM)
     try:
-        start = aligned(scan, atlas.template.astype(np.float32), atlas.geometry)
-        transform = refined_by_chi(atlas, scan, start)
+        start = aligned(coarse, atlas.template.astype(np.float32), atlas.geometry)
+        transform = refined_by_chi(atlas, coarse, start)
     except RuntimeError as error:
         raise QsmError(f"the atlas cannot be laid on the scan; {ADVICE}") from error
-    quality = fit(atlas, scan, transform)
+    quality = fit(atlas, coarse, transform)
     _refuse(quality)
     return Placed(_labels(atlas, scan, transform), quality, transform)
 
