@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
 
+from gadgetron_qsm.measure.change import Change
 from gadgetron_qsm.measure.labels import Structure
 from gadgetron_qsm.measure.trend import COLOURS, draw
-from gadgetron_qsm.measure.visits import Change
 
 LEFT, RIGHT = Structure(1, "putamen", "left"), Structure(2, "putamen", "right")
 MIDDLE = Structure(3, "brain stem")

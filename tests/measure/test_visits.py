@@ -111,12 +111,20 @@ def test_labels_of_the_whole_brain_leave_places_to_compare_with(first, later):
         assert change.elsewhere_ppb is not None
 
 
-def test_a_region_outside_the_maps_is_refused_by_name(first, later):
+def test_a_region_outside_the_maps_is_left_out_and_named(first, later):
     corner = first.labels.values.copy()
     corner[corner == 3] = 0
     corner[:2, :2, :2] = 3
-    with pytest.raises(QsmError, match="left thalamus is not in the maps"):
-        compare([replace(first, labels=replace(first.labels, values=corner)), later])
+    found = compare([replace(first, labels=replace(first.labels, values=corner)), later])
+    assert "left thalamus" not in by_label(found.intervals[0])
+    assert "not in the maps at later and before: left thalamus" in found.warnings
+
+
+def test_regions_outside_the_maps_altogether_are_refused(first, later):
+    corner = np.zeros_like(first.labels.values)
+    corner[0, 0, 0] = 3
+    outside = replace(first, labels=replace(first.labels, values=corner))
+    refused("no region of first lies in its map", [outside, later])
 
 
 def refused(told, given, **options):

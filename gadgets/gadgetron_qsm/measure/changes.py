@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from gadgetron_qsm.measure.change import MISPLACED_MM, Change
 from gadgetron_qsm.measure.detectable import CONFIDENCE
-from gadgetron_qsm.measure.visits import MISPLACED_MM, Change, Comparison, Interval
+from gadgetron_qsm.measure.visits import Comparison, Interval
 from gadgetron_qsm.report.files import replacing, write_json
 
 SCHEMA = {"name": "gadgetron-qsm comparison", "version": 1}
@@ -61,10 +62,11 @@ def rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
 
 def _numbers(change: Change) -> dict[str, Any]:
     told = {name: getattr(change, name) for name in COLUMNS[4:]}
-    return {
-        name: round(value, DIGITS) if isinstance(value, float) else value
-        for name, value in told.items()
-    }
+    return {name: _rounded(value) for name, value in told.items()}
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, DIGITS) if isinstance(value, float) else value
 
 
 def _content(comparison: Comparison, use: str) -> dict[str, Any]:
@@ -90,6 +92,6 @@ def _interval(interval: Interval) -> dict[str, Any]:
         "head_turned_deg": round(interval.rigid.angle_deg, DIGITS),
         "head_shifted_mm": round(interval.rigid.shift_mm, DIGITS),
         "registration_correlation": round(interval.rigid.quality, DIGITS),
-        "rest_of_brain_ppb": round(interval.reference_ppb, DIGITS),
+        "rest_of_brain_ppb": _rounded(interval.reference_ppb),
         "differences": interval.differences,
     }

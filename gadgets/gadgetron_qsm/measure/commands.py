@@ -13,7 +13,8 @@ from gadgetron_qsm.terminal import print_line, screen
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from gadgetron_qsm.measure.visits import Change, Comparison, Interval
+    from gadgetron_qsm.measure.change import Change
+    from gadgetron_qsm.measure.visits import Comparison, Interval
 
 VERDICTS = {True: "changed", False: "no", None: "not known"}
 

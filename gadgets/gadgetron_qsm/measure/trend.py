@@ -10,7 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from gadgetron_qsm.measure.visits import Change, Comparison
+from gadgetron_qsm.measure.change import Change
+from gadgetron_qsm.measure.visits import Comparison
 from gadgetron_qsm.report.files import replacing
 
 COLUMNS, PANEL_INCHES, FOOT_INCHES, DPI = 3, (3.2, 2.4), 0.6, 110
@@ -54,8 +55,10 @@ def draw(comparison: Comparison, use: str) -> Figure:
 
 
 def _courses(comparison: Comparison) -> list[tuple[Change, ...]]:
-    """Return the changes of each region since the first visit, in the order of the visits."""
-    return list(zip(*(interval.changes for interval in comparison.intervals), strict=True))
+    """Return the changes since the first visit of each region that all the visits show."""
+    found = [{c.structure: c for c in interval.changes} for interval in comparison.intervals]
+    shown = [structure for structure in found[0] if all(structure in of for of in found)]
+    return [tuple(of[structure] for of in found) for structure in shown]
 
 
 def _times(comparison: Comparison) -> tuple[list[float], str]:

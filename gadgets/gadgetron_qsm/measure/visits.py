@@ -2,65 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from operator import attrgetter
 
 import numpy as np
-import scipy.ndimage
-from numpy.typing import NDArray
 
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.measure import detectable
+from gadgetron_qsm.measure.change import Change, change_of, seen
 from gadgetron_qsm.measure.folder import Visit
-from gadgetron_qsm.measure.halfway import Halfway, halfway
-from gadgetron_qsm.measure.labels import LabelMap, Structure
+from gadgetron_qsm.measure.halfway import halfway
+from gadgetron_qsm.measure.labels import LabelMap
 from gadgetron_qsm.measure.protocol import differences
 from gadgetron_qsm.measure.rigid import Rigid, register_rigid
 
-CORE = 2  # power of the share that a voxel counts by: those on the edge lie there by chance
-# Of a label and its neighbours along an axis, what a structure fills that ends anywhere in between.
-ENDS = (0.125, 0.75, 0.125)
-TOUCHED = 0.05  # share of a structure from which on a voxel may change with it
-MISPLACED_MM = 0.3  # error of a registration within a subject, of which a tenth of a voxel is good
 LEAST_QUALITY = 0.7  # correlation of the magnitudes; heads that lie on each other have above 0.9
 OVERRIDE = "--allow-differences compares them all the same, and lists these with the result"
-
-
-@dataclass(frozen=True)
-class Change:
-    """A region at the first and a later visit, in ppb.
-
-    first is the mean of the region's voxels; change is that of all of the region which explains
-    best how its voxels changed, of which those on the edge belong to it in part; later is both
-    together. uncertainty is the standard deviation of the change, None when nothing tells. It is
-    made of `elsewhere`, that of places of the same shape in the rest of the brain, or of `noise`,
-    what the noise maps alone explain, if that is more; and of `misplaced`, what an error of
-    MISPLACED_MM in laying the heads on each other does. detectable is the least change that can be
-    told from none, in a table of as many regions. fraction_inside is the share of the region where
-    both maps hold.
-    """
-
-    structure: Structure
-    first_ppb: float
-    change_ppb: float
-    detectable_ppb: float | None
-    uncertainty_ppb: float | None
-    elsewhere_ppb: float | None
-    noise_ppb: float | None
-    misplaced_ppb: float
-    fraction_inside: float
-
-    @property
-    def later_ppb(self) -> float:
-        """What the region has at the later visit."""
-        return self.first_ppb + self.change_ppb
-
-    @property
-    def changed(self) -> bool | None:
-        """Whether the change is more than what is detectable; None when that is not known."""
-        return None if self.detectable_ppb is None else abs(self.change_ppb) > self.detectable_ppb
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +31,7 @@ class Interval:
 
     later: Visit
     rigid: Rigid
-    reference_ppb: float
+    reference_ppb: float | None
     changes: tuple[Change, ...]
     differences: tuple[str, ...]
 
@@ -90,16 +48,6 @@ class Comparison:
     def visits(self) -> tuple[Visit, ...]:
         """All of them, in their order."""
         return self.first, *(interval.later for interval in self.intervals)
-
-
-@dataclass(frozen=True, eq=False)
-class _Seen:
-    """Two visits on one grid: where the rest of the brain is, and how deep, and the map aside."""
-
-    between: Halfway
-    rest: NDArray[np.bool_]
-    deep: NDArray[np.float32]
-    steps: Sequence[NDArray[np.float32]]
 
 
 def compare(visits: Sequence[Visit], *, allow_differences: bool = False) -> Comparison:
@@ -126,7 +74,8 @@ def compare(visits: Sequence[Visit], *, allow_differences: bool = False) -> Comp
         _interval(first, visit, first.labels, different)
         for visit, different in zip(later, found, strict=True)
     ]
-    return Comparison(first, tuple(intervals), tuple(_warnings(visits)))
+    warnings = [*_warnings(visits), *_left_out(first.labels, intervals)]
+    return Comparison(first, tuple(intervals), tuple(warnings))
 
 
 def _refuse_repeated(visits: Sequence[Visit]) -> None:
@@ -165,6 +114,13 @@ def _warnings(visits: Sequence[Visit]) -> list[str]:
     return warnings
 
 
+def _left_out(labels: LabelMap, intervals: Sequence[Interval]) -> Iterator[str]:
+    for interval in intervals:
+        there = {change.structure for change in interval.changes}
+        if missing := [s.label for s in labels.structures if s not in there]:
+            yield f"not in the maps at {interval.later.name} and before: {', '.join(missing)}"
+
+
 def _interval(first: Visit, later: Visit, labels: LabelMap, different: tuple[str, ...]) -> Interval:
     one, other = first.scan, later.scan
     rigid = register_rigid(
@@ -175,82 +131,16 @@ def _interval(first: Visit, later: Visit, labels: LabelMap, different: tuple[str
             f"{later.name} does not lie on {first.name}: their magnitudes correlate by "
             f"{rigid.quality:.2f}, less than {LEAST_QUALITY}; are they of one head?"
         )
-    between = halfway(one, other, rigid.matrix)
-    rest = between.valid & (between.of_first(labels.values > 0) < TOUCHED)
-    present = [s for s in labels.structures if labels.mask(s).any()]
-    seen = _Seen(
-        between,
-        rest,
-        detectable.depths(between.valid, between.grid.voxel_size),
-        [between.of_first(one.chi, step) for step in _steps()],
+    both = seen(halfway(one, other, rigid.matrix), labels)
+    found = (change_of(s, labels.mask(s), both) for s in labels.structures)
+    changes = tuple(change for change in found if change)
+    if not changes:
+        raise QsmError(f"no region of {first.name} lies in its map and in that of {later.name}")
+    rest = both.between.change[both.rest]
+    return Interval(
+        later=later,
+        rigid=rigid,
+        reference_ppb=float(rest.mean(dtype=np.float64)) if rest.size else None,
+        changes=changes,
+        differences=different,
     )
-    changes = [
-        _change(structure, labels.mask(structure), seen, detectable.deviations(len(present)))
-        for structure in present
-    ]
-    reference = float(between.change[rest].mean()) if rest.any() else 0.0
-    return Interval(later, rigid, reference, tuple(changes), different)
-
-
-def _steps() -> NDArray[np.float64]:
-    return MISPLACED_MM * np.concatenate([np.eye(3), -np.eye(3)])
-
-
-def _change(
-    structure: Structure, region: NDArray[np.bool_], seen: _Seen, deviations: float
-) -> Change:
-    between, rest, first = seen.between, seen.rest, seen.between.first
-    whole = between.of_first(_filled(region))
-    share = np.where(between.valid, whole, 0)
-    measured = region & first.mask
-    if not (share.any() and measured.any()):
-        raise QsmError(f"{structure.label} is not in the maps of both visits; leave it out")
-    weights = share**CORE
-    weights /= (weights * share).sum(dtype=np.float64)  # so that a change of the region is 1
-    # labels of the whole brain leave no rest: then all but the region itself is that
-    free = rest if 2 * rest.sum() > between.valid.sum() else between.valid & (whole < TOUCHED)
-    elsewhere = detectable.elsewhere(between.change, weights, free, seen.deep)
-    noise = _noise(between, weights)
-    aside = [_sum(weights, step - between.chi[0]) for step in seen.steps]
-    misplaced = float(np.sqrt(np.mean(np.square(aside))))
-    uncertainty = _uncertainty(elsewhere, noise, misplaced)
-    return Change(
-        structure=structure,
-        first_ppb=float(first.chi[measured].mean(dtype=np.float64)),
-        change_ppb=_sum(weights, between.change),
-        detectable_ppb=None if uncertainty is None else deviations * uncertainty,
-        uncertainty_ppb=uncertainty,
-        elsewhere_ppb=elsewhere,
-        noise_ppb=noise,
-        misplaced_ppb=misplaced,
-        fraction_inside=float(share.sum() / whole.sum()),
-    )
-
-
-def _filled(region: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return what part of each voxel (z, y, x) a structure fills, as its label alone tells."""
-    share = region.astype(np.float32)
-    for axis in range(3):
-        share = scipy.ndimage.correlate1d(share, ENDS, axis, mode="constant")
-    return share
-
-
-def _sum(weights: NDArray[np.floating], values: NDArray[np.floating]) -> float:
-    return float((weights * values).sum(dtype=np.float64))
-
-
-def _noise(between: Halfway, weights: NDArray[np.floating]) -> float | None:
-    """Return the standard deviation of the change from the noise maps, as if voxels had their own.
-
-    They share some, so that this is the least that noise can do.
-    """
-    one, other = between.first.noise, between.later.noise
-    if one is None or other is None:
-        return None
-    variance = between.of_first(one) ** 2 + between.of_later(other) ** 2
-    return float(np.sqrt(_sum(weights**2, variance)))
-
-
-def _uncertainty(elsewhere: float | None, noise: float | None, misplaced: float) -> float | None:
-    known = [part for part in (elsewhere, noise) if part is not None]
-    return float(np.hypot(max(known), misplaced)) if known else None
