@@ -136,6 +136,12 @@ def test_a_resident_process_has_the_last_word_on_its_machine_alone():
 
 OF_THE_MACHINE = [
     "deliver.dicom_folder",
+    "measure.atlas",
+    "measure.labels",
+    "measure.lesions",
+    "measure.controls",
+    "measure.anatomical",
+    "measure.folder",
     "store.nodes",
     "spool.folder",
     "server.x",

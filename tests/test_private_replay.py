@@ -13,7 +13,13 @@ from gadgetron_qsm.replay import replay
 from tests.report.conftest import PRIVATE, SECRETS, USER
 from tests.sphere_scan import header_text, scan
 
-QUICK = {"inversion.iterations": "2", "deliver.maps": "chi", "deliver.measurements": "true"}
+QUICK = {
+    "inversion.iterations": "2",
+    "deliver.maps": "chi",
+    "deliver.measurements": "true",
+    "measure.sources": "true",
+    "measure.noise_samples": "0",
+}
 SECRET = {"identity.deidentify": "true", "identity.key": "a secret of this site alone"}
 TIME_STAMP = 40520005  # it is one of SECRETS
 
@@ -53,7 +59,7 @@ def readable_by_all(folder):
 def test_no_file_of_a_deidentified_replay_tells_the_patient(raw, tmp_path, caplog):
     caplog.set_level("DEBUG")
     replay(raw, tmp_path / "plain", overrides=QUICK)
-    assert told(tmp_path / "plain") == {"dicom", "images.h5"}
+    assert told(tmp_path / "plain") == {"dicom", "images.h5", "measurement.json"}  # when it was
     assert {path.name for path in readable_by_all(tmp_path)} == set()
     replay(raw, tmp_path / "private", overrides=QUICK | SECRET)
     assert told(tmp_path / "private") == set()

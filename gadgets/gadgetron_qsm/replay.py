@@ -41,6 +41,7 @@ from gadgetron_qsm.wanted import wanted
 
 OURS = re.compile(r"\d{5,}_\w+/\d{4}\.dcm")  # numbers that no scanner gives
 LONGEST_S = 3600.0  # that archives may take
+OF_MAPS = ("measure.noise_samples",)  # one of those below that is
 
 
 @dataclass(frozen=True)
@@ -182,10 +183,11 @@ def _wanted(settings: Settings) -> dict[str, str]:
 def _of_maps(properties: Mapping[str, str]) -> dict[str, str]:
     """Return the settings of how maps are made; what becomes of them is settled here."""
     others = of_the_machine(properties)
+    here = ("deliver.", "measure.")
     return {
         key: value
         for key, value in properties.items()
-        if key not in others and not key.startswith(("deliver.", "measure."))
+        if key not in others and (key in OF_MAPS or not key.startswith(here))
     }
 
 

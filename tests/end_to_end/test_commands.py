@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -75,3 +76,17 @@ def test_a_replay_removes_its_own_earlier_series_alone_and_none_when_it_fails(ra
     assert replay(raw_file, "-o", tmp_path, "--set", "deliver.maps=r2star,chi").returncode == 0
     assert (theirs / "0001.dcm").exists()
     assert all(file.stat().st_size for file in tmp_path.glob("dicom/*_QSM_chi/*.dcm"))
+
+
+def test_what_a_replay_measured_can_be_compared_but_not_with_itself(raw_file, tmp_path):
+    measure = ["--set", "measure.sources=true", "--set", "measure.noise_samples=0"]
+    assert replay(raw_file, "-o", tmp_path / "first", *measure).returncode == 0
+    shutil.copytree(tmp_path / "first", tmp_path / "second")
+    folders = [str(tmp_path / visit / "measurement") for visit in ("first", "second")]
+    arguments = ["compare", *folders, "-o", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, *arguments], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.endswith("are of one scan; name another visit")

@@ -24,6 +24,8 @@ SUBSTANCE: Code = ("91720002", SCT, "Body Substance")
 # Both category and type of what has no code of its own.
 TISSUE: Code = ("85756007", SCT, "Tissue")
 
+PALLIDUS: Code = ("14738005", SCT, "Globus Pallidus")
+NIGRA: Code = ("70007007", SCT, "Substantia nigra")
 BRAIN: Code = ("12738006", SCT, "Brain")
 
 # Types of CID 7153, or of FMA for nuclei that it leaves out. The dentate nucleus is in neither
@@ -34,9 +36,13 @@ KNOWN: dict[str, tuple[Code, Code]] = {
     "lateral ventricle": (STRUCTURE, ("66720007", SCT, "Lateral Ventricle")),
     "caudate nucleus": (STRUCTURE, ("11000004", SCT, "Caudate Nucleus")),
     "putamen": (STRUCTURE, ("89278009", SCT, "Putamen")),
-    "globus pallidus": (STRUCTURE, ("14738005", SCT, "Globus Pallidus")),
+    "globus pallidus": (STRUCTURE, PALLIDUS),
+    "globus pallidus externus": (STRUCTURE, PALLIDUS),
+    "globus pallidus internus": (STRUCTURE, PALLIDUS),
     "thalamus": (STRUCTURE, ("42695009", SCT, "Thalamus")),
-    "substantia nigra": (STRUCTURE, ("70007007", SCT, "Substantia nigra")),
+    "substantia nigra": (STRUCTURE, NIGRA),
+    "substantia nigra pars compacta": (STRUCTURE, NIGRA),
+    "substantia nigra pars reticulata": (STRUCTURE, NIGRA),
     "nucleus accumbens": (STRUCTURE, ("427667007", SCT, "Nucleus Accumbens")),
     "red nucleus": (STRUCTURE, ("62407", FMA, "Red nucleus")),
     "subthalamic nucleus": (STRUCTURE, ("62035", FMA, "Subthalamic nucleus")),
