@@ -51,7 +51,7 @@ def strong_sources(
     value of the nearest voxel; peaks of both signs, each with what is connected and above half of
     it; then what `criteria` say. radians_per_ppm: phase (rad) that 1 ppm makes at the first echo,
     by which volumes are corrected; without it they are those of the moment at the peak's
-    susceptibility, an upper bound.
+    susceptibility, too large where the signal is lost.
     Raises ValueError when labels are on another grid, or the mask is empty.
     """
     if labels is not None and labels.values.shape != scan.chi.shape:
