@@ -4,7 +4,8 @@ The sign tells them apart: blood's products are paramagnetic, calcium is diamagn
 signal, which is asked for as well. What a source makes of the field outside it is given by its
 total susceptibility alone, the sum over its volume. That is measured well however the source blooms
 (Liu et al. 2012, doi:10.1148/radiol.11110251); its volume and its susceptibility are not, as far as
-the signal is lost around it.
+the signal is lost around it. A map made in two passes (mask/two_pass.py) holds about half of the
+total only: what of it the second pass puts beside the source's hole is not merged.
 """
 
 from __future__ import annotations
