@@ -4,7 +4,8 @@ The sign tells them apart: blood's products are paramagnetic, calcium is diamagn
 signal, which is asked for as well. What a source makes of the field outside it is given by its
 total susceptibility alone, the sum over its volume. That is measured well however the source blooms
 (Liu et al. 2012, doi:10.1148/radiol.11110251); its volume and its susceptibility are not, as far as
-the signal is lost around it.
+the signal is lost around it. A map made in two passes (mask/two_pass.py) holds about half of the
+total only: what of it the second pass puts beside the source's hole is not merged.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def strong_sources(
     value of the nearest voxel; peaks of both signs, each with what is connected and above half of
     it; then what `criteria` say. radians_per_ppm: phase (rad) that 1 ppm makes at the first echo,
     by which volumes are corrected; without it they are those of the moment at the peak's
-    susceptibility, an upper bound.
+    susceptibility, too large where the signal is lost.
     Raises ValueError when labels are on another grid, or the mask is empty.
     """
     if labels is not None and labels.values.shape != scan.chi.shape:
