@@ -77,7 +77,7 @@ def main() -> None:
             print_row(name, atlas, pose(posed))
     if "refused" in wanted:
         for name, wrong in _wrong(atlas, on_grid(posed, ISOTROPIC)):
-            print(f"{name:16}{_told(*wrong)}", flush=True)
+            print(f"{name:20}{_told(*wrong)}", flush=True)
 
 
 def print_row(name: str, atlas: Atlas, posed: Posed) -> None:

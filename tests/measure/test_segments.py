@@ -1,8 +1,11 @@
+import highdicom
 import numpy as np
+import pydicom
 import pytest
 
+from gadgetron_qsm.dicom import companions
 from gadgetron_qsm.dicom.regions import coded_region
-from gadgetron_qsm.dicom.segmentation import segmentation
+from gadgetron_qsm.dicom.segmentation import segmentation, slice_indices
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.measure.atlas import read_label_map
 from gadgetron_qsm.measure.labels import Structure
@@ -63,6 +66,32 @@ def test_the_code_tells_the_side_where_the_label_does_not(written):
     geometry = slab()
     labels = read_label_map(written(geometry, masks_on(geometry), change=rename), geometry)
     assert labels.structures == (LEFT, RIGHT)
+
+
+@pytest.mark.parametrize("kind", ["LABELMAP", "FRACTIONAL"])
+def test_label_map_and_fractional_objects_are_read_alike(kind, written, tmp_path):
+    geometry = slab()
+    left, right = masks_on(geometry)
+    described = pydicom.dcmread(written(geometry, (left, right))).SegmentSequence
+    images = images_of(chi_of(geometry), HEADER, tmp_path / "sources")
+    pixels = left + 2 * right.astype(np.uint8)
+    if kind == "FRACTIONAL":
+        pixels = np.stack([0.2 + 0.6 * left, 0.1 + 0.7 * right], axis=-1)
+    order = slice_indices(geometry, images)
+    made = highdicom.seg.Segmentation(
+        source_images=images,
+        pixel_array=pixels[order],
+        segmentation_type=kind,
+        segment_descriptions=[highdicom.seg.SegmentDescription.from_dataset(d) for d in described],
+        series_number=9,
+        device_serial_number="1",
+        **companions.made_here("1.2.3"),
+    )
+    made.save_as(tmp_path / "other.dcm", enforce_file_format=True)
+    labels = read_label_map(tmp_path / "other.dcm", geometry)
+    assert labels.structures == (LEFT, RIGHT)
+    np.testing.assert_array_equal(labels.mask(LEFT), left)
+    np.testing.assert_array_equal(labels.mask(RIGHT), right)
 
 
 def test_a_label_and_a_code_that_disagree_are_refused(written):
