@@ -10,7 +10,7 @@ import pydicom
 import pytest
 
 from gadgetron_qsm.dicom.region_objects import region_objects
-from gadgetron_qsm.dicom.regions import coded_region
+from gadgetron_qsm.dicom.regions import ABNORMAL, LESION, Region, coded_region
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.measure.statistics import statistics
 from tests.dicom.region_scene import chi_of, images_of, regions_in, scene_of, slab
@@ -218,6 +218,40 @@ def test_what_lies_out_of_the_map_is_not_measured(scene, objects_of, saved):
     mean, *_, volume = group.get_measurements()
     assert mean.value == pytest.approx(chi.data[brain].mean(dtype=float), abs=0.001)
     assert volume.value == pytest.approx(brain.sum() * np.prod(chi.geometry.voxel_size))
+
+
+@pytest.fixture
+def with_all(header, scene):
+    """The objects of a scene with a lesion and R2*."""
+    chi, regions, images = scene
+    rate = replace(chi, name="r2star", data=chi.data / 7 + 20, unit="1/s")
+    lesion = Region("microbleed candidate 1", regions[2].mask, ABNORMAL, LESION)
+    given = {"segmentation": True, "measurements": True, "others": [rate]}
+    return list(region_objects(chi, [*regions, lesion], images, header, **given))
+
+
+def test_a_lesion_is_a_finding_without_an_anatomical_site(with_all, saved):
+    (path,) = saved(with_all[1])
+    *_, lesion = highdicom.sr.srread(path).content.get_volumetric_roi_measurement_groups()
+    assert lesion.tracking_identifier == "microbleed candidate 1"
+    assert (lesion.finding_type.value, lesion.finding_sites) == ("52988006", [])
+    segment = with_all[0].SegmentSequence[-1]
+    assert segment.SegmentedPropertyTypeCodeSequence[0].CodeMeaning == "Lesion"
+
+
+def test_dciodvfy_and_dsrdump_take_a_report_with_lesions_and_r2star(with_all, saved, program):
+    paths = saved(*with_all)
+    for path in paths:
+        done = subprocess.run(
+            [program("dciodvfy"), str(path)], capture_output=True, text=True, check=False
+        )
+        assert not [line for line in (done.stdout + done.stderr).splitlines() if "Error" in line]
+    tree = subprocess.run(
+        [program("dsrdump"), str(paths[1])], capture_output=True, text=True, check=True
+    ).stdout
+    assert tree.count('"Measurement Group"') == 4
+    assert 'NUM:(,,"R2*")' in tree
+    assert 'CODE:(,,"Finding")=(52988006,SCT,"Lesion")' in tree
 
 
 def test_another_map_is_reported_in_its_unit_behind_chi(header, scene, saved):

@@ -18,6 +18,7 @@ from gadgetron_qsm.dicom import companions, identity
 from gadgetron_qsm.dicom.kinds import UCUM, Code, kind_of
 from gadgetron_qsm.dicom.provenance import SOFTWARE, comments, derivation
 from gadgetron_qsm.dicom.regions import (
+    ABNORMAL,
     LATERALITIES,
     SCT,
     TISSUE,
@@ -154,7 +155,7 @@ def _group(
             identifier=region.label,
         ),
         referenced_segment=_segment(segmentation, number, sources),
-        finding_type=_coded(region.category),
+        finding_type=_coded(region.type if region.category == ABNORMAL else region.category),
         finding_sites=_sites(region),
         algorithm_id=AlgorithmIdentification(SOFTWARE, __version__, parameters=[methods]),
         measurements=_measurements(maps, region, brain),
@@ -180,7 +181,7 @@ def _segment(segmentation: Dataset, number: int, sources: Sequence[Dataset]) -> 
 def _sites(region: Region) -> list[FindingSite] | None:
     from highdicom.sr import FindingSite
 
-    if region.type == TISSUE:
+    if region.type == TISSUE or region.category == ABNORMAL:
         return None
     side = _coded(LATERALITIES[region.laterality]) if region.laterality else None
     return [FindingSite(anatomic_location=_coded(region.type), laterality=side)]

@@ -21,11 +21,13 @@ SCT, FMA = "SCT", "FMA"
 # Categories of PS3.16 CID 7150.
 STRUCTURE: Code = ("91723000", SCT, "Anatomical Structure")
 SUBSTANCE: Code = ("91720002", SCT, "Body Substance")
+ABNORMAL: Code = ("49755003", SCT, "Morphologically Abnormal Structure")
 # Both category and type of what has no code of its own.
 TISSUE: Code = ("85756007", SCT, "Tissue")
 
 PALLIDUS: Code = ("14738005", SCT, "Globus Pallidus")
 NIGRA: Code = ("70007007", SCT, "Substantia nigra")
+LESION: Code = ("52988006", SCT, "Lesion")  # of CID 7159
 BRAIN: Code = ("12738006", SCT, "Brain")
 
 # Types of CID 7153, or of FMA for nuclei that it leaves out. The dentate nucleus is in neither

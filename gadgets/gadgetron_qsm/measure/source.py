@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gadgetron_qsm.measure.peaks import Box
 
 Sign = Literal["paramagnetic", "diamagnetic"]
 Kind = Literal["microbleed candidate", "haematoma candidate", "calcification candidate"]
@@ -20,7 +25,8 @@ class Source:
     a haematoma, which blooms little, the part above half of its median.
     r2star (1/s): mean, None when not measured. support: which maps show it besides chi. elongation:
     its longest by its shortest axis; measured: the part of it that lies in the mask and not in a
-    hole of it; label: the structure that it lies in.
+    hole of it; label: the structure that it lies in. region (z, y, x) bool, in the `box` of the
+    grid: the part above half of the peak.
     """
 
     kind: Kind
@@ -38,6 +44,18 @@ class Source:
     elongation: float
     measured: float
     label: str | None
+    box: Box = field(repr=False, compare=False)
+    region: NDArray[np.bool_] = field(repr=False, compare=False)
+
+    def mask(self, matrix: tuple[int, int, int]) -> NDArray[np.bool_]:
+        """Return where the region is on the whole grid (z, y, x)."""
+        whole = np.zeros(matrix, dtype=bool)
+        whole[self.box] = self.region
+        return whole
+
+    def numbers(self) -> dict[str, Any]:
+        """Return all but where the region is, by name."""
+        return {part.name: getattr(self, part.name) for part in fields(self) if part.compare}
 
 
 @dataclass(frozen=True)

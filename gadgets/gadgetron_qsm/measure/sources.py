@@ -237,6 +237,8 @@ def _source(
         elongation=part.extent.elongation,
         measured=float(scan.mask[part.box][part.region].mean()),
         label=None if labels is None else _label(labels, (z, y, x)),
+        box=part.box,
+        region=part.region,
     )
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from math import pi
 from typing import Any
 
+from gadgetron_qsm.dicom.regions import ABNORMAL, LESION, Region
 from gadgetron_qsm.measure.labels import LabelMap
 from gadgetron_qsm.measure.scan import Scan
 from gadgetron_qsm.measure.source import Criteria, Source
@@ -36,6 +36,17 @@ def found_sources(
     )
 
 
+def outlined(sources: Sequence[Source], scan: Scan) -> list[Region]:
+    """Return the sources as DICOM outlines them, numbered by kind, as they are told."""
+    numbers: dict[str, int] = {}
+    regions = []
+    for source in sources:
+        numbers[source.kind] = number = numbers.get(source.kind, 0) + 1
+        name = f"{source.kind} {number}"
+        regions.append(Region(name, source.mask(scan.geometry.matrix), ABNORMAL, LESION))
+    return regions
+
+
 def told(sources: Sequence[Source]) -> dict[str, Any]:
     """Return the section `sources` of measurement.json: how many of each kind, and each one."""
     kinds = [source.kind for source in sources]
@@ -43,5 +54,5 @@ def told(sources: Sequence[Source]) -> dict[str, Any]:
         "microbleed_candidates": microbleeds(sources),
         "haematoma_candidates": kinds.count("haematoma candidate"),
         "calcification_candidates": kinds.count("calcification candidate"),
-        "found": [asdict(source) for source in sources],
+        "found": [source.numbers() for source in sources],
     }

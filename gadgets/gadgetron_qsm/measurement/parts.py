@@ -29,7 +29,7 @@ from gadgetron_qsm.measure.regions import Row, rows
 from gadgetron_qsm.measure.registration import place
 from gadgetron_qsm.measure.tables import content_of, write_table
 from gadgetron_qsm.measurement.about import about, age_years
-from gadgetron_qsm.measurement.findings import found_sources, told
+from gadgetron_qsm.measurement.findings import found_sources, outlined, told
 from gadgetron_qsm.measurement.maps import Maps
 from gadgetron_qsm.measurement.measured import Measured
 from gadgetron_qsm.mrd.header import Header
@@ -59,6 +59,7 @@ class Parts:
         self._settings, self._asked = settings, settings.measure
         self._scan = maps.scan()
         self._content: dict[str, Any] = {}
+        self._regions: list[Region] = []  # as DICOM outlines them
         self._failures: list[QsmError] = []
         self._timing_s: dict[str, float] = {}
 
@@ -72,6 +73,8 @@ class Parts:
         with self._part("statistics"):
             found, scores = self._statistics(labels)
         if labels:
+            structures = labels.structures
+            self._regions += [coded_region(s.name, labels.mask(s), s.side) for s in structures]
             with self._part("contrast"):
                 self._contrast(labels)
         if self._asked.lesions:
@@ -95,7 +98,7 @@ class Parts:
             scan=self._scan,
             labels=labels,
             content={**self._content, "timing_s": self._timing_s},
-            regions=self._regions(labels),
+            regions=self._regions,
             on_anatomy=placed,
             failures=self._failures,
         )
@@ -141,6 +144,7 @@ class Parts:
         times, larmor_hz = self._maps.echo_times_s, self._header.larmor_hz
         sources = found_sources(self._scan, labels, self._asked, times, larmor_hz)
         self._content["sources"] = told(sources)
+        self._regions += outlined(sources, self._scan)
 
     def _on_anatomy(self, path: Path) -> tuple[Map, str]:
         """Return chi on the grid of an anatomical series, and the frame of reference it is in."""
@@ -177,12 +181,6 @@ class Parts:
         failures = [str(failure) for failure in self._failures]
         warnings = [*first["warnings"], *failures]
         return {**first, **self._content, "warnings": warnings, "timing_s": self._timing_s}
-
-    def _regions(self, labels: LabelMap | None) -> list[Region]:
-        """Return the regions as DICOM outlines them."""
-        if not labels:
-            return []
-        return [coded_region(s.name, labels.mask(s), s.side) for s in labels.structures]
 
     @contextmanager
     def _part(self, name: str) -> Iterator[None]:
