@@ -67,6 +67,26 @@ def test_a_replayed_scan_arrives_as_the_files_that_are_kept(serve, site, raw_fil
         assert arrived == files[arrived.SOPInstanceUID]
 
 
+def test_an_orthanc_stores_the_segmentation_and_the_report_of_regions(
+    serve, site, raw_file, tmp_path
+):
+    first = ["--set", "measure.sources=true", "--set", "measure.noise_samples=0"]
+    assert command("replay", raw_file, "-o", tmp_path / "out", *first).returncode == 0
+    labels = (tmp_path / "out" / "measurement" / "mask.nii.gz").rename(tmp_path / "labels.nii.gz")
+    (tmp_path / "labels.json").write_text('{"1": "thalamus"}')
+    orthanc = serve(Orthanc)
+    asked = {"deliver.measurements": "true", "measure.labels": labels}
+    options = [*first, *as_options(site(orthanc.node, **asked))]
+    done = command("replay", raw_file, "-o", tmp_path / "out", *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert orthanc.count() == SLICES + 2
+    series = [orthanc.get(f"series/{key}")["MainDicomTags"] for key in orthanc.get("series")]
+    assert sorted(made["Modality"] for made in series) == ["MR", "SEG", "SR"]
+    (path,) = (tmp_path / "out").glob("dicom/*_regions/*.dcm")
+    segments = pydicom.dcmread(path).SegmentSequence
+    assert [segment.SegmentLabel for segment in segments] == ["whole brain", "thalamus"]
+
+
 def test_a_scan_waits_for_an_archive_that_is_down_and_is_sent_by_retry(
     serve, site, raw_file, tmp_path
 ):
