@@ -55,8 +55,8 @@ def place(atlas: Atlas, scan: Scan) -> Placed:
     The same input gives the same bits. Raises QsmError when a number of its quality is worse than
     LEAST or MOST allow, or no structure comes to lie in the scan.
     """
-    _check(scan)
     coarse = coarse_scan(scan, WORKING_MM)
+    _check(coarse)
     try:
         start = aligned(coarse, atlas.template.astype(np.float32), atlas.geometry)
         transform = refined_by_chi(atlas, coarse, start)
