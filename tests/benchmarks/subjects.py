@@ -16,7 +16,8 @@ import argparse
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,10 @@ import numpy as np
 
 from gadgetron_qsm.measure.atlas import Atlas, read_atlas
 from gadgetron_qsm.measure.labels import LabelMap, Structure
+from gadgetron_qsm.measure.partial_volume import finer, shares, unmixed
 from gadgetron_qsm.measure.regions import rows
 from gadgetron_qsm.measure.registration import place
+from gadgetron_qsm.measure.resample import resampled
 from gadgetron_qsm.measure.scan import Scan
 from gadgetron_qsm.nifti import read_volume, write_volume
 from gadgetron_qsm.report.files import write_json
@@ -42,6 +45,7 @@ PARTS = {  # structures of the atlas that are one in the head
     "substantia nigra pars reticulata": "substantia nigra",
     "subthalamic nucleus": "substantia nigra",
 }
+PIECES = 2  # of a voxel along each side, in which the placed structures' borders run
 REGIONS = {"labels": "true regions", "placed": "placed regions"}
 TRUTH = {"given": "what the nucleus has", "mean": "mean of the true chi over the true region"}
 WORK = {"truth": "chi", "placed": "placing regions"}
@@ -99,14 +103,29 @@ def _place(atlas: Atlas, folder: Path) -> None:
     start = time.perf_counter()
     placed = place(atlas, scan)
     seconds = time.perf_counter() - start
-    values = np.zeros_like(labels.values)
-    for structure in labels.structures:
-        for part in placed.labels.structures:
-            if (PARTS.get(part.name, part.name), part.side) == (structure.name, structure.side):
-                values[placed.labels.mask(part)] = structure.value
-    write_volume(folder / "placed.nii.gz", values, scan.geometry)
+    write_volume(folder / "placed.nii.gz", _as_true(placed.labels, labels), scan.geometry)
+    grid = finer(scan.geometry, PIECES)
+    values = resampled(
+        atlas.labels.values,
+        atlas.labels_geometry,
+        grid,
+        transform=placed.transform,
+        nearest=True,
+    )
+    fine = LabelMap(values, atlas.labels.structures)
+    write_volume(folder / "finer.nii.gz", _as_true(fine, labels), grid)
     write_json(folder / "placed.json", {"seconds": seconds, "quality": placed.quality})
-    print(f"{folder.name}: regions placed in {seconds:.1f} s", flush=True)
+    print(f"subject {folder.name}: regions placed in {seconds:.1f} s", flush=True)
+
+
+def _as_true(placed: LabelMap, labels: LabelMap) -> np.ndarray:
+    """Return placed structures under the numbers of those of the head that they are."""
+    values = np.zeros(placed.values.shape, np.uint8)
+    for structure in labels.structures:
+        for part in placed.structures:
+            if (PARTS.get(part.name, part.name), part.side) == (structure.name, structure.side):
+                values[placed.mask(part)] = structure.value
+    return values
 
 
 def _read(folder: Path, regions: str) -> tuple[Scan, LabelMap, dict[str, dict[str, Any]]]:
@@ -125,26 +144,48 @@ def _report(folders: Sequence[Path]) -> None:
     for regions in ("labels", "placed"):
         if all((folder / f"{regions}.nii.gz").is_file() for folder in folders):
             for number, truth in (("mean", "given"), ("median", "given"), ("mean", "mean")):
-                _table(folders, regions, number, truth)
+                where = f"{number} over {REGIONS[regions]}"
+                _table(folders, where, truth, partial(_numbers, regions, number))
+    if all((folder / "finer.nii.gz").is_file() for folder in folders):
+        _table(folders, "placed regions, unmixed", "given", _unmixed)
+        _overlap(folders)
     for told in ("truth", "placed"):
         files = [file for folder in folders if (file := folder / f"{told}.json").is_file()]
         seconds = [json.loads(file.read_text())["seconds"] for file in files]
         if seconds:
             print(f"{WORK[told]}: {np.median(seconds):.1f} s a subject (median)")
-    if all((folder / "placed.nii.gz").is_file() for folder in folders):
-        _overlap(folders)
 
 
-def _table(folders: Sequence[Path], regions: str, number: str, truth: str) -> None:
+def _numbers(regions: str, number: str, folder: Path) -> dict[str, float]:
+    """Return the mean or median of chi by label."""
+    scan, labels, _ = _read(folder, regions)
+    return {row.label: getattr(row.found, number) for row in rows(scan, labels)}
+
+
+def _unmixed(folder: Path) -> dict[str, float]:
+    """Return the mean of chi by label, without what voxels hold of others."""
+    scan, labels, _ = _read(folder, "labels")
+    values, _ = read_volume(folder / "finer.nii.gz")
+    filled = shares(LabelMap(values, labels.structures), PIECES)
+    return {s.label: mean for s, mean in unmixed(scan.chi, filled, scan.mask).items()}
+
+
+def _table(
+    folders: Sequence[Path],
+    title: str,
+    truth: str,
+    measure: Callable[[Path], dict[str, float]],
+) -> None:
     """Print bias, SD of the error, and how means go with the truth, of each nucleus and of all."""
     pairs: dict[str, list[tuple[float, float]]] = {}
     for folder in folders:
-        scan, labels, true = _read(folder, regions)
-        for row in rows(scan, labels):
-            if row.label in true:
-                pair = true[row.label][f"{truth}_ppb"], getattr(row.found, number)
-                pairs.setdefault(row.region, []).append(pair)
-    print(f"\n{number} over {REGIONS[regions]}; truth: {TRUTH[truth]}; {len(folders)} subjects")
+        _, labels, true = _read(folder, "labels")
+        found = measure(folder)
+        for structure in labels.structures:
+            if structure.label in found:
+                pair = true[structure.label][f"{truth}_ppb"], found[structure.label]
+                pairs.setdefault(structure.name, []).append(pair)
+    print(f"\n{title}; truth: {TRUTH[truth]}; {len(folders)} subjects")
     print(f"{'ppb':24}{'true':>8}{'bias':>8}{'SD':>8}{'slope':>8}{'r':>8}")
     for name, of_nucleus in pairs.items():
         print(f"{name:24}" + _scores(np.array(of_nucleus)))
