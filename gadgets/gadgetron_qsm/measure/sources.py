@@ -19,8 +19,8 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from gadgetron_qsm.distance import depth
-from gadgetron_qsm.mask.morphology import fill_holes
 from gadgetron_qsm.measure.blooming import dephased_mm, diameter_mm, without_bloom
+from gadgetron_qsm.measure.excess import excess_of
 from gadgetron_qsm.measure.extent import Extent, extent
 from gadgetron_qsm.measure.labels import LabelMap
 from gadgetron_qsm.measure.peaks import Box, Peak, cropped, peaks
@@ -31,8 +31,6 @@ R2STAR, MAGNITUDE = "r2star", "magnitude"
 
 BLOOM_MM = 1.0  # around what is above half of the peak, at least a voxel: the rest of the moment
 RING_MM = (2.0, 4.0)  # distances from it of what it is compared with
-NUCLEUS_MM = 2.0  # as far as a nucleus may lie beside its label
-MOST_IRON_PPB = 300.0  # of a nucleus: a label full of blood is not taken for one
 SD_OF_MAD = 1.4826  # of a normal distribution
 PPB_PER_PPM = 1000.0
 DEFAULTS = Criteria()
@@ -59,7 +57,7 @@ def strong_sources(
         raise ValueError(f"labels are {labels.values.shape}, the scan {scan.chi.shape}")
     if not scan.mask.any():
         raise ValueError("the mask of the scan is empty")
-    excess, inside = _excess(scan, labels)
+    excess, inside = excess_of(scan, labels)
     size = scan.geometry.voxel_size
     typical = SD_OF_MAD * float(np.median(np.abs(excess[scan.mask])))
     floor = max(criteria.threshold_ppb, criteria.mads * typical)
@@ -121,35 +119,6 @@ class _Part:
             strength = strength - np.median(strength[ring])
         weight = np.where(whole, np.maximum(strength, 0), 0)
         return cls(sign, box, strength, region, whole, ring, extent(weight, size))
-
-
-def _excess(scan: Scan, labels: LabelMap | None) -> tuple[Values, NDArray[np.bool_]]:
-    """Susceptibility (ppb) over what is usual there, 0 outside the mask without its holes."""
-    inside = fill_holes(scan.mask)
-    chi = scan.chi
-    if (inside & ~scan.mask).any():
-        nearest = scipy.ndimage.distance_transform_edt(
-            ~scan.mask, scan.geometry.voxel_size, return_distances=False, return_indices=True
-        )
-        chi = chi[tuple(nearest)]
-    usual = np.full(chi.shape, np.median(chi[scan.mask]), np.float32)
-    if labels is not None:
-        usual += _iron(chi - usual, scan, labels)
-    return np.where(inside, chi - usual, 0).astype(np.float32), inside
-
-
-def _iron(chi: Values, scan: Scan, labels: LabelMap) -> Values:
-    """Median of each labelled structure in it and near it (ppb), as far as it may be iron's."""
-    away, nearest = scipy.ndimage.distance_transform_edt(
-        labels.values == 0, scan.geometry.voxel_size, return_indices=True
-    )
-    values = np.where(away <= NUCLEUS_MM, labels.values[tuple(nearest)], 0)
-    iron = np.zeros(chi.shape, np.float32)
-    for structure in labels.structures:
-        own = labels.mask(structure) & scan.mask
-        if own.any():
-            iron[values == structure.value] = np.clip(np.median(chi[own]), 0, MOST_IRON_PPB)
-    return iron
 
 
 def _without_sidelobes(
