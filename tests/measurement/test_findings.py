@@ -39,6 +39,13 @@ def test_each_kind_is_counted_and_each_source_told():
     assert not {"box", "region"} & section["found"][0].keys()
 
 
+def test_no_total_and_no_volume_is_told_of_a_map_of_two_passes():
+    section = told(found(), two_pass=True)
+    assert {source["total_ppm_mm3"] for source in section["found"]} == {None}
+    assert {source["volume_mm3"] for source in section["found"]} == {None}
+    assert section["found"][0]["peak_ppb"] > 0
+
+
 def test_settings_say_what_is_strong_and_what_is_large():
     assert [source.sign for source in found(source_ppb=750.0)] == ["paramagnetic"]
     kinds = {source.kind for source in found(largest_mm=3.0)}

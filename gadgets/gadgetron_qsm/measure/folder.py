@@ -2,7 +2,7 @@
 
 `measurement.json` says how the scan was made and measured, NIfTI files hold the maps:
 chi.nii.gz (ppb), magnitude.nii.gz, mask.nii.gz; where known noise.nii.gz (ppb) and labels.nii.gz
-with labels.json, {value: {"name": ..., "side": "left", "right" or null}}.
+with labels.json, {value: name with side}, as measure.labels takes them.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.geometry import Geometry
-from gadgetron_qsm.measure.labels import SIDES, LabelMap, Structure
+from gadgetron_qsm.measure.labels import LabelMap
+from gadgetron_qsm.measure.name_tables import read_names, write_names
 from gadgetron_qsm.measure.scan import Scan
 from gadgetron_qsm.nifti import read_volume, write_volume
-from gadgetron_qsm.report.files import OF_A_PATIENT, write_json
+from gadgetron_qsm.report.files import write_json
 
 SCHEMA = {"name": "gadgetron-qsm measurement", "version": 1}
 ABOUT, NAMES = "measurement.json", "labels.json"
@@ -98,7 +99,7 @@ def write_visit(
         told = f"{error.strerror or error}; choose a folder with room and rights"
         raise QsmError(f"cannot write {folder}: {told}") from error
     if labels is not None:
-        write_json(folder / NAMES, _names(labels))
+        write_names(folder / NAMES, labels.structures)
     write_json(folder / ABOUT, {"schema": SCHEMA, **about})
 
 
@@ -143,14 +144,9 @@ def _map(folder: Path, name: str) -> Path:
 def _move(source: Path, target: Path) -> None:
     """Put a file in its place; without one, what was there before is of another visit."""
     if source.exists():
-        source.chmod(source.stat().st_mode & OF_A_PATIENT)
         source.replace(target)
     else:
         target.unlink(missing_ok=True)
-
-
-def _names(labels: LabelMap) -> dict[str, dict[str, str | None]]:
-    return {str(s.value): {"name": s.name, "side": s.side} for s in labels.structures}
 
 
 def _json(path: Path, checked: Callable[[Any], Found]) -> Found:
@@ -179,16 +175,7 @@ def _labels(folder: Path, values: NDArray[Any]) -> LabelMap:
     whole = np.asarray(values).astype(np.int32)
     if not np.array_equal(whole, values):
         raise QsmError(f"{_map(folder, 'labels')} holds values that are not whole numbers")
-    return _json(folder / NAMES, lambda names: LabelMap(whole, _structures(names)))
-
-
-def _structures(names: Any) -> tuple[Structure, ...]:
-    found = []
-    for value, entry in names.items():
-        if entry["side"] not in (None, *SIDES):
-            raise ValueError(f"the side of {value} is '{entry['side']}'; it is left, right or null")
-        found.append(Structure(int(value), str(entry["name"]), entry["side"]))
-    return tuple(found)
+    return LabelMap(whole, read_names(folder / NAMES))
 
 
 def _on(path: Path, geometry: Geometry) -> NDArray[Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.measure.labels import SIDES, Structure
 from gadgetron_qsm.measure.names import parsed
+from gadgetron_qsm.report.files import write_json
 
 SUFFIXES = (".json", ".csv", ".tsv")
 NUMBERS = ("value", "index")  # columns that may hold the number; BIDS has the second
@@ -63,11 +64,7 @@ def read_names(path: Path) -> tuple[Structure, ...]:
 
 def write_names(path: Path, structures: Iterable[Structure]) -> None:
     """Write the structures as JSON that `read_names` reads. Raises QsmError when it cannot."""
-    names = {str(structure.value): structure.label for structure in structures}
-    try:
-        path.write_text(json.dumps(names, indent=1) + "\n")
-    except OSError as error:
-        raise QsmError(f"cannot write {path}: {error}") from error
+    write_json(path, {str(structure.value): structure.label for structure in structures})
 
 
 def is_names(path: Path) -> bool:

@@ -13,6 +13,8 @@ from gadgetron_qsm.measure.source import Criteria, Source
 from gadgetron_qsm.measure.sources import microbleeds, strong_sources
 from gadgetron_qsm.measurement.sections import MeasureSettings
 
+OF_TOTAL = ("total_ppm_mm3", "volume_mm3")
+
 
 def found_sources(
     scan: Scan,
@@ -47,12 +49,16 @@ def outlined(sources: Sequence[Source], scan: Scan) -> list[Region]:
     return regions
 
 
-def told(sources: Sequence[Source]) -> dict[str, Any]:
-    """Return the section `sources` of measurement.json: how many of each kind, and each one."""
+def told(sources: Sequence[Source], *, two_pass: bool = False) -> dict[str, Any]:
+    """Return the section `sources` of measurement.json: how many of each kind, and each one.
+
+    A map of two passes holds half of a source's total: there is none told, and no volume.
+    """
     kinds = [source.kind for source in sources]
+    unknown = OF_TOTAL if two_pass else ()
     return {
         "microbleed_candidates": microbleeds(sources),
         "haematoma_candidates": kinds.count("haematoma candidate"),
         "calcification_candidates": kinds.count("calcification candidate"),
-        "found": [source.numbers() for source in sources],
+        "found": [source.numbers() | dict.fromkeys(unknown) for source in sources],
     }

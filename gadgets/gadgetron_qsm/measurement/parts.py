@@ -143,7 +143,7 @@ class Parts:
     def _sources(self, labels: LabelMap | None) -> None:
         times, larmor_hz = self._maps.echo_times_s, self._header.larmor_hz
         sources = found_sources(self._scan, labels, self._asked, times, larmor_hz)
-        self._content["sources"] = told(sources)
+        self._content["sources"] = told(sources, two_pass=self._settings.mask.two_pass)
         self._regions += outlined(sources, self._scan)
 
     def _on_anatomy(self, path: Path) -> tuple[Map, str]:

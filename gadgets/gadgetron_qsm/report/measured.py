@@ -162,8 +162,8 @@ def _sources(section: Row) -> Iterator[Element]:
         (
             row["kind"],
             f"{row['peak_ppb']:+.0f}",
-            f"{row['total_ppm_mm3']:+.1f}",
-            f"{row['volume_mm3']:.0f}",
+            _signed(row["total_ppm_mm3"]),
+            DASH if row["volume_mm3"] is None else f"{row['volume_mm3']:.0f}",
             f"{row['diameter_mm']:.1f}",
             DASH if row["r2star"] is None else f"{row['r2star']:.0f}",
             ", ".join(f"{at:.0f}" for at in row["centre_mm"]),
