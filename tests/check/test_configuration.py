@@ -328,6 +328,19 @@ def test_an_archive_that_does_not_answer_is_an_error(found, tmp_path):
     assert archive.text.startswith("pacs: nobody listens at 127.0.0.1:1; ")
 
 
+@pytest.mark.parametrize(("name", "text"), [("atlas", "no names"), ("controls", "no column sd")])
+def test_what_measurements_need_is_read(found, tmp_path, name, text):
+    (tmp_path / "template.nii.gz").touch()
+    (tmp_path / "controls.csv").write_text("region,age,mean\n")
+    path = {"atlas": tmp_path, "controls": tmp_path / "controls.csv"}[name]
+    asked = [prop(f"measure.{name}", str(path)), prop("measure.folder", str(tmp_path))]
+    if name == "controls":
+        asked.append(prop("measure.labels", str(tmp_path / "labels.nii.gz")))
+    (told,) = [e for e in found(external(CONNECT, *asked)) if e.what == f"measure.{name}"]
+    assert told.level == "error"
+    assert text in told.text
+
+
 def test_a_folder_that_cannot_be_written_is_an_error(found, tmp_path):
     (tmp_path / "file").touch()
     asked = prop("deliver.report_folder", str(tmp_path / "file"))

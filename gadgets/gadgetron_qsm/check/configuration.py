@@ -38,11 +38,13 @@ def configuration(text: str) -> Iterator[Finding]:
 def _site(nodes: list[Node]) -> Iterator[Finding]:
     """Try what scans with these settings need: folders, disks, archives, the device.
 
-    An archive that is down ends no scan, but whoever checks wants to know whether it works.
+    An archive that is down, or an atlas that cannot be read, ends no scan, but whoever checks wants
+    to know whether it works.
     """
     properties = {key: value for node in nodes for key, value in node.properties.items()}
     if not nodes or any(problems(properties)):
         return
     for finding in selftest(Settings.from_properties(properties)):
-        down = finding.what == "archive" and finding.level == "warning"
-        yield replace(finding, level="error") if down else finding
+        of_site = finding.what.startswith(("archive", "measure."))
+        bad = of_site and finding.level == "warning"
+        yield replace(finding, level="error") if bad else finding

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,9 @@ from gadgetron_qsm.dicom.regions import Region, coded_region
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.measure.anatomical import on_anatomy, read_anatomy
 from gadgetron_qsm.measure.asymmetry import asymmetries
-from gadgetron_qsm.measure.atlas import Atlas, read_label_map
+from gadgetron_qsm.measure.atlas import read_label_map
 from gadgetron_qsm.measure.contrast import contrasts
-from gadgetron_qsm.measure.controls import Control, ZScore, z_scores
+from gadgetron_qsm.measure.controls import ZScore, z_scores
 from gadgetron_qsm.measure.folder import write_visit
 from gadgetron_qsm.measure.labels import LabelMap
 from gadgetron_qsm.measure.lesions import lesions
@@ -32,6 +32,7 @@ from gadgetron_qsm.measurement.about import about, age_years
 from gadgetron_qsm.measurement.findings import found_sources, outlined, told
 from gadgetron_qsm.measurement.maps import Maps
 from gadgetron_qsm.measurement.measured import Measured
+from gadgetron_qsm.measurement.site import Site
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.nifti import write_volume
 from gadgetron_qsm.reference import WHOLE_BRAIN
@@ -41,14 +42,6 @@ from gadgetron_qsm.site.privacy import line_of
 log = logging.getLogger(__name__)
 
 TABLE = "regions.csv"
-
-
-@dataclass(frozen=True, eq=False)
-class Site:
-    """What the site supplies for all scans."""
-
-    atlas: Atlas | None
-    controls: Sequence[Control]
 
 
 class Parts:

@@ -6,11 +6,10 @@ from pathlib import Path
 
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom.identity import scan_name
-from gadgetron_qsm.measure.atlas import read_atlas
-from gadgetron_qsm.measure.controls import read_controls
 from gadgetron_qsm.measurement.maps import Maps
 from gadgetron_qsm.measurement.measured import Measured
-from gadgetron_qsm.measurement.parts import Parts, Site
+from gadgetron_qsm.measurement.parts import Parts
+from gadgetron_qsm.measurement.site import Site
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.settings import Settings
 
@@ -27,11 +26,7 @@ class Measurement:
         Raises QsmError for an atlas, or a table of controls, that cannot be used.
         """
         self._header, self._settings, self._folder = header, settings, folder
-        asked = settings.measure
-        atlas = read_atlas(asked.atlas) if asked.atlas else None
-        names = {s.name for s in atlas.labels.structures} if atlas else None
-        controls = read_controls(asked.controls, names) if asked.controls else []
-        self._site = Site(atlas, controls)
+        self._site = Site.read(settings.measure)
         self._came: dict[int, Maps] = {}
 
     @property

@@ -22,6 +22,7 @@ def folders(settings: Settings) -> dict[str, Path]:
     named = {
         "deliver.dicom_folder": settings.deliver.dicom_folder,
         "deliver.report_folder": settings.deliver.report_folder,
+        "measure.folder": settings.measure.folder,
         "spool.folder": settings.spool.folder,
         "store.outbox": folder_of(settings.store.outbox) if settings.store.nodes else None,
     }

@@ -38,6 +38,7 @@ def selftest(settings: Settings, *, device: bool = True, nodes: bool = True) -> 
     yield clock()
     yield from files(settings)
     yield from disk.disks(settings)
+    yield from _supplied(settings)
     if settings.store.nodes:
         yield from archives.outbox(settings.store)
         if nodes:
@@ -128,3 +129,23 @@ def _processors() -> str:
     """Say how many processors this process may use."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"{count} processors"
+
+
+def _supplied(settings: Settings) -> Iterator[Finding]:
+    """Read what the site supplies for measurements; maps do not need it."""
+    asked = settings.measure
+    named = [name for name in ("atlas", "controls") if getattr(asked, name)]
+    if not named:
+        return
+    from gadgetron_qsm.measurement.site import Site  # SimpleITK takes a while
+
+    what = f"measure.{named[0]}"
+    try:
+        found = Site.read(asked)
+    except QsmError as error:
+        yield Finding("warning", what, str(error))
+        return
+    told = [f"an atlas of {len(found.atlas.labels.structures)} structures"] if found.atlas else []
+    if found.controls:
+        told.append(f"{len(found.controls)} lines of controls")
+    yield Finding("ok", what, ", ".join(told))
