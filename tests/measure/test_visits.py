@@ -8,7 +8,7 @@ from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.measure import visits
 from gadgetron_qsm.measure.folder import Visit
 from gadgetron_qsm.measure.visits import compare
-from tests.measure.moved_head import ABOUT, NUCLEUS_PPB, motion, scan_of
+from tests.measure.moved_head import ABOUT, GRID, NUCLEUS_PPB, motion, scan_of
 
 RAISED_PPB = 30.0
 STILL = np.eye(4)
@@ -74,14 +74,24 @@ def test_the_first_value_is_the_mean_of_the_region(first, comparison):
         assert change.first_ppb > 0.7 * NUCLEUS_PPB
 
 
-def test_a_reference_that_shifted_makes_less_detectable(first):
-    raised = visit("raised", seed=3)
-    shifted = np.where(raised.scan.mask, raised.scan.chi + 12, 0).astype(np.float32)
-    other = replace(raised, scan=replace(raised.scan, chi=shifted))
-    (interval,) = compare([first, other]).intervals
-    assert interval.reference_ppb == pytest.approx(12, abs=0.5)
-    assert all(change.detectable_ppb > 12 for change in interval.changes)
-    assert not any(change.changed for change in interval.changes)
+def drifted(first, drift):
+    raised = visit("raised", raised=RAISED_PPB, seed=3)
+    chi = np.where(raised.scan.mask, raised.scan.chi + drift, 0).astype(np.float32)
+    (interval,) = compare([first, replace(raised, scan=replace(raised.scan, chi=chi))]).intervals
+    return interval
+
+
+@pytest.mark.parametrize("drift", [12.0, np.linspace(-10, 15, GRID.matrix[1])[:, None]])
+def test_a_reference_that_shifted_and_a_drift_of_the_map_are_no_change(first, drift):
+    interval = drifted(first, drift)
+    for label, found in by_label(interval).items():
+        truth = RAISED_PPB if label == "left putamen" else 0.0
+        assert found.change_ppb == pytest.approx(truth, abs=4)
+        assert found.changed == (truth > 0)
+
+
+def test_how_much_the_reference_shifted_is_told(first):
+    assert drifted(first, 12.0).reference_ppb == pytest.approx(12, abs=0.5)
 
 
 def test_noise_that_the_rest_of_the_brain_does_not_show_still_counts(first):

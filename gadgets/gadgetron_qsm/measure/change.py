@@ -17,6 +17,9 @@ CORE = 2  # power of the share that a voxel counts by: those on the edge lie the
 # Of a label and its neighbours along an axis, what a structure fills that ends anywhere in between.
 ENDS = (0.125, 0.75, 0.125)
 TOUCHED = 0.05  # share of a structure from which on a voxel may change with it
+# Smooth differences between maps are those of the background field, which is another when the head
+# lies otherwise; standard deviation of a Gaussian, wider than nuclei.
+DRIFT_MM = 20.0
 MISPLACED_MM = 0.3  # error of a registration within a subject, of which a tenth of a voxel is good
 
 
@@ -59,11 +62,13 @@ class Change:
 class Seen:
     """Two visits on one grid, arrays (z, y, x).
 
-    rest: the brain beside all structures, whose number is `regions`; deep: how far from the edge of
+    change: later less first (ppb), without what drifts in the rest of the brain; rest: the brain
+    beside all structures, whose number is `regions`; deep: how far from the edge of
     the maps (mm); aside: maps of the first, its head laid MISPLACED_MM aside, in ppb.
     """
 
     between: Halfway
+    change: NDArray[np.float32]
     rest: NDArray[np.bool_]
     deep: NDArray[np.float32]
     aside: Sequence[NDArray[np.float32]]
@@ -74,8 +79,12 @@ def seen(between: Halfway, labels: LabelMap) -> Seen:
     """Return what changes are told by; labels are on the grid of the first visit."""
     rest = between.valid & (between.of_first(labels.values > 0) < TOUCHED)
     steps = MISPLACED_MM * np.concatenate([np.eye(3), -np.eye(3)])
+    # labels of the whole brain leave no rest that could tell
+    enough = 2 * rest.sum() > between.valid.sum()
+    drift = _drift(between.change, rest, between.grid.voxel_size) if enough else 0
     return Seen(
         between,
+        np.where(between.valid, between.change - drift, np.float32(0)),
         rest,
         detectable.depths(between.valid, between.grid.voxel_size),
         [between.of_first(between.first.chi, step) for step in steps],
@@ -83,11 +92,25 @@ def seen(between: Halfway, labels: LabelMap) -> Seen:
     )
 
 
+def _drift(
+    change: NDArray[np.float32], rest: NDArray[np.bool_], voxel_size: Sequence[float]
+) -> NDArray[np.float32]:
+    """Return the smooth part (z, y, x) of a change, as the rest of the brain shows it."""
+    sigma = DRIFT_MM / np.array(voxel_size)
+    known, share = (
+        scipy.ndimage.gaussian_filter(data.astype(np.float32), sigma, truncate=3)
+        for data in (np.where(rest, change, 0), rest)
+    )
+    drift: NDArray[np.float32] = known / np.maximum(share, np.float32(1e-4))
+    return drift
+
+
 def change_of(structure: Structure, region: NDArray[np.bool_], seen: Seen) -> Change | None:
     """Return the change of a region (z, y, x) of the first visit's grid; None outside the maps.
 
     That of a uniform change which explains the map of changes best, by least squares in which a
-    voxel's weight is the part that the region fills of it: weighted means of regions at coarse
+    voxel's weight is the part that the region fills of it, relative to the rest of the brain around
+    it, if there is one: weighted means of regions at coarse
     voxels, mixed with what is around, make too little of a change.
     """
     between, rest, first = seen.between, seen.rest, seen.between.first
@@ -100,7 +123,7 @@ def change_of(structure: Structure, region: NDArray[np.bool_], seen: Seen) -> Ch
     weights /= (weights * share).sum(dtype=np.float64)  # so that a change of the region is 1
     # labels of the whole brain leave no rest: then all but the region itself is that
     free = rest if 2 * rest.sum() > between.valid.sum() else between.valid & (whole < TOUCHED)
-    elsewhere = detectable.elsewhere(between.change, weights, free, seen.deep)
+    elsewhere = detectable.elsewhere(seen.change, weights, free, seen.deep)
     noise = _noise(between, weights)
     aside = [_sum(weights, step - between.chi[0]) for step in seen.aside]
     misplaced = float(np.sqrt(np.mean(np.square(aside))))
@@ -108,7 +131,7 @@ def change_of(structure: Structure, region: NDArray[np.bool_], seen: Seen) -> Ch
     return Change(
         structure=structure,
         first_ppb=float(first.chi[measured].mean(dtype=np.float64)),
-        change_ppb=_sum(weights, between.change),
+        change_ppb=_sum(weights, seen.change),
         detectable_ppb=None
         if uncertainty is None
         else detectable.deviations(seen.regions) * uncertainty,

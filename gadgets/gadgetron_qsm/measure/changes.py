@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gadgetron_qsm.measure.change import MISPLACED_MM, Change
+from gadgetron_qsm.measure.change import DRIFT_MM, MISPLACED_MM, Change
 from gadgetron_qsm.measure.detectable import CONFIDENCE
 from gadgetron_qsm.measure.visits import Comparison, Interval
 from gadgetron_qsm.report.files import replacing, write_json
@@ -75,7 +75,12 @@ def _content(comparison: Comparison, use: str) -> dict[str, Any]:
         "use": use,
         "patient": comparison.first.patient,
         "reference": comparison.first.about["reference"],
-        "detectable": {"confidence": CONFIDENCE, "misplaced_mm": MISPLACED_MM},
+        "detectable": {
+            "confidence": CONFIDENCE,
+            "regions": len(comparison.first.labels.structures) if comparison.first.labels else 0,
+            "misplaced_mm": MISPLACED_MM,
+            "drift_mm": DRIFT_MM,
+        },
         "visits": [
             {"name": visit.name, "acquired": visit.about.get("acquired")}
             for visit in comparison.visits

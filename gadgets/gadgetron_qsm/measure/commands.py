@@ -35,8 +35,9 @@ def compare(
     """Tell what changed between visits of a patient, region by region, and what is detectable.
 
     A visit is the folder that a measurement wrote. The regions are those of the earliest, whose
-    head is laid on that of each later one. A region has changed when it did so by more than could
-    be told from no change (95 %). Writes changes.csv, changes.json and trend.png.
+    head is laid on that of each later one. Changes are relative to the rest of the brain around a
+    region; it has changed when it did so by more than could be told from no change (95 %).
+    Writes changes.csv, changes.json and trend.png.
     """
     from gadgetron_qsm.dicom.provenance import NOT_CLINICAL
     from gadgetron_qsm.errors import UsageError
