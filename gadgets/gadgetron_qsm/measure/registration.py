@@ -19,8 +19,9 @@ from gadgetron_qsm.measure.scan import Scan
 from gadgetron_qsm.measure.scan_grid import coarse_scan
 
 WORKING_MM = 2.0  # voxels that places are found with
-# What is refused, and where it was measured: tests/benchmarks/regions.py prints both kinds.
-LEAST = {"overlap": 0.75, "explained": 0.08, "contrast": 0.25, "smallest_jacobian": 0.2}
+# Well away from both kinds of rows of tests/benchmarks/regions.py; coils that shade the magnitude
+# leave less of it to be explained.
+LEAST = {"overlap": 0.75, "explained": 0.03, "contrast": 0.25, "smallest_jacobian": 0.2}
 MOST = {"largest_jacobian": 5.0}
 MEANING = {
     "overlap": "Dice coefficient of the brain of the template and the mask",
