@@ -24,11 +24,11 @@ from typing import Any
 import numpy as np
 
 from gadgetron_qsm.measure.atlas import Atlas, read_atlas
+from gadgetron_qsm.measure.grids import divided
 from gadgetron_qsm.measure.labels import LabelMap, Structure
-from gadgetron_qsm.measure.partial_volume import finer, shares, unmixed
+from gadgetron_qsm.measure.partial_volume import shares, unmixed
 from gadgetron_qsm.measure.regions import rows
-from gadgetron_qsm.measure.registration import place
-from gadgetron_qsm.measure.resample import resampled
+from gadgetron_qsm.measure.registration import laid, place
 from gadgetron_qsm.measure.scan import Scan
 from gadgetron_qsm.nifti import read_volume, write_volume
 from gadgetron_qsm.report.files import write_json
@@ -104,15 +104,8 @@ def _place(atlas: Atlas, folder: Path) -> None:
     placed = place(atlas, scan)
     seconds = time.perf_counter() - start
     write_volume(folder / "placed.nii.gz", _as_true(placed.labels, labels), scan.geometry)
-    grid = finer(scan.geometry, PIECES)
-    values = resampled(
-        atlas.labels.values,
-        atlas.labels_geometry,
-        grid,
-        transform=placed.transform,
-        nearest=True,
-    )
-    fine = LabelMap(values, atlas.labels.structures)
+    grid = divided(scan.geometry, (PIECES,) * 3)
+    fine = laid(atlas, grid, placed.transform)
     write_volume(folder / "finer.nii.gz", _as_true(fine, labels), grid)
     write_json(folder / "placed.json", {"seconds": seconds, "quality": placed.quality})
     print(f"subject {folder.name}: regions placed in {seconds:.1f} s", flush=True)

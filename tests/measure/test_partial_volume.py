@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from gadgetron_qsm.geometry import Geometry
+from gadgetron_qsm.measure.grids import cropped, divided
 from gadgetron_qsm.measure.labels import LabelMap, Structure
-from gadgetron_qsm.measure.partial_volume import finer, shares, unmixed
+from gadgetron_qsm.measure.partial_volume import corrected, shares, unmixed
+from gadgetron_qsm.measure.resample import resampled
+from gadgetron_qsm.measure.scan import Scan
 
 PARTS = 3
 NEAR, BESIDE, FAR = Structure(1, "putamen"), Structure(2, "globus pallidus"), Structure(3, "nigra")
@@ -63,14 +66,24 @@ def test_what_is_out_of_the_map_has_no_say(labels):
     assert found[BESIDE] == pytest.approx(TRUE[BESIDE], abs=0.01)
 
 
-@pytest.mark.parametrize("parts", [2, 3])
-@pytest.mark.parametrize("matrix", [(6, 8, 10), (5, 7, 9)])
-def test_a_finer_grid_cuts_the_voxels_where_they_are(matrix, parts):
-    coarse = Geometry(matrix, (2.0, 1.5, 1.0), (11.0, -7.0, 3.0), *OBLIQUE)
-    fine = finer(coarse, parts)
-    assert fine.matrix == tuple(parts * n for n in matrix)
-    first = np.array([[1, 2, 3, 1]]).T  # x, y, z
-    within = np.indices((parts,) * 3).reshape(3, -1)
-    of_first = np.vstack([parts * first[:3] + within, np.ones((1, within.shape[1]))])
-    centre = (fine.affine @ of_first).mean(axis=1)
-    assert centre == pytest.approx((coarse.affine @ first)[:, 0], abs=1e-9)
+def test_a_scan_is_corrected_in_the_box_of_its_labels(labels):
+    """The labels are laid on a finer grid, which must be where theirs is."""
+    sizes = (2.0, 1.5, 1.0)
+    chi, filled = seen(labels)
+    whole = np.zeros((20, 22, 25), np.float32) - 30
+    at = (slice(4, 16), slice(3, 17), slice(6, 22))
+    whole[at] = chi
+    coarse = Geometry(whole.shape, sizes, (11.0, -7.0, 3.0), *OBLIQUE)
+    values = np.zeros(whole.shape, np.uint8)
+    for structure, share in filled.items():
+        values[at][share > 0.5] = structure.value
+    scan = Scan(whole, np.ones_like(whole), np.ones(whole.shape, bool), coarse)
+    own = divided(cropped(coarse, at), (PARTS,) * 3)
+
+    def lay(grid):
+        return LabelMap(resampled(labels.values, own, grid, nearest=True), labels.structures)
+
+    found = corrected(scan, LabelMap(values, labels.structures), lay)
+    for structure, value in TRUE.items():
+        assert found[structure] == pytest.approx(value, abs=12)
+        assert abs(found[structure] - value) < abs(whole[values == structure.value].mean() - value)

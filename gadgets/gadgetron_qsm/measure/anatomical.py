@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gadgetron_qsm.dicom.grid_of_series import read_slices
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.geometry import Geometry
+from gadgetron_qsm.measure.grids import divided
 from gadgetron_qsm.measure.resample import resampled
 from gadgetron_qsm.measure.rigid import Rigid, register_rigid
 from gadgetron_qsm.measure.scan import Scan
@@ -101,7 +102,7 @@ def _masked(
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Return chi and mask on a grid; matrix takes its points to the scan's."""
     parts = _parts(scan.geometry, onto)
-    fine = _divided(onto, parts)
+    fine = divided(onto, parts)
 
     def mean(data: NDArray) -> NDArray[np.float32]:
         values = resampled(data, scan.geometry, fine, transform=matrix)
@@ -122,24 +123,6 @@ def _parts(own: Geometry, onto: Geometry) -> tuple[int, int, int]:
     sides = onto.affine[:3, :3].T @ axes / sizes**2  # (side, own axis), in own voxels
     x, y, z = (min(max(round(float(n)), 1), MOST_PARTS) for n in np.linalg.norm(sides, axis=1))
     return z, y, x
-
-
-def _divided(geometry: Geometry, parts: tuple[int, int, int]) -> Geometry:
-    """Return the grid whose voxels are equal parts of those of another."""
-    cut = np.array(parts)
-    matrix = np.array(geometry.matrix) * cut
-    centre = (matrix // 2 - (cut - 1) / 2) / cut  # where voxel n//2 lies, in voxels of the other
-    position = geometry.affine @ [*centre[::-1], 1.0]
-    z, y, x = (int(n) for n in matrix)
-    dz, dy, dx = (float(size) for size in np.array(geometry.voxel_size) / cut)
-    return Geometry(
-        matrix=(z, y, x),
-        voxel_size=(dz, dy, dx),
-        position=(float(position[0]), float(position[1]), float(position[2])),
-        read_dir=geometry.read_dir,
-        phase_dir=geometry.phase_dir,
-        slice_dir=geometry.slice_dir,
-    )
 
 
 def _told(same: bool, own: str | None, other: str | None, rigid: Rigid | None) -> str:

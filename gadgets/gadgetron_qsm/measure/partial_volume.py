@@ -6,8 +6,8 @@ beyond. Where the border runs within the voxels is known of an atlas that was la
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,23 +15,36 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from gadgetron_qsm.geometry import Geometry
+from gadgetron_qsm.mask.morphology import bounding_box
+from gadgetron_qsm.measure.grids import cropped, divided
 from gadgetron_qsm.measure.labels import LabelMap, Structure
+from gadgetron_qsm.measure.scan import Scan
 
 Values = NDArray[np.float32]
 
 FEWEST = 4.0  # voxels that a structure must fill to be told from what is around
+PARTS = 2  # of a voxel's side, in which borders run
+MOST_SHARES = 100_000_000  # voxels times structures: 0.4 GB
 
 
-def finer(geometry: Geometry, parts: int) -> Geometry:
-    """Return the grid that cuts every voxel into so many parts a side."""
-    matrix = np.array(geometry.matrix) * parts
-    # where the finer grid's middle voxel lies, in voxels of the coarse one
-    middle = (matrix // 2 - (parts - 1) / 2) / parts
-    x, y, z = (geometry.affine @ [*middle[::-1], 1])[:3].tolist()
-    sizes = (np.array(geometry.voxel_size) / parts).tolist()
-    return replace(
-        geometry, matrix=tuple(matrix.tolist()), voxel_size=tuple(sizes), position=(x, y, z)
+def corrected(
+    scan: Scan, labels: LabelMap, lay: Callable[[Geometry], LabelMap]
+) -> dict[Structure, float]:
+    """Return the mean of chi in each structure as if no voxel was part of anything else.
+
+    labels: the structures on the scan's grid; `lay` lays them on the grid that it is given, here of
+    voxels of half the side around them. Those of few voxels have none, see `unmixed`; nothing has
+    one where labels fill so much that it would take too much memory.
+    """
+    around = bounding_box(labels.values > 0, scan.geometry.voxel_size, 0.0)
+    box = tuple(
+        slice(s.start, min(s.stop, n)) for s, n in zip(around, labels.values.shape, strict=True)
     )
+    grid = cropped(scan.geometry, box)
+    if math.prod(grid.matrix) * len(labels.structures) > MOST_SHARES:
+        return {}
+    filled = shares(lay(divided(grid, (PARTS,) * 3)), PARTS)
+    return unmixed(scan.chi[box], filled, scan.mask[box])
 
 
 def shares(labels: LabelMap, parts: int) -> dict[Structure, Values]:

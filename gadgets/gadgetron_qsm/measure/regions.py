@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.measure.labels import LabelMap, Side
+from gadgetron_qsm.measure.labels import LabelMap, Side, Structure
 from gadgetron_qsm.measure.scan import Scan
 from gadgetron_qsm.measure.statistics import Statistics, statistics
 from gadgetron_qsm.reference import WHOLE_BRAIN
@@ -31,6 +31,7 @@ class Row:
     """What a map holds in a region.
 
     `reference` is the region whose mean is 0 in the map, None for a map that is not relative.
+    `corrected` is the mean without what voxels hold of the surroundings, None when not known.
     """
 
     region: str
@@ -39,6 +40,7 @@ class Row:
     unit: str
     reference: str | None
     found: Statistics
+    corrected: float | None = None
 
     @property
     def label(self) -> str:
@@ -52,6 +54,7 @@ def rows(
     *,
     reference: str = WHOLE_BRAIN,
     samples: NDArray[Any] | None = None,
+    corrected: Mapping[Structure, float] | None = None,
 ) -> list[Row]:
     """Measure the whole brain, and then each structure, in chi and in the scan's other maps.
 
@@ -59,7 +62,8 @@ def rows(
     whatever its `reference`, the region whose mean is 0. A structure that lies in it in part is
     measured there; one without a voxel in it is left out, with a warning in the log.
     samples (sample, z, y, x): those of the noise of chi, from measure.noise; else the standard
-    errors of chi are of the scan's noise map, if it has one. Other maps have none.
+    errors of chi are of the scan's noise map, if it has one. Other maps have none. corrected: means
+    of chi from partial_volume.py.
     Raises QsmError for labels on another grid than the scan's and for an empty mask, ValueError for
     a map of no known unit.
     Consensus on what to report: doi:10.1002/mrm.30006.
@@ -67,6 +71,7 @@ def rows(
     _check(scan, labels)
     regions = list(_regions(scan, labels))
     noise = scan.noise if samples is None else samples
+    means = {(s.name, s.side): mean for s, mean in (corrected or {}).items()}
     found = []
     for name, values in {CHI: scan.chi, **scan.others}.items():
         of_chi = name == CHI
@@ -79,8 +84,9 @@ def rows(
                 noise=noise[..., z, y, x] if of_chi and noise is not None else None,
                 valid=scan.mask[box],
             )
-            row = Row(region, side, name, UNITS[name], reference if of_chi else None, numbers)
-            found.append(row)
+            mean = means.get((region, side)) if of_chi else None
+            relative = reference if of_chi else None
+            found.append(Row(region, side, name, UNITS[name], relative, numbers, mean))
     return found
 
 

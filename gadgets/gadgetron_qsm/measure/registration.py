@@ -9,6 +9,7 @@ import SimpleITK as sitk  # noqa: N813
 from numpy.typing import NDArray
 
 from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.measure.alignment import aligned
 from gadgetron_qsm.measure.atlas import Atlas
 from gadgetron_qsm.measure.fit import fit
@@ -65,7 +66,19 @@ def place(atlas: Atlas, scan: Scan) -> Placed:
         raise QsmError(f"the atlas cannot be laid on the scan; {ADVICE}") from error
     quality = fit(atlas, coarse, transform)
     _refuse(quality)
-    return Placed(_labels(atlas, scan, transform), quality, transform)
+    labels = laid(atlas, scan.geometry, transform)
+    if not labels.structures:
+        raise QsmError("no structure of the atlas lies in the scan: is it in the field of view?")
+    return Placed(labels, quality, transform)
+
+
+def laid(atlas: Atlas, geometry: Geometry, transform: sitk.Transform) -> LabelMap:
+    """Return what has a voxel on a grid, whose points `transform` takes to the atlas's."""
+    values: NDArray[np.integer] = resampled(
+        atlas.labels.values, atlas.labels_geometry, geometry, transform=transform, nearest=True
+    )
+    present = set(np.unique(values).tolist())
+    return LabelMap(values, tuple(s for s in atlas.labels.structures if s.value in present))
 
 
 def _check(scan: Scan) -> None:
@@ -85,18 +98,3 @@ def _refuse(quality: dict[str, float]) -> None:
                 f"the atlas does not lie on the scan: the {MEANING[name]} is {value:.2f}, "
                 f"it must be {limit}; {ADVICE}"
             )
-
-
-def _labels(atlas: Atlas, scan: Scan, transform: sitk.Transform) -> LabelMap:
-    values: NDArray[np.integer] = resampled(
-        atlas.labels.values,
-        atlas.labels_geometry,
-        scan.geometry,
-        transform=transform,
-        nearest=True,
-    )
-    present = set(np.unique(values).tolist())
-    found = tuple(s for s in atlas.labels.structures if s.value in present)
-    if not found:
-        raise QsmError("no structure of the atlas lies in the scan: is it in the field of view?")
-    return LabelMap(values, found)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.measure.asymmetry import Asymmetry
 from gadgetron_qsm.measure.controls import ZScore
-from gadgetron_qsm.measure.labels import SIDES, Side
+from gadgetron_qsm.measure.labels import Side
 from gadgetron_qsm.measure.regions import Row
 from gadgetron_qsm.measure.statistics import Statistics
 from gadgetron_qsm.report.files import replacing
@@ -21,6 +20,7 @@ OTHERWISE = 2  # decimals of values in ppb and 1/s, of percent and z: beyond wha
 
 WHERE = ("region", "side", "map", "unit", "reference")
 NUMBERS = tuple(field.name for field in fields(Statistics))
+CORRECTED = "corrected_mean"
 CONTROLS = ("z", "control_mean", "control_sd", "control_age_min", "control_age_max", "control_n")
 
 
@@ -28,33 +28,17 @@ def write_table(path: Path, rows: Sequence[Row], z_scores: Sequence[ZScore] = ()
     """Write a CSV file with a line for each region, side and map.
 
     Columns: WHERE, then NUMBERS (mean to maximum, and the standard error of the mean, in `unit`;
-    the volume in mm3; the fraction of the region that lies in the map), then CONTROLS, empty for
-    rows without. Empty are also the side of what lies in the middle, the reference of maps that
-    are not relative, and a standard error that is not known.
+    the volume in mm3; the fraction of the region that lies in the map), CORRECTED, the mean without
+    partial volume, then CONTROLS, empty for rows without. Empty are also the side of what lies in
+    the middle, the reference of maps that are not relative, and what is not known.
     Raises QsmError when the file cannot be written.
     """
     of_controls = {_key(score.row): _controls(score) for score in z_scores}
     with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, (*WHERE, *NUMBERS, *CONTROLS), lineterminator="\n")
+        writer = csv.DictWriter(file, (*WHERE, *NUMBERS, CORRECTED, *CONTROLS), lineterminator="\n")
         writer.writeheader()
         for row in rows:
             writer.writerow({**_plain(row), **of_controls.get(_key(row), {})})
-
-
-def read_table(path: Path) -> list[Row]:
-    """Read the rows of a table that `write_table` wrote.
-
-    Raises QsmError for a file that is absent, or no such table.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in (*WHERE, *NUMBERS) if name not in (reader.fieldnames or ())]
-            if missing:
-                raise QsmError(f"{path} is no table of regions: no column {', '.join(missing)}")
-            return [_row(path, reader.line_num, line) for line in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise QsmError(f"cannot read the table of regions {path}: {error}") from error
 
 
 def content_of(
@@ -75,7 +59,7 @@ def content_of(
 
 def _plain(row: Row) -> dict[str, Any]:
     numbers = {name: _rounded(name, value) for name, value in asdict(row.found).items()}
-    return {**_where(row), **numbers}
+    return {**_where(row), **numbers, CORRECTED: _rounded(CORRECTED, row.corrected)}
 
 
 def _where(row: Row) -> dict[str, Any]:
@@ -118,26 +102,3 @@ def _rounded(name: str, value: float | None) -> float | None:
     if value is None or isinstance(value, int):
         return value
     return round(value, DECIMALS.get(name, OTHERWISE))
-
-
-def _row(path: Path, number: int, line: Mapping[str, str | None]) -> Row:
-    texts = {name: line.get(name) or "" for name in (*WHERE, *NUMBERS)}
-    try:
-        values: dict[str, Any] = {
-            name: None if name == "standard_error" and not texts[name] else float(texts[name])
-            for name in NUMBERS
-        }
-    except ValueError as error:
-        raise QsmError(f"{path} line {number}: {error}") from error
-    side = texts["side"]
-    if side not in (*SIDES, ""):
-        raise QsmError(f"{path} line {number}: side is '{side}'; it must be left, right or empty")
-    values["voxels"] = int(values["voxels"])
-    return Row(
-        region=texts["region"],
-        side=cast(Side, side) if side else None,
-        map=texts["map"],
-        unit=texts["unit"],
-        reference=texts["reference"] or None,
-        found=Statistics(**values),
-    )

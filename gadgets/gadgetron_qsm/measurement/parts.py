@@ -23,10 +23,11 @@ from gadgetron_qsm.measure.atlas import read_label_map
 from gadgetron_qsm.measure.contrast import contrasts
 from gadgetron_qsm.measure.controls import ZScore, z_scores
 from gadgetron_qsm.measure.folder import write_visit
-from gadgetron_qsm.measure.labels import LabelMap
+from gadgetron_qsm.measure.labels import LabelMap, Structure
 from gadgetron_qsm.measure.lesions import lesions
+from gadgetron_qsm.measure.partial_volume import corrected
 from gadgetron_qsm.measure.regions import Row, rows
-from gadgetron_qsm.measure.registration import place
+from gadgetron_qsm.measure.registration import laid, place
 from gadgetron_qsm.measure.tables import content_of, write_table
 from gadgetron_qsm.measurement.about import about, age_years
 from gadgetron_qsm.measurement.findings import found_sources, outlined, told
@@ -52,6 +53,7 @@ class Parts:
         self._settings, self._asked = settings, settings.measure
         self._scan = maps.scan()
         self._content: dict[str, Any] = {}
+        self._corrected: dict[Structure, float] = {}
         self._regions: list[Region] = []  # as DICOM outlines them
         self._failures: list[QsmError] = []
         self._timing_s: dict[str, float] = {}
@@ -102,14 +104,20 @@ class Parts:
             return read_label_map(self._asked.labels, self._scan.geometry)
         if not self._site.atlas:
             return None
-        placed = place(self._site.atlas, self._scan)
+        atlas = self._site.atlas
+        placed = place(atlas, self._scan)
         self._content["registration"] = dict(placed.quality)
+        with self._part("partial volume"):
+            self._corrected = corrected(
+                self._scan, placed.labels, lambda grid: laid(atlas, grid, placed.transform)
+            )
         return placed.labels
 
     def _statistics(self, labels: LabelMap | None) -> tuple[list[Row], list[ZScore]]:
         reference = self._maps.chi.report.get("quality", {}).get("reference", {})
         every = labels or LabelMap(np.zeros(self._scan.mask.shape, np.uint8), ())
-        found = rows(self._scan, every, reference=reference.get("region", WHOLE_BRAIN))
+        zero = reference.get("region", WHOLE_BRAIN)
+        found = rows(self._scan, every, reference=zero, corrected=self._corrected)
         scores: list[ZScore] = []
         if self._site.controls:
             age = age_years(self._header)

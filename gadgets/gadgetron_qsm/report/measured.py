@@ -18,7 +18,7 @@ from gadgetron_qsm.report.picture import Outline, draw, png
 COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#42d4f4", "#f032e6", "#bfef45", "#ffe119")
 OF_CHI = (
     "Means with the standard error that noise alone gives them, in the part of a region that lies "
-    "in the map."
+    "in the map. Corrected: as if no voxel was in part something else."
 )
 OF_SIDES = (
     "Left less right, and that over the mean of both (asymmetry index), with standard errors."
@@ -90,6 +90,7 @@ def _regions(of_chi: Sequence[Row], content: Row) -> Element:
             (
                 _label(row),
                 _with_error(row["mean"], row["standard_error"]),
+                DASH if row["corrected_mean"] is None else f"{row['corrected_mean']:.1f}",
                 f"{row['sd']:.1f}",
                 f"{row['median']:.1f} ({row['p05']:.0f} to {row['p95']:.0f})",
                 _with_error(rate["mean"], None) if rate else DASH,
@@ -99,7 +100,7 @@ def _regions(of_chi: Sequence[Row], content: Row) -> Element:
             )
         )
     headings = (
-        *("region", "chi, ppb", "SD", "median (5 to 95 %)"),
+        *("region", "chi, ppb", "corrected", "SD", "median (5 to 95 %)"),
         *("R2*, 1/s", "volume, ml", "inside map", "z"),
     )
     return table(headings, rows, class_="numbers")
