@@ -201,6 +201,31 @@ def test_controls_of_the_site_give_z_scores_at_the_patients_age(maps, labels, tm
         delivered(maps, {**asked, **out})
 
 
+def test_an_age_that_is_none_costs_the_z_scores_alone(maps, labels, tmp_path):
+    table = tmp_path / "controls.csv"
+    table.write_text("region,side,age,mean,sd\nputamen,left,65,50,10\n")  # invented
+    asked = {"measure.labels": str(labels), "measure.controls": str(table)}
+    born = SUBJECT.replace("1960", "1800")  # as those who hide a birth date write it
+    with pytest.raises(QsmError, match="the patient's age is"):
+        delivered(maps, {**asked, "measure.folder": str(tmp_path / "out")}, born)
+    found = content(tmp_path / "out")
+    assert (len(found["regions"]), found["z_scores"]) == (6, [])
+
+
+@pytest.mark.parametrize("name", ["putamen", "L Putamen"])
+def test_a_planned_structure_is_found_as_atlases_write_it(maps, labels, tmp_path, name):
+    asked = {"measure.labels": str(labels), "measure.folder": str(tmp_path / "out")}
+    delivered(maps, {**asked, "measure.planned": name})
+    structures = [row["structure"] for row in content(tmp_path / "out")["contrast"]]
+    assert structures == ["left putamen", "right putamen"]
+
+
+def test_a_planned_structure_that_there_is_not_is_told(maps, labels, tmp_path):
+    asked = {"measure.labels": str(labels), "measure.folder": str(tmp_path / "out")}
+    with pytest.raises(QsmError, match="no structure is named 'red nucleus'; the label map has"):
+        delivered(maps, {**asked, "measure.planned": "RN"})
+
+
 def test_the_lesion_side_names_ipsi_and_contralateral(maps, labels, tmp_path):
     asked = {"measure.labels": str(labels), "measure.folder": str(tmp_path / "out")}
     delivered(maps, {**asked, "measure.lesion_side": "right"})

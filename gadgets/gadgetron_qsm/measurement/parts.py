@@ -25,6 +25,7 @@ from gadgetron_qsm.measure.controls import ZScore, z_scores
 from gadgetron_qsm.measure.folder import write_visit
 from gadgetron_qsm.measure.labels import LabelMap
 from gadgetron_qsm.measure.lesions import lesions
+from gadgetron_qsm.measure.names import parsed
 from gadgetron_qsm.measure.regions import Row, rows
 from gadgetron_qsm.measure.registration import place
 from gadgetron_qsm.measure.tables import content_of, write_table
@@ -112,18 +113,24 @@ class Parts:
         found = rows(self._scan, every, reference=reference.get("region", WHOLE_BRAIN))
         scores: list[ZScore] = []
         if self._site.controls:
-            age = age_years(self._header)
-            if age is None:
-                self._fail(QsmError("no z-scores: the header tells no birth date or no study date"))
-            else:
-                scores = z_scores(found, self._site.controls, age)
+            try:
+                scores = self._scores(found)
+            except QsmError as error:  # the other numbers need no age
+                self._fail(error)
         sides = asymmetries(found, self._asked.lesion_side)
         self._content |= content_of(found, sides, scores)
         return found, scores
 
+    def _scores(self, found: Sequence[Row]) -> list[ZScore]:
+        age = age_years(self._header)
+        if age is None:
+            raise QsmError("no z-scores: the header tells no birth date or no study date")
+        return z_scores(found, self._site.controls, age)
+
     def _contrast(self, labels: LabelMap) -> None:
-        name = self._asked.planned
-        if any(structure.name == name for structure in labels.structures):
+        name, _ = parsed(self._asked.planned)
+        named = "planned" in self._asked.model_fields_set  # else it may as well not be there
+        if named or any(structure.name == name for structure in labels.structures):
             self._content["contrast"] = [
                 {**asdict(c), "structure": c.structure.label}
                 for c in contrasts(self._scan, labels, name)
