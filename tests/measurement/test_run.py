@@ -22,6 +22,7 @@ from gadgetron_qsm.mrd.images import image_to_map, map_to_image
 from gadgetron_qsm.mrd.messages import DicomFile
 from gadgetron_qsm.nifti import read_volume
 from gadgetron_qsm.settings import Settings
+from gadgetron_qsm.wanted import require_places
 from tests.measurement.labelled import halves, write_labels
 from tests.sphere_map import run
 from tests.sphere_scan import header_text
@@ -284,6 +285,11 @@ def test_the_gadget_leaves_what_it_measures_and_no_images_of_maps(maps, labels, 
 def test_settings_that_do_not_go_together_are_refused(asked, told):
     with pytest.raises(UsageError, match=told):
         delivered([], {**QUIET, **asked})
+
+
+def test_chi_on_an_anatomical_grid_may_leave_as_a_series_alone(tmp_path):
+    asked = {"measure.anatomical": "there", "deliver.dicom_folder": str(tmp_path)}
+    require_places(Settings.from_properties(asked))
 
 
 def test_the_gadget_without_anything_to_measure_is_refused():
