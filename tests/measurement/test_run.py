@@ -126,6 +126,39 @@ def test_regions_are_outlined_and_measured_in_dicom(maps, labels):
     assert (outlined.Modality, report.Modality) == ("SEG", "SR")
 
 
+def outlined(folder):
+    (path,) = folder.glob("*/*_regions/*.dcm")
+    return pydicom.dcmread(path)
+
+
+def test_a_region_called_as_one_of_the_map_costs_no_objects(maps, tmp_path):
+    labels = write_labels(tmp_path, maps[0].geometry, names={"1": "whole brain", "2": "CSF"})
+    csf = replace(next(m for m in maps if m.name == "mask"), name="csf")
+    asked = {"measure.labels": str(labels), "deliver.measurements": "true"}
+    before = [m for m in maps if m.name != "mask"]
+    masks = [m for m in maps if m.name == "mask"]
+    delivered([*before, csf, *masks], {**asked, "deliver.dicom_folder": str(tmp_path / "dicom")})
+    assert [segment.SegmentLabel for segment in outlined(tmp_path / "dicom").SegmentSequence] == [
+        "whole brain",
+        "CSF",
+        "whole brain (labelled)",
+        "CSF (labelled)",
+    ]
+
+
+def test_labels_that_were_corrected_make_another_object(maps, labels, tmp_path):
+    asked = {"measure.labels": str(labels), "deliver.segmentation": "true"}
+    corrected = halves()
+    corrected[tuple(np.argwhere(corrected == 1)[0])] = 0
+    found = []
+    for number, values in enumerate((halves(), halves(), corrected)):
+        write_labels(tmp_path, maps[0].geometry, values)
+        folder = tmp_path / f"dicom{number}"
+        delivered(maps, {**asked, "deliver.dicom_folder": str(folder)})
+        found.append(outlined(folder).SOPInstanceUID)
+    assert found[0] == found[1] != found[2]
+
+
 def test_labels_on_another_grid_cost_no_map_and_no_other_part(maps, tmp_path):
     moved = replace(maps[0].geometry, position=(40.0, 0.0, 0.0))
     asked = {
