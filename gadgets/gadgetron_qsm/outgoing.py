@@ -179,7 +179,7 @@ class Outgoing:
         found = self._measurement.of(repetition)
         self._failures += found.failures
         if self._record:
-            self._record.measured(replace(found, regions=(), on_anatomy=None))
+            self._record.measured(found)
         return found
 
     def _of_measured(self, repetition: int, found: Measured | None) -> Iterator[Iterable[Dataset]]:

@@ -21,6 +21,8 @@ from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.images import image_to_map, map_to_image
 from gadgetron_qsm.mrd.messages import DicomFile
 from gadgetron_qsm.nifti import read_volume
+from gadgetron_qsm.outgoing import Outgoing
+from gadgetron_qsm.report.record import Record
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.wanted import require_places
 from tests.measurement.labelled import halves, write_labels
@@ -336,6 +338,18 @@ def test_maps_that_are_measured_are_made():
     assert wanted == ("chi", "r2star", "magnitude", "mask", "noise")
     wanted = chain.wanted(Settings.from_properties({**asked, "measure.noise_samples": "0"}))
     assert "noise" not in wanted
+
+
+def test_a_scan_of_many_repetitions_holds_the_regions_of_one(maps, labels):
+    repeated = [replace(volume, repetition=n) for n in range(3) for volume in maps]
+    record = Record(header())
+    asked = {"measure.labels": str(labels), "deliver.maps": "chi", "deliver.segmentation": "true"}
+    scan = Outgoing(header(), Settings.from_properties(asked), record=record)
+    for volume in repeated:
+        scan.objects(scan.seen(volume))
+    scan.measure()
+    assert [bool(found.labels) for found in record.measurements] == [True, False, False]
+    assert not any(found.regions for found in record.measurements)
 
 
 def test_every_repetition_is_measured_in_a_folder_of_its_own(maps, labels, tmp_path):

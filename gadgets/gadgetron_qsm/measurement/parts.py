@@ -52,6 +52,8 @@ class Parts:
         self._maps, self._header, self._site = maps, header, site
         self._settings, self._asked = settings, settings.measure
         self._scan = maps.scan()
+        deliver = settings.deliver
+        self._outlines = deliver.segmentation or deliver.measurements  # a volume a region
         self._content: dict[str, Any] = {}
         self._regions: list[Region] = []  # as DICOM outlines them
         self._failures: list[QsmError] = []
@@ -67,8 +69,10 @@ class Parts:
         with self._part("statistics"):
             found, scores = self._statistics(labels)
         if labels:
-            structures = labels.structures
-            self._regions += [coded_region(s.name, labels.mask(s), s.side) for s in structures]
+            if self._outlines:
+                self._regions += [
+                    coded_region(s.name, labels.mask(s), s.side) for s in labels.structures
+                ]
             with self._part("contrast"):
                 self._contrast(labels)
         if self._asked.lesions:
@@ -89,7 +93,6 @@ class Parts:
                     write_volume(folder / f"{volume.name}.nii.gz", volume.data, volume.geometry)
         return Measured(
             repetition=self._maps.chi.repetition,
-            scan=self._scan,
             labels=labels,
             content={**self._content, "timing_s": self._timing_s},
             regions=self._regions,
@@ -144,7 +147,8 @@ class Parts:
         times, larmor_hz = self._maps.echo_times_s, self._header.larmor_hz
         sources = found_sources(self._scan, labels, self._asked, times, larmor_hz)
         self._content["sources"] = told(sources, two_pass=self._settings.mask.two_pass)
-        self._regions += outlined(sources, self._scan)
+        if self._outlines:
+            self._regions += outlined(sources, self._scan)
 
     def _on_anatomy(self, path: Path) -> tuple[Map, str]:
         """Return chi on the grid of an anatomical series, and the frame of reference it is in."""
