@@ -177,7 +177,7 @@ def test_labels_on_another_grid_cost_no_map_and_no_other_part(maps, tmp_path):
     assert [image_to_map(image).name for image in came] == ["chi"]
     assert "\n" not in str(told.value)
     found = content(tmp_path / "out")
-    assert found["warnings"][-1] == str(told.value)
+    assert found["warnings"][-1].startswith("measure.labels lies elsewhere than the scan")
     assert found["sources"]["found"] is not None
     assert [row["region"] for row in found["regions"]] == ["whole brain"] * 2
     assert len(list((tmp_path / "dicom").glob("*/*_measurements/*.dcm"))) == 1
@@ -281,6 +281,43 @@ def test_the_report_shows_what_was_measured(maps, labels, tmp_path):
     report = json.loads(page.with_name("report.json").read_text())
     assert report["measurements"][0]["repetition"] == 1
     assert report["measurements"][0]["regions"]
+
+
+def test_what_could_not_be_measured_is_told_without_the_names_of_files(maps, tmp_path):
+    private = tmp_path / "Doe_Jane"
+    private.mkdir()
+    labels = write_labels(private, maps[0].geometry, names=None)
+    (private / "labels.json").write_text("[]")
+    table = private / "Doe.csv"
+    table.write_text("region,side,age,mean,sd\nputamen,left,65,50,10\n")  # invented
+    out = tmp_path / "out"
+    asked = {
+        "measure.labels": str(labels),
+        "measure.lesions": str(private / "Doe.nii.gz"),
+        "measure.controls": str(table),
+        "measure.anatomical": str(private / "T1"),
+        "measure.folder": str(out),
+        "deliver.report_folder": str(out),
+    }
+    with pytest.raises(QsmError, match="cannot read the names"):
+        delivered(maps, asked)
+    (folder,) = out.iterdir()
+    texts = [path.read_text() for path in folder.iterdir() if path.suffix in (".json", ".html")]
+    assert not [text for text in texts if "Doe" in text]
+    page = (folder / "report.html").read_text()
+    assert "Not measured" in page
+    assert "cannot read the names in measure.labels.json" in page
+    assert "there is no measure.lesions" in page
+
+
+def test_a_map_on_an_earlier_anatomical_grid_goes_with_its_measurement(maps, labels, tmp_path):
+    asked = {"measure.labels": str(labels), "measure.folder": str(tmp_path / "out")}
+    delivered(maps, asked)
+    (folder,) = (tmp_path / "out").iterdir()
+    earlier = folder / "chi_anatomical.nii.gz"
+    earlier.touch()
+    delivered(maps, asked)
+    assert not earlier.exists()
 
 
 def test_the_gadget_passes_maps_on_as_they_are_and_measures_them(maps, labels, tmp_path):

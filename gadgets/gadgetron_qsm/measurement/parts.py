@@ -91,10 +91,12 @@ class Parts:
                 if placed:
                     volume, _ = placed
                     write_volume(folder / f"{volume.name}.nii.gz", volume.data, volume.geometry)
+                else:  # of an earlier measurement
+                    (folder / f"{ON_ANATOMY}.nii.gz").unlink(missing_ok=True)
         return Measured(
             repetition=self._maps.chi.repetition,
             labels=labels,
-            content={**self._content, "timing_s": self._timing_s},
+            content={**self._content, "failures": self._failed, "timing_s": self._timing_s},
             regions=self._regions,
             on_anatomy=placed,
             failures=self._failures,
@@ -182,9 +184,13 @@ class Parts:
         """Return what measurement.json holds."""
         chi = self._maps.chi
         first = about(chi, self._header, self._settings.identity)
-        failures = [str(failure) for failure in self._failures]
-        warnings = [*first["warnings"], *failures]
+        warnings = [*first["warnings"], *self._failed]
         return {**first, **self._content, "warnings": warnings, "timing_s": self._timing_s}
+
+    @property
+    def _failed(self) -> list[str]:
+        """Why parts failed, by the settings that name files, of which paths may name a patient."""
+        return [self._asked.without_paths(line_of(failure)) for failure in self._failures]
 
     @contextmanager
     def _part(self, name: str) -> Iterator[None]:
