@@ -223,6 +223,36 @@ def test_a_scan_that_fails_is_not_measured(maps, labels, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_that_cannot_be_written_costs_the_console_no_report(maps, labels, tmp_path):
+    (tmp_path / "file").touch()
+    asked = {
+        "measure.labels": str(labels),
+        "deliver.measurements": "true",
+        "deliver.dicom_folder": str(tmp_path / "file"),
+        "deliver.console": "dicom",
+    }
+    came = []
+    messages = chain.deliver(maps, header(), Settings.from_properties({**QUIET, **asked}))
+    with pytest.raises(QsmError, match="cannot write"):
+        came.extend(messages)
+    kinds = [pydicom.dcmread(io.BytesIO(file.data)).Modality for file in came]
+    assert kinds[-2:] == ["SEG", "SR"]
+
+
+def test_a_scan_that_fails_later_leaves_the_regions_of_the_maps_that_came(
+    maps, labels, tmp_path, caplog
+):
+    def broken():
+        yield from maps
+        raise QsmError("repetition 2: the scan was cut short")
+
+    asked = {"measure.labels": str(labels), "deliver.segmentation": "true"}
+    with pytest.raises(QsmError, match="cut short"):
+        delivered(broken(), {**asked, "deliver.dicom_folder": str(tmp_path)})
+    assert [s.SegmentLabel for s in outlined(tmp_path).SegmentSequence] == ["whole brain"]
+    assert "the scan failed: nothing was measured in repetition 1" in caplog.text
+
+
 def test_controls_of_the_site_give_z_scores_at_the_patients_age(maps, labels, tmp_path):
     chi = next(m.data for m in maps if m.name == "chi")
     table = tmp_path / "controls.csv"
