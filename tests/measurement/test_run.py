@@ -340,6 +340,14 @@ def test_what_could_not_be_measured_is_told_without_the_names_of_files(maps, tmp
     assert "there is no measure.lesions" in page
 
 
+def test_what_the_last_map_warns_of_is_told(maps, labels, tmp_path):
+    *others, last = maps
+    warned = replace(last, report={**last.report, "warnings": ["no noise map: not enough memory"]})
+    asked = {"measure.labels": str(labels), "measure.folder": str(tmp_path / "out")}
+    delivered([*others, warned], asked)
+    assert content(tmp_path / "out")["warnings"] == ["no noise map: not enough memory"]
+
+
 def test_a_map_on_an_earlier_anatomical_grid_goes_with_its_measurement(maps, labels, tmp_path):
     asked = {"measure.labels": str(labels), "measure.folder": str(tmp_path / "out")}
     delivered(maps, asked)

@@ -20,9 +20,11 @@ class Maps:
         self._named: dict[str, Map] = {}
         self._echo_times_s: set[float] = set()
         self._power: Values | None = None  # one volume, whatever the number of echoes
+        self.warnings: list[str] = []  # of the last map, which has those of all
 
     def see(self, volume: Map) -> None:
         """Note a map; one that no measurement looks at goes."""
+        self.warnings = list(volume.report.get("warnings", []))
         if volume.name == "magnitude":
             self._echo_times_s.add(volume.echo_time_s or 0.0)
             power = to_numpy(volume.data).astype(np.float32) ** 2

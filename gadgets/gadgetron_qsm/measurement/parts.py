@@ -184,7 +184,7 @@ class Parts:
         """Return what measurement.json holds."""
         chi = self._maps.chi
         first = about(chi, self._header, self._settings.identity)
-        warnings = [*first["warnings"], *self._failed]
+        warnings = [*self._maps.warnings, *self._failed]
         return {**first, **self._content, "warnings": warnings, "timing_s": self._timing_s}
 
     @property
