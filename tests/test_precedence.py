@@ -15,6 +15,7 @@ from gadgetron_qsm.precedence import (
     scan_properties,
 )
 from gadgetron_qsm.settings import Settings
+from gadgetron_qsm.wanted import require_places
 
 OPENRECON = read_properties(configs.load("openrecon"))
 ALL = {parameter.id: parameter.default for parameter in PARAMETERS}  # as a console sends them
@@ -155,3 +156,23 @@ def test_what_is_the_sites_no_client_sets_even_if_the_operator_names_another(key
     for given in ({}, {"config": "fast"}):
         with pytest.raises(QsmError, match=f"clients may not set {key}"):
             settings(ConfigText("..."), {key: "x"}, given)
+
+
+@pytest.mark.parametrize(
+    ("own", "measured"),
+    [
+        ({"measure.noise_samples": "2"}, False),
+        ({"deliver.measurements": "false"}, False),
+        ({"deliver.measurements": "true"}, True),
+    ],
+)
+def test_what_a_site_measures_costs_no_client_its_map(own, measured):
+    site = {"measure.atlas": "/atlas", "deliver.measurements": "true", "store.nodes": "A@b:104"}
+    chosen = settings(ConfigText("..."), own, site=site)
+    require_places(chosen)
+    assert chosen.measure.asked == measured
+
+
+def test_what_a_site_keeps_in_a_folder_is_measured_whatever_a_client_asks_for():
+    site = {"measure.atlas": "/atlas", "measure.folder": "/measured"}
+    assert settings(ConfigText("..."), {"preset": "fast"}, site=site).measure.asked

@@ -164,13 +164,26 @@ class Outgoing:
             found: Measured | None = None
             with self._sparing("the measurement"):
                 found = self._measured(repetition)
-            for make in self._of_measured(repetition, found) if self._leave else ():
-                with self._sparing("DICOM objects of the measurement"):
-                    objects = list(make)
-                    self._written(objects, self._names[repetition])
-                    self._put(objects)
-                    made += objects
+            made += self._left(repetition, found)
         return made
+
+    def _left(self, repetition: int, found: Measured | None = None) -> list[Dataset]:
+        """Make and keep the objects of a repetition's regions, and what else was measured in it."""
+        made: list[Dataset] = []
+        for make in self._of_measured(repetition, found) if self._leave else ():
+            with self._sparing("DICOM objects of the measurement"):
+                objects = list(make)
+                self._keep(objects, self._names[repetition])
+                made += objects
+        return made
+
+    def _leave_unmeasured(self) -> None:
+        """Leave the regions that the maps themselves have, of a scan that failed on its way."""
+        for repetition in sorted(self._objects.waiting):
+            self._left(repetition)
+        if self._measurement and (waiting := self._measurement.waiting):
+            numbers = ", ".join(str(repetition + 1) for repetition in sorted(waiting))
+            log.warning("the scan failed: nothing was measured in repetition %s", numbers)
 
     def _measured(self, repetition: int) -> Measured | None:
         """Measure a repetition and note what came of it."""
@@ -179,7 +192,7 @@ class Outgoing:
         found = self._measurement.of(repetition)
         self._failures += found.failures
         if self._record:
-            self._record.measured(replace(found, regions=(), on_anatomy=None))
+            self._record.measured(found)
         return found
 
     def _of_measured(self, repetition: int, found: Measured | None) -> Iterator[Iterable[Dataset]]:
@@ -194,7 +207,9 @@ class Outgoing:
         With the `failure` that ended the scan nothing is measured, and this raises nothing.
         """
         self.settle()
-        if failure is None:
+        if failure is not None:
+            self._leave_unmeasured()
+        else:
             self.measure()
             with self._sparing("DICOM objects of regions"):
                 self._objects.require_regions()
@@ -217,11 +232,7 @@ class Outgoing:
                         made += list(make(volume))  # a whole series or none of it
             if not self._images:
                 made = []
-            files: list[Path] = []
-            with self._sparing("DICOM files"):
-                files = self._written(made, name)
-            with self._sparing("the outbox"):
-                self._put(made)
+            files = self._keep(made, name)
             if self._record and volume.name in self._settings.deliver.maps:
                 self._record.delivered(volume, files, self._root)
         finally:
@@ -238,6 +249,15 @@ class Outgoing:
         """Whether DICOM objects go anywhere."""
         console = self._settings.deliver.console
         return bool(self._root or self._settings.store.nodes or console != "images")
+
+    def _keep(self, made: Sequence[Dataset], name: str) -> list[Path]:
+        """Keep objects in the folder and for the archives; one that fails costs not the other."""
+        files: list[Path] = []
+        with self._sparing("DICOM files"):
+            files = self._written(made, name)
+        with self._sparing("the outbox"):
+            self._put(made)
+        return files
 
     def _written(self, made: Sequence[Dataset], name: str) -> list[Path]:
         """Write objects of a scan of that name; return the files of the first one's series."""

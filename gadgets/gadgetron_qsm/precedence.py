@@ -21,6 +21,9 @@ PATHS = (
     "measure.anatomical",
     "measure.folder",
 )
+FOLDERS = ("measure.folder", "deliver.report_folder")  # of what is measured, or as objects
+OBJECTS = ("deliver.segmentation", "deliver.measurements")
+YES = ("true", "1", "yes", "on", "t", "y")
 OF_THE_SERVER = ("store.", "identity.", "server.", "spool.", "health.", "device.")
 OF_ITS_MEMORY = "kspace.memory_gb"
 OF_THE_INJECTOR = ("deliver.image_pixels", "deliver.image_slices", "deliver.console")
@@ -61,10 +64,22 @@ def scan_properties(
         below = layered(site, read_properties(configs.load(named)))
     elif isinstance(config, ConfigText) and named is None:
         injectors = {key: value for key, value in site.items() if key in OF_THE_INJECTOR}
-        below = {**of_the_machine(site), **injectors, **own}
+        below = _with_a_place({**of_the_machine(site), **injectors, **own})
     else:
         below = dict(site)
     return {**below, **to_properties(given)}
+
+
+def _with_a_place(properties: Mapping[str, str]) -> dict[str, str]:
+    """Leave out what a site measures where a client asks for none of the objects it would leave as.
+
+    Its scan would be refused for what it has not asked for.
+    """
+    folders = any(properties.get(key, "").strip() for key in FOLDERS)
+    if folders or any(properties.get(key, "").strip().lower() in YES for key in OBJECTS):
+        return dict(properties)
+    measured = [key for key in PATHS if key.startswith("measure.")]
+    return {key: value for key, value in properties.items() if key not in measured}
 
 
 def resident_properties(chain: Mapping[str, str], site: Mapping[str, str]) -> dict[str, str]:

@@ -23,7 +23,8 @@ def chi_noise(volume: Volume, found: Susceptibility, samples: int) -> Values:
     """Return the standard deviation (z, y, x) of chi in ppb from the noise of the images.
 
     The map is made again `samples` times where the echoes are. See measure.noise for what this
-    covers; where the g-factor is known, the noise goes as that.
+    covers; where the g-factor is known, the noise goes as that. Raises ValueError when the fit of
+    the field leaves no noise to see.
     """
     echoes, magnitude, mask = volume.echoes, to_numpy(volume.magnitude), to_numpy(found.mask)
     xp = array_module(echoes.data)
@@ -33,7 +34,10 @@ def chi_noise(volume: Volume, found: Susceptibility, samples: int) -> Values:
         again = quantify(Volume(brought, xp.abs(brought.data), volume.settings, _Again()))
         return to_numpy(again.chi) * PPB_PER_PPM, to_numpy(again.mask)
 
-    noise: float | Values = image_noise(to_numpy(found.fit.residual), magnitude, mask)
+    section = volume.settings.field.of(len(echoes.echo_times_s))
+    fitted = 2 if section.complete().get("offset") else 1
+    residual = to_numpy(found.fit.residual)
+    noise: float | Values = image_noise(residual, magnitude, mask, fitted=fitted)
     if echoes.g_factor is not None:
         gain = to_numpy(echoes.g_factor)
         noise = (noise * gain / np.median(gain[mask])).astype(np.float32)

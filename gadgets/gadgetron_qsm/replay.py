@@ -22,6 +22,7 @@ from gadgetron_qsm.dicom.files import save
 from gadgetron_qsm.dicom.identity_rules import completed
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.exchange import Address, Came, exchanged, served
+from gadgetron_qsm.measure.folder import ABOUT
 from gadgetron_qsm.mrd.anonymous import anonymous_header, anonymous_image
 from gadgetron_qsm.mrd.client import Progress
 from gadgetron_qsm.mrd.files import RawFile, write_images
@@ -98,6 +99,8 @@ def replay(
     if chi is None and (came.failure or not came.files):
         raise came.failure or QsmError("the server sent no susceptibility map; see its log")
     _clear(output / "dicom")
+    for about in (output / "measurement").rglob(ABOUT):  # without it, it is the folder of no visit
+        about.unlink()
     for dicom in came.files:
         _save(dicom, output / "dicom")
     if chi is None:

@@ -43,7 +43,8 @@ def require_places(settings: Settings) -> None:
             f"{named}: they are of DICOM objects, and none leave; name deliver.dicom_folder, "
             "store.nodes or deliver.console=dicom"
         )
-    if measure.asked and not (measure.folder or deliver.report_folder or objects):
+    placed = measure.anatomical and leave
+    if measure.asked and not (measure.folder or deliver.report_folder or objects or placed):
         raise UsageError(
             "measure: what is measured goes nowhere; name measure.folder, deliver.report_folder or "
             "deliver.measurements"

@@ -78,6 +78,14 @@ def test_a_replay_removes_its_own_earlier_series_alone_and_none_when_it_fails(ra
     assert all(file.stat().st_size for file in tmp_path.glob("dicom/*_QSM_chi/*.dcm"))
 
 
+def test_what_an_earlier_replay_measured_is_no_visit_of_the_next(raw_file, tmp_path):
+    measure = ["--set", "measure.sources=true", "--set", "measure.noise_samples=0"]
+    assert replay(raw_file, "-o", tmp_path, *measure).returncode == 0
+    assert (tmp_path / "measurement" / "measurement.json").exists()
+    assert replay(raw_file, "-o", tmp_path).returncode == 0
+    assert not (tmp_path / "measurement" / "measurement.json").exists()
+
+
 def test_what_a_replay_measured_can_be_compared_but_not_with_itself(raw_file, tmp_path):
     measure = ["--set", "measure.sources=true", "--set", "measure.noise_samples=0"]
     assert replay(raw_file, "-o", tmp_path / "first", *measure).returncode == 0

@@ -25,6 +25,7 @@ from gadgetron_qsm.measure.names import parsed
         ("nucleus l inferior", "nucleus l inferior", None),
         ("left and right fornix", "left and right fornix", None),
         ("R", "r", None),
+        ("L Red\x1b\x00Nucleus\n", "red nucleus", "left"),
     ],
 )
 def test_the_side_is_taken_out_and_the_rest_is_the_fields_name(given, name, side):

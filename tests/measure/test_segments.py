@@ -129,6 +129,16 @@ def test_segments_of_another_grid_are_refused(written, scan, told):
         read_label_map(written(geometry, masks_on(geometry)), scan)
 
 
+def test_a_segment_that_lies_nowhere_is_refused(written):
+    def displace(dataset):
+        for frame in dataset.PerFrameFunctionalGroupsSequence:
+            frame.PlanePositionSequence[0].ImagePositionPatient = None
+
+    geometry = slab()
+    with pytest.raises(QsmError, match="cannot read the segmentation"):
+        read_label_map(written(geometry, masks_on(geometry), change=displace), geometry)
+
+
 def test_what_is_no_segmentation_is_refused(tmp_path):
     geometry = slab()
     images_of(chi_of(geometry), HEADER, tmp_path / "chi")

@@ -28,7 +28,6 @@ REPORT = {
         "inversion": {"method": "tv"},
     },
     "quality": {"reference": {"region": "whole brain"}},
-    "warnings": ["one"],
 }
 
 

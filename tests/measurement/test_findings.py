@@ -4,7 +4,7 @@ import numpy as np
 
 from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.measure.scan import Scan
-from gadgetron_qsm.measurement.findings import found_sources, outlined, told
+from gadgetron_qsm.measurement.findings import OUTLINED, found_sources, outlined, told
 from gadgetron_qsm.measurement.sections import MeasureSettings
 
 SHAPE = (24, 24, 24)
@@ -57,3 +57,11 @@ def test_dicom_outlines_each_where_it_is():
     assert regions.keys() == {"microbleed candidate 1", "calcification candidate 1"}
     np.testing.assert_array_equal(regions["microbleed candidate 1"], ball(BLEED))
     np.testing.assert_array_equal(regions["calcification candidate 1"], ball(CALCIUM))
+
+
+def test_dicom_outlines_no_more_than_memory_takes(caplog):
+    (one, other) = found()
+    regions = outlined([one] * OUTLINED + [other], scan())
+    assert len(regions) == OUTLINED
+    assert len({region.label for region in regions}) == OUTLINED
+    assert "101 strong sources were found" in caplog.text

@@ -21,7 +21,10 @@ from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.images import image_to_map, map_to_image
 from gadgetron_qsm.mrd.messages import DicomFile
 from gadgetron_qsm.nifti import read_volume
+from gadgetron_qsm.outgoing import Outgoing
+from gadgetron_qsm.report.record import Record
 from gadgetron_qsm.settings import Settings
+from gadgetron_qsm.wanted import require_places
 from tests.measurement.labelled import halves, write_labels
 from tests.sphere_map import run
 from tests.sphere_scan import header_text
@@ -125,6 +128,39 @@ def test_regions_are_outlined_and_measured_in_dicom(maps, labels):
     assert (outlined.Modality, report.Modality) == ("SEG", "SR")
 
 
+def outlined(folder):
+    (path,) = folder.glob("*/*_regions/*.dcm")
+    return pydicom.dcmread(path)
+
+
+def test_a_region_called_as_one_of_the_map_costs_no_objects(maps, tmp_path):
+    labels = write_labels(tmp_path, maps[0].geometry, names={"1": "whole brain", "2": "CSF"})
+    csf = replace(next(m for m in maps if m.name == "mask"), name="csf")
+    asked = {"measure.labels": str(labels), "deliver.measurements": "true"}
+    before = [m for m in maps if m.name != "mask"]
+    masks = [m for m in maps if m.name == "mask"]
+    delivered([*before, csf, *masks], {**asked, "deliver.dicom_folder": str(tmp_path / "dicom")})
+    assert [segment.SegmentLabel for segment in outlined(tmp_path / "dicom").SegmentSequence] == [
+        "whole brain",
+        "CSF",
+        "whole brain (labelled)",
+        "CSF (labelled)",
+    ]
+
+
+def test_labels_that_were_corrected_make_another_object(maps, labels, tmp_path):
+    asked = {"measure.labels": str(labels), "deliver.segmentation": "true"}
+    corrected = halves()
+    corrected[tuple(np.argwhere(corrected == 1)[0])] = 0
+    found = []
+    for number, values in enumerate((halves(), halves(), corrected)):
+        write_labels(tmp_path, maps[0].geometry, values)
+        folder = tmp_path / f"dicom{number}"
+        delivered(maps, {**asked, "deliver.dicom_folder": str(folder)})
+        found.append(outlined(folder).SOPInstanceUID)
+    assert found[0] == found[1] != found[2]
+
+
 def test_labels_on_another_grid_cost_no_map_and_no_other_part(maps, tmp_path):
     moved = replace(maps[0].geometry, position=(40.0, 0.0, 0.0))
     asked = {
@@ -141,7 +177,7 @@ def test_labels_on_another_grid_cost_no_map_and_no_other_part(maps, tmp_path):
     assert [image_to_map(image).name for image in came] == ["chi"]
     assert "\n" not in str(told.value)
     found = content(tmp_path / "out")
-    assert found["warnings"][-1] == str(told.value)
+    assert found["warnings"][-1].startswith("measure.labels lies elsewhere than the scan")
     assert found["sources"]["found"] is not None
     assert [row["region"] for row in found["regions"]] == ["whole brain"] * 2
     assert len(list((tmp_path / "dicom").glob("*/*_measurements/*.dcm"))) == 1
@@ -187,6 +223,36 @@ def test_a_scan_that_fails_is_not_measured(maps, labels, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_that_cannot_be_written_costs_the_console_no_report(maps, labels, tmp_path):
+    (tmp_path / "file").touch()
+    asked = {
+        "measure.labels": str(labels),
+        "deliver.measurements": "true",
+        "deliver.dicom_folder": str(tmp_path / "file"),
+        "deliver.console": "dicom",
+    }
+    came = []
+    messages = chain.deliver(maps, header(), Settings.from_properties({**QUIET, **asked}))
+    with pytest.raises(QsmError, match="cannot write"):
+        came.extend(messages)
+    kinds = [pydicom.dcmread(io.BytesIO(file.data)).Modality for file in came]
+    assert kinds[-2:] == ["SEG", "SR"]
+
+
+def test_a_scan_that_fails_later_leaves_the_regions_of_the_maps_that_came(
+    maps, labels, tmp_path, caplog
+):
+    def broken():
+        yield from maps
+        raise QsmError("repetition 2: the scan was cut short")
+
+    asked = {"measure.labels": str(labels), "deliver.segmentation": "true"}
+    with pytest.raises(QsmError, match="cut short"):
+        delivered(broken(), {**asked, "deliver.dicom_folder": str(tmp_path)})
+    assert [s.SegmentLabel for s in outlined(tmp_path).SegmentSequence] == ["whole brain"]
+    assert "the scan failed: nothing was measured in repetition 1" in caplog.text
+
+
 def test_controls_of_the_site_give_z_scores_at_the_patients_age(maps, labels, tmp_path):
     chi = next(m.data for m in maps if m.name == "chi")
     table = tmp_path / "controls.csv"
@@ -199,6 +265,31 @@ def test_controls_of_the_site_give_z_scores_at_the_patients_age(maps, labels, tm
     assert score["z"] == pytest.approx(2, abs=0.01)
     with pytest.raises(QsmError, match="no z-scores: the header tells no birth date"):
         delivered(maps, {**asked, **out})
+
+
+def test_an_age_that_is_none_costs_the_z_scores_alone(maps, labels, tmp_path):
+    table = tmp_path / "controls.csv"
+    table.write_text("region,side,age,mean,sd\nputamen,left,65,50,10\n")  # invented
+    asked = {"measure.labels": str(labels), "measure.controls": str(table)}
+    born = SUBJECT.replace("1960", "1800")  # as those who hide a birth date write it
+    with pytest.raises(QsmError, match="the patient's age is"):
+        delivered(maps, {**asked, "measure.folder": str(tmp_path / "out")}, born)
+    found = content(tmp_path / "out")
+    assert (len(found["regions"]), found["z_scores"]) == (6, [])
+
+
+@pytest.mark.parametrize("name", ["putamen", "L Putamen"])
+def test_a_planned_structure_is_found_as_atlases_write_it(maps, labels, tmp_path, name):
+    asked = {"measure.labels": str(labels), "measure.folder": str(tmp_path / "out")}
+    delivered(maps, {**asked, "measure.planned": name})
+    structures = [row["structure"] for row in content(tmp_path / "out")["contrast"]]
+    assert structures == ["left putamen", "right putamen"]
+
+
+def test_a_planned_structure_that_there_is_not_is_told(maps, labels, tmp_path):
+    asked = {"measure.labels": str(labels), "measure.folder": str(tmp_path / "out")}
+    with pytest.raises(QsmError, match="no structure is named 'red nucleus'; the label map has"):
+        delivered(maps, {**asked, "measure.planned": "RN"})
 
 
 def test_the_lesion_side_names_ipsi_and_contralateral(maps, labels, tmp_path):
@@ -220,6 +311,51 @@ def test_the_report_shows_what_was_measured(maps, labels, tmp_path):
     report = json.loads(page.with_name("report.json").read_text())
     assert report["measurements"][0]["repetition"] == 1
     assert report["measurements"][0]["regions"]
+
+
+def test_what_could_not_be_measured_is_told_without_the_names_of_files(maps, tmp_path):
+    private = tmp_path / "Doe_Jane"
+    private.mkdir()
+    labels = write_labels(private, maps[0].geometry, names=None)
+    (private / "labels.json").write_text("[]")
+    table = private / "Doe.csv"
+    table.write_text("region,side,age,mean,sd\nputamen,left,65,50,10\n")  # invented
+    out = tmp_path / "out"
+    asked = {
+        "measure.labels": str(labels),
+        "measure.lesions": str(private / "Doe.nii.gz"),
+        "measure.controls": str(table),
+        "measure.anatomical": str(private / "T1"),
+        "measure.folder": str(out),
+        "deliver.report_folder": str(out),
+    }
+    with pytest.raises(QsmError, match="cannot read the names"):
+        delivered(maps, asked)
+    (folder,) = out.iterdir()
+    texts = [path.read_text() for path in folder.iterdir() if path.suffix in (".json", ".html")]
+    assert not [text for text in texts if "Doe" in text]
+    page = (folder / "report.html").read_text()
+    assert "Not measured" in page
+    assert "cannot read the names in measure.labels.json" in page
+    assert "there is no measure.lesions" in page
+
+
+def test_what_the_last_map_warns_of_is_told(maps, labels, tmp_path):
+    *others, last = maps
+    warned = replace(last, report={**last.report, "warnings": ["no noise map: not enough memory"]})
+    asked = {"measure.labels": str(labels), "measure.folder": str(tmp_path / "out")}
+    delivered([*others, warned], asked)
+    assert content(tmp_path / "out")["warnings"] == ["no noise map: not enough memory"]
+
+
+def test_a_map_on_an_earlier_anatomical_grid_goes_with_its_measurement(maps, labels, tmp_path):
+    asked = {"measure.labels": str(labels), "measure.folder": str(tmp_path / "out")}
+    delivered(maps, asked)
+    (folder,) = (tmp_path / "out").iterdir()
+    earlier = folder / "chi_anatomical.nii.gz"
+    earlier.touch()
+    delivered(maps, asked)
+    assert not earlier.exists()
 
 
 def test_the_gadget_passes_maps_on_as_they_are_and_measures_them(maps, labels, tmp_path):
@@ -261,6 +397,11 @@ def test_settings_that_do_not_go_together_are_refused(asked, told):
         delivered([], {**QUIET, **asked})
 
 
+def test_chi_on_an_anatomical_grid_may_leave_as_a_series_alone(tmp_path):
+    asked = {"measure.anatomical": "there", "deliver.dicom_folder": str(tmp_path)}
+    require_places(Settings.from_properties(asked))
+
+
 def test_the_gadget_without_anything_to_measure_is_refused():
     with pytest.raises(UsageError, match="measure: nothing is asked for"):
         list(measure([], header(), Settings.from_properties(QUIET)))
@@ -272,6 +413,18 @@ def test_maps_that_are_measured_are_made():
     assert wanted == ("chi", "r2star", "magnitude", "mask", "noise")
     wanted = chain.wanted(Settings.from_properties({**asked, "measure.noise_samples": "0"}))
     assert "noise" not in wanted
+
+
+def test_a_scan_of_many_repetitions_holds_the_regions_of_one(maps, labels):
+    repeated = [replace(volume, repetition=n) for n in range(3) for volume in maps]
+    record = Record(header())
+    asked = {"measure.labels": str(labels), "deliver.maps": "chi", "deliver.segmentation": "true"}
+    scan = Outgoing(header(), Settings.from_properties(asked), record=record)
+    for volume in repeated:
+        scan.objects(scan.seen(volume))
+    scan.measure()
+    assert [bool(found.labels) for found in record.measurements] == [True, False, False]
+    assert not any(found.regions for found in record.measurements)
 
 
 def test_every_repetition_is_measured_in_a_folder_of_its_own(maps, labels, tmp_path):

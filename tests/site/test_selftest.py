@@ -37,6 +37,17 @@ def test_a_machine_with_nothing_wrong_has_nothing_to_warn_of():
     assert f"gadgetron-qsm {gadgetron_qsm.__version__}" in findings["versions"].text
 
 
+def test_an_atlas_that_nobody_may_read_keeps_no_server_from_starting(tmp_path, monkeypatch):
+    def denied(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    asked = {"measure.atlas": str(tmp_path), "measure.folder": str(tmp_path)}
+    finding = found(asked)["measure.atlas"]
+    assert finding.level == "warning"
+    assert f"Permission denied: '{tmp_path}'" in finding.text
+
+
 FOLDERS = ["deliver.dicom_folder", "deliver.report_folder", "spool.folder"]
 
 

@@ -174,7 +174,6 @@ MAPS = {
         unit="ppb",
         unit_code=PPB,
         window=(10, 20),
-        step=0.1,
     ),
 }
 

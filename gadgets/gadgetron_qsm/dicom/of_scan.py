@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
 
 from pydicom import Dataset
 
@@ -13,9 +15,11 @@ from gadgetron_qsm.dicom.forms import objects
 from gadgetron_qsm.dicom.region_objects import region_objects
 from gadgetron_qsm.dicom.regions import Region, regions_of
 from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.measurement.sections import MeasureSettings
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.settings import Settings
 
+OF_REGIONS = {"atlas", "labels", "sources", "source_ppb", "smallest_mm", "largest_mm"}
 PIXELS = ("PixelData", "FloatPixelData")
 
 
@@ -35,7 +39,7 @@ class ScanObjects:
 
     def __init__(self, header: Header, settings: Settings) -> None:
         self._header, self._deliver, self._identity = header, settings.deliver, settings.identity
-        self._later = settings.measure.asked  # there may be more regions than those of the maps
+        self._measure = settings.measure
         self._regions: dict[int, _Regions] = {}
 
     def images(self, volume: Map) -> Iterator[Dataset]:
@@ -67,12 +71,13 @@ class ScanObjects:
             found.r2star = volume
         elif volume.name == "mask":
             found.mask = volume
-            if not self._later:
+            if not self._measure.asked:  # there may be more regions than those of the maps
                 yield from self.outlined(volume.repetition)
 
     def outlined(self, repetition: int, more: Sequence[Region] = ()) -> Iterator[Dataset]:
         """Give what outlines and measures a repetition's regions, and `more` of them, once.
 
+        Of those, one that is called as the whole brain or the CSF of the map is '(labelled)'.
         Nothing where it is not asked for, or chi and the mask have not come.
         Raises QsmError when no region has a voxel.
         """
@@ -80,15 +85,18 @@ class ScanObjects:
         if found is None or found.chi is None or found.mask is None:
             return
         del self._regions[repetition]
-        csf = None if found.csf is None else found.csf.data
+        own = regions_of(found.mask.data, None if found.csf is None else found.csf.data)
+        taken = {region.label for region in own}
+        others = [replace(r, name=f"{r.name} (labelled)") if r.label in taken else r for r in more]
         for dataset in region_objects(
             found.chi,
-            [*regions_of(found.mask.data, csf), *more],
+            [*own, *others],
             found.images,
             self._header,
             segmentation=self._deliver.segmentation,
             measurements=self._deliver.measurements,
             others=[found.r2star] if found.r2star else [],
+            asked=_asked_of(self._measure),
         ):
             yield self._cleaned(dataset)
 
@@ -124,3 +132,14 @@ class ScanObjects:
         if not self._identity.deidentify:
             return dataset
         return deidentified(dataset, self._identity, self._header)
+
+
+def _asked_of(measure: MeasureSettings) -> str:
+    """Say where regions come from that are none of the maps', "" without such."""
+    if not measure.asked:
+        return ""
+    chosen = measure.model_dump_json(include=OF_REGIONS)
+    with suppress(OSError):
+        if measure.labels:  # which people correct
+            chosen += sha256(measure.labels.read_bytes()).hexdigest()
+    return chosen

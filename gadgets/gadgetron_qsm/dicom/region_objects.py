@@ -22,10 +22,11 @@ def region_objects(
     segmentation: bool,
     measurements: bool,
     others: Sequence[Map] = (),
+    asked: str = "",
 ) -> Iterator[Dataset]:
     """Give the Segmentation, if asked for, and then the report, if asked for.
 
-    `others` are maps on the grid of chi that are reported with it.
+    `others` are maps on the grid of chi that are reported with it; `asked` as in `segmentation`.
     A report refers to the segments it measures, so that one alone brings the Segmentation along.
     sources: the images of chi as they are sent, in full but for PixelData: either one dataset a
     slice, in any order, or one multi-frame object. They need patient, study, series, frame of
@@ -38,7 +39,7 @@ def region_objects(
     if not (segmentation or measurements):
         return
     kept = occupied(regions, whole_brain(regions).mask if measurements else None)
-    outlined = segmentation_of(chi, kept, sources, header)
+    outlined = segmentation_of(chi, kept, sources, header, asked)
     yield outlined
     if measurements:
         yield measurement_report(chi, kept, outlined, sources, header, others)

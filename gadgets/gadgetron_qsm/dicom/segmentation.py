@@ -27,18 +27,23 @@ COSINE_TOLERANCE = 1e-4
 
 
 def segmentation(
-    chi: Map, regions: Sequence[Region], sources: Sequence[Dataset], header: Header
+    chi: Map,
+    regions: Sequence[Region],
+    sources: Sequence[Dataset],
+    header: Header,
+    asked: str = "",
 ) -> Dataset:
     """Make the Segmentation of regions of a map; `regions` as `occupied` returns them.
 
     sources: the images of the map, one a slice in any order or one multi-frame object; their
     pixels are not needed. They give patient, study and frame of reference, and each frame refers
-    to the image it lies on. Frames without a voxel of a region are left out.
+    to the image it lies on. Frames without a voxel of a region are left out. `asked` is what the
+    regions come from besides the map: of another one it is another object.
     Raises ValueError when the images do not lie where the slices of the map do.
     """
     from highdicom.seg import Segmentation
 
-    series = segmentation_uid(regions, sources)
+    series = segmentation_uid(regions, sources, asked)
     dataset: Dataset = Segmentation(
         source_images=companions.nameless(sources),
         pixel_array=_stack(regions, slice_indices(chi.geometry, sources)),
@@ -59,10 +64,10 @@ def segmentation(
     return dataset
 
 
-def segmentation_uid(regions: Sequence[Region], sources: Sequence[Dataset]) -> str:
-    """SeriesInstanceUID: the same for the same series of images and the same names."""
-    labels = [region.label for region in regions]
-    return identity.stable_uid("segmentation", str(sources[0].SeriesInstanceUID), *labels)
+def segmentation_uid(regions: Sequence[Region], sources: Sequence[Dataset], asked: str = "") -> str:
+    """SeriesInstanceUID: the same for the same series of images, names, and what was asked for."""
+    named = [*(region.label for region in regions), *filter(None, [asked])]
+    return identity.stable_uid("segmentation", str(sources[0].SeriesInstanceUID), *named)
 
 
 def tracking_uid(region: Region, series: str) -> str:

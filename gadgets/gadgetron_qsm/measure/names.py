@@ -41,9 +41,11 @@ def parsed(name: str) -> tuple[str, Side | None]:
 
     The side is a word, 'left', 'right', 'lh' or 'rh', or a letter L or R at either end, apart by
     blanks, '-', '_', '.' or brackets: 'L Putamen', 'Left-Putamen', 'putamen_R', 'Putamen (right)'.
-    A name that says both is of no side. The rest is in lower case, with blanks.
+    A name that says both is of no side. The rest is in lower case, with blanks, also for control
+    characters, which DICOM does not take.
     """
-    words = [word for word in re.split(r"[\s_.,()\[\]-]+", name.strip().lower()) if word]
+    printable = "".join(c if c.isprintable() else " " for c in name.lower())
+    words = [word for word in re.split(r"[\s_.,()\[\]-]+", printable) if word]
     ends = {0, len(words) - 1} if len(words) > 1 else set()
     of_side = {
         at: WORDS.get(word) or (LETTERS.get(word) if at in ends else None)

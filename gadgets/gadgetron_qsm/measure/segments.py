@@ -23,7 +23,10 @@ LATERALITY: dict[str, Side] = {  # CID 244 in SNOMED CT, and the identifiers tha
     "24028007": "right",
     "G-A100": "right",
 }
-UNREADABLE = (InvalidDicomError, OSError, AttributeError, KeyError, ValueError, IndexError)
+UNREADABLE = (
+    *(InvalidDicomError, OSError, AttributeError, KeyError, ValueError, IndexError, TypeError),
+    RuntimeError,  # of pixels that nobody can decompress
+)
 PLANE_TOLERANCE = 0.05  # of the distance of the slices
 WHERE = ("PixelMeasures", "PlaneOrientation", "PlanePosition", "SegmentIdentification")
 

@@ -47,7 +47,6 @@ def about(chi: Map, header: Header, rules: IdentitySettings) -> dict[str, Any]:
         },
         "methods": methods,
         "reference": report.get("quality", {}).get("reference", {}),
-        "warnings": list(report.get("warnings", [])),
     }
 
 

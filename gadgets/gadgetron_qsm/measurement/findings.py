@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from math import pi
 from typing import Any
@@ -13,6 +14,9 @@ from gadgetron_qsm.measure.source import Criteria, Source
 from gadgetron_qsm.measure.sources import microbleeds, strong_sources
 from gadgetron_qsm.measurement.sections import MeasureSettings
 
+log = logging.getLogger(__name__)
+
+OUTLINED = 100  # sources, at most
 OF_TOTAL = ("total_ppm_mm3", "volume_mm3")
 
 
@@ -39,10 +43,16 @@ def found_sources(
 
 
 def outlined(sources: Sequence[Source], scan: Scan) -> list[Region]:
-    """Return the sources as DICOM outlines them, numbered by kind, as they are told."""
+    """Return the sources as DICOM outlines them, numbered by kind, as they are told.
+
+    Of more than OUTLINED, as motion may leave, the strongest: each takes a volume of memory.
+    """
+    if len(sources) > OUTLINED:
+        text = "%d strong sources were found, of which DICOM objects have the strongest %d"
+        log.warning(text, len(sources), OUTLINED)
     numbers: dict[str, int] = {}
     regions = []
-    for source in sources:
+    for source in sources[:OUTLINED]:
         numbers[source.kind] = number = numbers.get(source.kind, 0) + 1
         name = f"{source.kind} {number}"
         regions.append(Region(name, source.mask(scan.geometry.matrix), ABNORMAL, LESION))

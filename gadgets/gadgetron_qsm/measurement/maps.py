@@ -14,16 +14,21 @@ WANTED = ("chi", "mask", "noise", *OTHERS)
 
 
 class Maps:
-    """Maps of one repetition by name; of the magnitude one an echo, at its echo time (s)."""
+    """Maps of one repetition by name; of the magnitude, one an echo, the sum of their squares."""
 
     def __init__(self) -> None:
         self._named: dict[str, Map] = {}
-        self._echoes: dict[float, Values] = {}
+        self._echo_times_s: set[float] = set()
+        self._power: Values | None = None  # one volume, whatever the number of echoes
+        self.warnings: list[str] = []  # of the last map, which has those of all
 
     def see(self, volume: Map) -> None:
         """Note a map; one that no measurement looks at goes."""
+        self.warnings = list(volume.report.get("warnings", []))
         if volume.name == "magnitude":
-            self._echoes[volume.echo_time_s or 0.0] = to_numpy(volume.data)
+            self._echo_times_s.add(volume.echo_time_s or 0.0)
+            power = to_numpy(volume.data).astype(np.float32) ** 2
+            self._power = power if self._power is None else self._power + power
         elif volume.name in WANTED:
             self._named[volume.name] = volume
 
@@ -35,14 +40,7 @@ class Maps:
     @property
     def echo_times_s(self) -> tuple[float, ...]:
         """Those of the magnitude images that came, rising."""
-        return tuple(sorted(self._echoes))
-
-    @property
-    def magnitudes(self) -> Values:
-        """Magnitude (echo, z, y, x). Raises QsmError when none has come."""
-        if not self._echoes:
-            raise QsmError("nothing is measured: no magnitude came; add it to the maps")
-        return np.stack([self._echoes[time] for time in self.echo_times_s])
+        return tuple(sorted(self._echo_times_s))
 
     def scan(self) -> Scan:
         """Return what is measured.
@@ -52,10 +50,11 @@ class Maps:
         chi, mask = self.chi, to_numpy(self._require("mask").data) > 0
         if not mask.any():
             raise QsmError("nothing is measured: the mask is empty; look at the magnitude")
-        magnitude = np.sqrt((self.magnitudes.astype(np.float32) ** 2).sum(axis=0))
+        if self._power is None:
+            raise QsmError("nothing is measured: no magnitude came; add it to the maps")
         return Scan(
             chi=np.where(mask, to_numpy(chi.data), 0).astype(np.float32),
-            magnitude=magnitude,
+            magnitude=np.sqrt(self._power),
             mask=mask,
             geometry=chi.geometry,
             noise=to_numpy(self._named["noise"].data) if "noise" in self._named else None,

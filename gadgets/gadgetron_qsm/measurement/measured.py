@@ -10,7 +10,6 @@ from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom.regions import Region
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.measure.labels import LabelMap
-from gadgetron_qsm.measure.scan import Scan
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +22,6 @@ class Measured:
     """
 
     repetition: int
-    scan: Scan
     labels: LabelMap | None
     content: Mapping[str, Any]
     regions: Sequence[Region] = ()

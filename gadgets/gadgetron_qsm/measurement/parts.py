@@ -25,6 +25,7 @@ from gadgetron_qsm.measure.controls import ZScore, z_scores
 from gadgetron_qsm.measure.folder import write_visit
 from gadgetron_qsm.measure.labels import LabelMap, Structure
 from gadgetron_qsm.measure.lesions import lesions
+from gadgetron_qsm.measure.names import parsed
 from gadgetron_qsm.measure.partial_volume import corrected
 from gadgetron_qsm.measure.regions import Row, rows
 from gadgetron_qsm.measure.registration import laid, place
@@ -52,6 +53,8 @@ class Parts:
         self._maps, self._header, self._site = maps, header, site
         self._settings, self._asked = settings, settings.measure
         self._scan = maps.scan()
+        deliver = settings.deliver
+        self._outlines = deliver.segmentation or deliver.measurements  # a volume a region
         self._content: dict[str, Any] = {}
         self._corrected: dict[Structure, float] = {}
         self._regions: list[Region] = []  # as DICOM outlines them
@@ -68,8 +71,10 @@ class Parts:
         with self._part("statistics"):
             found, scores = self._statistics(labels)
         if labels:
-            structures = labels.structures
-            self._regions += [coded_region(s.name, labels.mask(s), s.side) for s in structures]
+            if self._outlines:
+                self._regions += [
+                    coded_region(s.name, labels.mask(s), s.side) for s in labels.structures
+                ]
             with self._part("contrast"):
                 self._contrast(labels)
         if self._asked.lesions:
@@ -88,11 +93,12 @@ class Parts:
                 if placed:
                     volume, _ = placed
                     write_volume(folder / f"{volume.name}.nii.gz", volume.data, volume.geometry)
+                else:  # of an earlier measurement
+                    (folder / f"{ON_ANATOMY}.nii.gz").unlink(missing_ok=True)
         return Measured(
             repetition=self._maps.chi.repetition,
-            scan=self._scan,
             labels=labels,
-            content={**self._content, "timing_s": self._timing_s},
+            content={**self._content, "failures": self._failed, "timing_s": self._timing_s},
             regions=self._regions,
             on_anatomy=placed,
             failures=self._failures,
@@ -120,18 +126,24 @@ class Parts:
         found = rows(self._scan, every, reference=zero, corrected=self._corrected)
         scores: list[ZScore] = []
         if self._site.controls:
-            age = age_years(self._header)
-            if age is None:
-                self._fail(QsmError("no z-scores: the header tells no birth date or no study date"))
-            else:
-                scores = z_scores(found, self._site.controls, age)
+            try:
+                scores = self._scores(found)
+            except QsmError as error:  # the other numbers need no age
+                self._fail(error)
         sides = asymmetries(found, self._asked.lesion_side)
         self._content |= content_of(found, sides, scores)
         return found, scores
 
+    def _scores(self, found: Sequence[Row]) -> list[ZScore]:
+        age = age_years(self._header)
+        if age is None:
+            raise QsmError("no z-scores: the header tells no birth date or no study date")
+        return z_scores(found, self._site.controls, age)
+
     def _contrast(self, labels: LabelMap) -> None:
-        name = self._asked.planned
-        if any(structure.name == name for structure in labels.structures):
+        name, _ = parsed(self._asked.planned)
+        named = "planned" in self._asked.model_fields_set  # else it may as well not be there
+        if named or any(structure.name == name for structure in labels.structures):
             self._content["contrast"] = [
                 {**asdict(c), "structure": c.structure.label}
                 for c in contrasts(self._scan, labels, name)
@@ -145,7 +157,8 @@ class Parts:
         times, larmor_hz = self._maps.echo_times_s, self._header.larmor_hz
         sources = found_sources(self._scan, labels, self._asked, times, larmor_hz)
         self._content["sources"] = told(sources, two_pass=self._settings.mask.two_pass)
-        self._regions += outlined(sources, self._scan)
+        if self._outlines:
+            self._regions += outlined(sources, self._scan)
 
     def _on_anatomy(self, path: Path) -> tuple[Map, str]:
         """Return chi on the grid of an anatomical series, and the frame of reference it is in."""
@@ -179,9 +192,13 @@ class Parts:
         """Return what measurement.json holds."""
         chi = self._maps.chi
         first = about(chi, self._header, self._settings.identity)
-        failures = [str(failure) for failure in self._failures]
-        warnings = [*first["warnings"], *failures]
+        warnings = [*self._maps.warnings, *self._failed]
         return {**first, **self._content, "warnings": warnings, "timing_s": self._timing_s}
+
+    @property
+    def _failed(self) -> list[str]:
+        """Why parts failed, by the settings that name files, of which paths may name a patient."""
+        return [self._asked.without_paths(line_of(failure)) for failure in self._failures]
 
     @contextmanager
     def _part(self, name: str) -> Iterator[None]:

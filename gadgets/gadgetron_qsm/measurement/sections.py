@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from gadgetron_qsm.sections import Section
+
+FILES = ("atlas", "labels", "lesions", "controls", "anatomical", "folder")
 
 
 class MeasureSettings(Section):
@@ -67,6 +70,17 @@ class MeasureSettings(Section):
     def asked(self) -> bool:
         """Whether anything is to be measured."""
         return bool(self.atlas or self.labels or self.lesions or self.sources or self.anatomical)
+
+    def without_paths(self, text: str) -> str:
+        """Return a text with the settings' names for the files and folders that they name."""
+        for name in FILES:
+            path: Path | None = getattr(self, name)
+            if path:
+                beside = path.with_name(path.name.removesuffix(".gz").removesuffix(".nii"))
+                for form in (str(path), str(beside)):  # names lie beside a label map
+                    whole = rf"(?<![\w/.-]){re.escape(form)}(?![\w-])"
+                    text = re.sub(whole, f"measure.{name}", text)
+        return text
 
     @model_validator(mode="after")
     def _of_one_kind(self) -> MeasureSettings:

@@ -37,6 +37,9 @@ def measured(found: Sequence[Measured], maps: Mapping[str, Map]) -> Iterator[Ele
     for made in found:
         number = f", repetition {made.repetition + 1}" if len(found) > 1 else ""
         content = made.content
+        if failures := content.get("failures"):
+            yield element("h2", f"Not measured{number}")
+            yield element("ul", *(element("li", text) for text in failures))
         of_chi = [row for row in content.get("regions", []) if row["map"] == "chi"]
         if of_chi:
             yield element("h2", f"Regions{number}")

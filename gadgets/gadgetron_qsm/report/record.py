@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,9 @@ class Record:
             before["images"] += entry["images"]
 
     def measured(self, found: Measured) -> None:
-        """Note what was measured in a repetition."""
-        self.measurements.append(found)
+        """Note what was measured in a repetition; regions are pictured of the first one."""
+        labels = None if self.measurements else found.labels
+        self.measurements.append(replace(found, labels=labels, regions=(), on_anatomy=None))
 
     @property
     def series(self) -> list[dict[str, Any]]:

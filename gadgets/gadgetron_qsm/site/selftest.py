@@ -18,6 +18,7 @@ from gadgetron_qsm.sections import DeviceSettings
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.site import archives, disk
 from gadgetron_qsm.site.findings import Finding
+from gadgetron_qsm.site.privacy import line_of
 
 log = logging.getLogger(__name__)
 
@@ -137,13 +138,13 @@ def _supplied(settings: Settings) -> Iterator[Finding]:
     named = [name for name in ("atlas", "controls") if getattr(asked, name)]
     if not named:
         return
-    from gadgetron_qsm.measurement.site import Site  # SimpleITK takes a while
-
-    what = f"measure.{named[0]}"
+    what = ", ".join(f"measure.{name}" for name in named)
     try:
+        from gadgetron_qsm.measurement.site import Site  # SimpleITK takes a while
+
         found = Site.read(asked)
-    except QsmError as error:
-        yield Finding("warning", what, str(error))
+    except Exception as error:  # whatever it is, maps are made
+        yield Finding("warning", what, line_of(error))
         return
     told = [f"an atlas of {len(found.atlas.labels.structures)} structures"] if found.atlas else []
     if found.controls:
