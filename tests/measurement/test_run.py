@@ -212,6 +212,20 @@ def test_a_fault_of_ours_in_one_part_costs_no_other(maps, labels, tmp_path, monk
     assert len(content(tmp_path / "out")["asymmetries"]) == 2
 
 
+def test_a_map_that_a_measurement_has_no_room_for_is_kept_all_the_same(
+    maps, labels, tmp_path, monkeypatch
+):
+    def full(*_):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(Measurement, "see", full)
+    asked = {"measure.labels": str(labels), "deliver.measurements": "true"}
+    with pytest.raises(QsmError, match="the measurement failed: MemoryError: no room"):
+        delivered(maps, {**asked, "deliver.dicom_folder": str(tmp_path / "dicom")})
+    made = sorted(p.name.partition("_")[2] for p in (tmp_path / "dicom").glob("*/*"))
+    assert made == ["QSM_chi", "QSM_chi_measurements", "QSM_chi_regions"]
+
+
 def test_a_scan_that_fails_is_not_measured(maps, labels, tmp_path):
     def broken():
         yield from maps[:2]
