@@ -212,6 +212,16 @@ def test_a_fault_of_ours_in_one_part_costs_no_other(maps, labels, tmp_path, monk
     assert len(content(tmp_path / "out")["asymmetries"]) == 2
 
 
+def test_regions_that_all_lie_outside_the_map_are_told(maps, tmp_path):
+    values = np.zeros_like(halves())
+    values[0, 0, 0] = 1
+    labels = write_labels(tmp_path, maps[0].geometry, values, {"1": "putamen"})
+    asked = {"measure.labels": str(labels), "measure.folder": str(tmp_path / "out")}
+    with pytest.raises(QsmError, match="no region lies where the map holds"):
+        delivered(maps, asked)
+    assert {row["region"] for row in content(tmp_path / "out")["regions"]} == {"whole brain"}
+
+
 def test_a_map_that_a_measurement_has_no_room_for_is_kept_all_the_same(
     maps, labels, tmp_path, monkeypatch
 ):
