@@ -291,6 +291,17 @@ def test_controls_of_the_site_give_z_scores_at_the_patients_age(maps, labels, tm
         delivered(maps, {**asked, **out})
 
 
+def test_a_table_of_controls_that_cannot_be_read_costs_the_z_scores_alone(maps, labels, tmp_path):
+    table = tmp_path / "controls.csv"
+    table.write_text("region,mean\nputamen,50\n")
+    asked = {"measure.labels": str(labels), "measure.controls": str(table)}
+    with pytest.raises(QsmError, match="has no column sd"):
+        delivered(maps, {**asked, "measure.folder": str(tmp_path / "out")}, SUBJECT)
+    found = content(tmp_path / "out")
+    assert (len(found["regions"]), found["z_scores"]) == (6, [])
+    assert found["warnings"][0].startswith("measure.controls has no column sd")
+
+
 def test_an_age_that_is_none_costs_the_z_scores_alone(maps, labels, tmp_path):
     table = tmp_path / "controls.csv"
     table.write_text("region,side,age,mean,sd\nputamen,left,65,50,10\n")  # invented

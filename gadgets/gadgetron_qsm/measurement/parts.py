@@ -56,7 +56,7 @@ class Parts:
         self._outlines = deliver.segmentation or deliver.measurements  # a volume a region
         self._content: dict[str, Any] = {}
         self._regions: list[Region] = []  # as DICOM outlines them
-        self._failures: list[QsmError] = []
+        self._failures = list(site.faults)
         self._timing_s: dict[str, float] = {}
 
     def measured(self, folder: Path | None) -> Measured:
