@@ -225,7 +225,8 @@ class Outgoing:
         self._names[volume.repetition] = name = scan_name(volume, self._header)
         try:
             if self._measurement:
-                self._measurement.see(volume)
+                with self._sparing("the measurement"):
+                    self._measurement.see(volume)
             if self._leave:
                 for make in (self._objects.images, self._objects.of_regions):
                     with self._sparing(f"DICOM objects of map '{volume.name}'"):

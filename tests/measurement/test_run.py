@@ -212,6 +212,30 @@ def test_a_fault_of_ours_in_one_part_costs_no_other(maps, labels, tmp_path, monk
     assert len(content(tmp_path / "out")["asymmetries"]) == 2
 
 
+def test_regions_that_all_lie_outside_the_map_are_told(maps, tmp_path):
+    values = np.zeros_like(halves())
+    values[0, 0, 0] = 1
+    labels = write_labels(tmp_path, maps[0].geometry, values, {"1": "putamen"})
+    asked = {"measure.labels": str(labels), "measure.folder": str(tmp_path / "out")}
+    with pytest.raises(QsmError, match="no region lies where the map holds"):
+        delivered(maps, asked)
+    assert {row["region"] for row in content(tmp_path / "out")["regions"]} == {"whole brain"}
+
+
+def test_a_map_that_a_measurement_has_no_room_for_is_kept_all_the_same(
+    maps, labels, tmp_path, monkeypatch
+):
+    def full(*_):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(Measurement, "see", full)
+    asked = {"measure.labels": str(labels), "deliver.measurements": "true"}
+    with pytest.raises(QsmError, match="the measurement failed: MemoryError: no room"):
+        delivered(maps, {**asked, "deliver.dicom_folder": str(tmp_path / "dicom")})
+    made = sorted(p.name.partition("_")[2] for p in (tmp_path / "dicom").glob("*/*"))
+    assert made == ["QSM_chi", "QSM_chi_measurements", "QSM_chi_regions"]
+
+
 def test_a_scan_that_fails_is_not_measured(maps, labels, tmp_path):
     def broken():
         yield from maps[:2]
@@ -265,6 +289,17 @@ def test_controls_of_the_site_give_z_scores_at_the_patients_age(maps, labels, tm
     assert score["z"] == pytest.approx(2, abs=0.01)
     with pytest.raises(QsmError, match="no z-scores: the header tells no birth date"):
         delivered(maps, {**asked, **out})
+
+
+def test_a_table_of_controls_that_cannot_be_read_costs_the_z_scores_alone(maps, labels, tmp_path):
+    table = tmp_path / "controls.csv"
+    table.write_text("region,mean\nputamen,50\n")
+    asked = {"measure.labels": str(labels), "measure.controls": str(table)}
+    with pytest.raises(QsmError, match="has no column sd"):
+        delivered(maps, {**asked, "measure.folder": str(tmp_path / "out")}, SUBJECT)
+    found = content(tmp_path / "out")
+    assert (len(found["regions"]), found["z_scores"]) == (6, [])
+    assert found["warnings"][0].startswith("measure.controls has no column sd")
 
 
 def test_an_age_that_is_none_costs_the_z_scores_alone(maps, labels, tmp_path):

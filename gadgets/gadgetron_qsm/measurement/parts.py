@@ -58,7 +58,7 @@ class Parts:
         self._content: dict[str, Any] = {}
         self._corrected: dict[Structure, float] = {}
         self._regions: list[Region] = []  # as DICOM outlines them
-        self._failures: list[QsmError] = []
+        self._failures = list(site.faults)
         self._timing_s: dict[str, float] = {}
 
     def measured(self, folder: Path | None) -> Measured:
@@ -132,6 +132,9 @@ class Parts:
                 self._fail(error)
         sides = asymmetries(found, self._asked.lesion_side)
         self._content |= content_of(found, sides, scores)
+        if labels and all(row.region == WHOLE_BRAIN for row in found):
+            text = "no region lies where the map holds: is the label map that of this scan?"
+            self._fail(QsmError(text))
         return found, scores
 
     def _scores(self, found: Sequence[Row]) -> list[ZScore]:

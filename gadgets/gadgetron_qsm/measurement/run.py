@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from gadgetron_qsm.data import Map
@@ -13,20 +14,22 @@ from gadgetron_qsm.measurement.site import Site
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.settings import Settings
 
+log = logging.getLogger(__name__)
+
 
 class Measurement:
     """What is measured in one scan, repetition by repetition.
 
-    What the site supplies is read at once, so that a fault in it is told before the scan's end.
+    What the site supplies is read at once, so that a fault in it is logged before the scan's end;
+    the rest is measured.
     """
 
     def __init__(self, header: Header, settings: Settings, folder: Path | None = None) -> None:
-        """`folder` is where it is left, else in measure.folder, where each scan has its own.
-
-        Raises QsmError for an atlas, or a table of controls, that cannot be used.
-        """
+        """`folder` is where it is left, else in measure.folder, where each scan has its own."""
         self._header, self._settings, self._folder = header, settings, folder
         self._site = Site.read(settings.measure)
+        for fault in self._site.faults:
+            log.error("%s", fault)
         self._came: dict[int, Maps] = {}
 
     @property

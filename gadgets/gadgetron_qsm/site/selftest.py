@@ -18,7 +18,6 @@ from gadgetron_qsm.sections import DeviceSettings
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.site import archives, disk
 from gadgetron_qsm.site.findings import Finding
-from gadgetron_qsm.site.privacy import line_of
 
 log = logging.getLogger(__name__)
 
@@ -139,12 +138,11 @@ def _supplied(settings: Settings) -> Iterator[Finding]:
     if not named:
         return
     what = ", ".join(f"measure.{name}" for name in named)
-    try:
-        from gadgetron_qsm.measurement.site import Site  # SimpleITK takes a while
+    from gadgetron_qsm.measurement.site import Site  # SimpleITK takes a while
 
-        found = Site.read(asked)
-    except Exception as error:  # whatever it is, maps are made
-        yield Finding("warning", what, line_of(error))
+    found = Site.read(asked)
+    if found.faults:
+        yield from (Finding("warning", what, str(fault)) for fault in found.faults)
         return
     told = [f"an atlas of {len(found.atlas.labels.structures)} structures"] if found.atlas else []
     if found.controls:
