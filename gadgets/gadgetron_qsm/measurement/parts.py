@@ -25,6 +25,7 @@ from gadgetron_qsm.measure.controls import ZScore, z_scores
 from gadgetron_qsm.measure.folder import write_visit
 from gadgetron_qsm.measure.labels import LabelMap
 from gadgetron_qsm.measure.lesions import lesions
+from gadgetron_qsm.measure.names import parsed
 from gadgetron_qsm.measure.regions import Row, rows
 from gadgetron_qsm.measure.registration import place
 from gadgetron_qsm.measure.tables import content_of, write_table
@@ -122,12 +123,18 @@ class Parts:
         return found, scores
 
     def _contrast(self, labels: LabelMap) -> None:
-        name = self._asked.planned
-        if any(structure.name == name for structure in labels.structures):
+        name, _ = parsed(self._asked.planned)
+        names = sorted({structure.name for structure in labels.structures})
+        if name in names:
             self._content["contrast"] = [
                 {**asdict(c), "structure": c.structure.label}
                 for c in contrasts(self._scan, labels, name)
             ]
+        elif "planned" in self._asked.model_fields_set:
+            raise QsmError(
+                f"measure.planned is '{self._asked.planned}', which is no region of this scan; "
+                f"there are {', '.join(names)}"
+            )
 
     def _lesions(self, path: Path) -> None:
         outlined = read_label_map(path, self._scan.geometry)
