@@ -227,7 +227,8 @@ def _replay(path: Path, output: Path, **options: Any) -> None:
         )
     if done.accuracy:
         screen.print(accuracy_table(done.accuracy))
-    print_line(f"written to {output}/: dicom, images.h5, report.html, report.json")
+    measured = "measurement, " if done.measured else ""
+    print_line(f"written to {output}/: dicom, images.h5, {measured}report.html, report.json")
     if done.archives:
         print_line(f"sent to: {', '.join(done.archives)}")
 

@@ -22,7 +22,7 @@ from gadgetron_qsm.dicom.files import save
 from gadgetron_qsm.dicom.identity_rules import completed
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.exchange import Address, Came, exchanged, served
-from gadgetron_qsm.measure.folder import ABOUT
+from gadgetron_qsm.measure.folder import ABOUT, FOLDER
 from gadgetron_qsm.mrd.anonymous import anonymous_header, anonymous_image
 from gadgetron_qsm.mrd.client import Progress
 from gadgetron_qsm.mrd.files import RawFile, write_images
@@ -50,11 +50,13 @@ class Replayed:
     """What became of a replay: how the map compares with the truth, and who has the objects.
 
     `accuracy` is that of report.accuracy.compare, None without the truth of a simulated scan beside
-    the file; `archives` are the names of those that were sent the objects and confirmed them.
+    the file; `archives` are the names of those that were sent the objects and confirmed them;
+    `measured` tells whether there is a measurement/.
     """
 
     accuracy: dict[str, Any] | None = None
     archives: tuple[str, ...] = ()
+    measured: bool = False
 
 
 def replay(
@@ -99,7 +101,7 @@ def replay(
     if chi is None and (came.failure or not came.files):
         raise came.failure or QsmError("the server sent no susceptibility map; see its log")
     _clear(output / "dicom")
-    for about in (output / "measurement").rglob(ABOUT):  # without it, it is the folder of no visit
+    for about in (output / FOLDER).rglob(ABOUT):  # without it, it is the folder of no visit
         about.unlink()
     for dicom in came.files:
         _save(dicom, output / "dicom")
@@ -113,7 +115,8 @@ def replay(
         box = f" --outbox {settings.store.outbox}" if settings.store.outbox else ""
         look = f"see 'gadgetron-qsm outbox list{box}'"
         raise QsmError(f"the maps are in {output}, but {waiting}; {look}")
-    return Replayed(accuracy, tuple(node.name for node in nodes_of(settings.store)))
+    archives = tuple(node.name for node in nodes_of(settings.store))
+    return Replayed(accuracy, archives, settings.measure.asked)
 
 
 def _write(
@@ -127,7 +130,7 @@ def _write(
     """Write all that a replay leaves; raise QsmError at the end for what could not be kept."""
     record = Record(header)
     folder = None if came.files else output / "dicom"
-    measured = output / "measurement"
+    measured = output / FOLDER
     scan = Outgoing(header, _here(settings), folder=folder, measured=measured, record=record)
     try:
         for volume in maps:
@@ -147,7 +150,10 @@ def _write(
         accuracy=accuracy,
         failure=came.failure,
     )
-    scan.finish(came.failure)
+    try:
+        scan.finish(came.failure)
+    except QsmError as error:
+        raise QsmError(f"{error}; the maps are in {output}") from error
 
 
 def _clear(folder: Path) -> None:

@@ -88,9 +88,11 @@ def test_what_an_earlier_replay_measured_is_no_visit_of_the_next(raw_file, tmp_p
 
 def test_what_a_replay_measured_can_be_compared_but_not_with_itself(raw_file, tmp_path):
     measure = ["--set", "measure.sources=true", "--set", "measure.noise_samples=0"]
-    assert replay(raw_file, "-o", tmp_path / "first", *measure).returncode == 0
+    done = replay(raw_file, "-o", tmp_path / "first", *measure)
+    assert done.returncode == 0
+    assert "measurement, report.html" in " ".join(done.stdout.split())
     shutil.copytree(tmp_path / "first", tmp_path / "second")
-    folders = [str(tmp_path / visit / "measurement") for visit in ("first", "second")]
+    folders = [str(tmp_path / visit) for visit in ("first", "second")]
     arguments = ["compare", *folders, "-o", str(tmp_path)]
     done = subprocess.run(
         [sys.executable, "-c", COMMAND, *arguments], capture_output=True, text=True, timeout=60
@@ -98,3 +100,10 @@ def test_what_a_replay_measured_can_be_compared_but_not_with_itself(raw_file, tm
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.endswith("are of one scan; name another visit")
+
+
+def test_a_measurement_that_fails_leaves_the_maps_and_says_where(raw_file, tmp_path):
+    done = replay(raw_file, "-o", tmp_path, "--set", f"measure.labels={tmp_path / 'none.nii'}")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith(f"the maps are in {tmp_path}")
+    assert list(tmp_path.glob("dicom/*_QSM_chi/*.dcm"))

@@ -42,6 +42,11 @@ def test_bands_sides_maps_and_numbers_are_read_in_any_order(read):
     assert (all_ages.age_min, all_ages.age_max) == (0, 130)
 
 
+def test_regions_may_be_named_as_an_atlas_writes_them(read):
+    (found,) = read("region,side,age,mean,sd", "Thalamus-Proper,Left,40,5,8")
+    assert (found.region, found.side) == ("thalamus", "left")
+
+
 def test_the_z_score_is_in_sd_above_the_controls():
     controls = [Control("putamen", None, "chi", 20, 60, 50, 8)]
     found = z_scores([row("putamen", "left", 66), row("putamen", "right", 46)], controls, 33)
@@ -120,7 +125,8 @@ def test_an_age_that_is_none_is_refused(age):
         (["region,age,mean,sd", "putamen,,50,8"], "line 2: age is ''; it must be a number"),
         (["region,age,mean,sd", "putamen,40,5,8", "putamen,50,5,0"], "line 3: sd is 0; it must"),
         (["region,age,mean,sd", "putamen,40,5,-8"], "sd is -8; it must be above 0"),
-        (["region,age,mean,sd", "Putamen,40,5,8"], "no region 'Putamen'; there are putamen, thal"),
+        (["region,age,mean,sd", "Putamin,40,5,8"], "no region 'Putamin'; there are putamen, thal"),
+        (["region,age,mean,sd", "L Putamen,40,5,8"], "its side goes into the column side"),
         (["region,age,mean,sd", "putamen,400,5,8"], "ages are 400 to 400"),
         (["region,age_min,age_max,mean,sd", "putamen,60,40,5,8"], "ages are 60 to 40"),
         (["region,side,age,mean,sd", "putamen,L,40,5,8"], "side is 'L'; it must be left, right or"),

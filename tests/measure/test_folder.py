@@ -1,4 +1,5 @@
 import json
+import shutil
 from datetime import datetime
 
 import numpy as np
@@ -142,6 +143,15 @@ def test_what_is_missing_or_damaged_is_said_in_a_line(folder, damage, told):
     with pytest.raises(QsmError, match=told) as caught:
         read_visit(folder)
     assert "\n" not in str(caught.value)
+
+
+def test_a_replay_is_a_visit_by_its_own_name(folder, tmp_path):
+    replayed = tmp_path / "before treatment"
+    shutil.copytree(folder, replayed / "measurement")
+    for named in (replayed, replayed / "measurement"):
+        visit = read_visit(named)
+        assert visit.name == "before treatment"
+        assert visit.folder == replayed / "measurement"
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):

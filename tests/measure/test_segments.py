@@ -58,6 +58,22 @@ def test_segments_come_back_on_the_voxels_of_the_scan_with_their_sides(direction
     np.testing.assert_array_equal(labels.mask(RIGHT), masks[1])
 
 
+def test_the_whole_brain_of_our_own_segmentations_is_passed_over(written):
+    geometry = slab()
+    left, right = masks_on(geometry)
+    names, sides = ("whole brain", "putamen", "putamen"), (None, "left", "right")
+    path = written(geometry, (np.ones_like(left), left, right), names, sides)
+    labels = read_label_map(path, geometry)
+    assert [structure.label for structure in labels.structures] == ["left putamen", "right putamen"]
+    for structure, mask in zip(labels.structures, (left, right), strict=True):
+        np.testing.assert_array_equal(labels.mask(structure), mask)
+
+
+def test_a_folder_is_told_from_a_segmentation(tmp_path):
+    with pytest.raises(QsmError, match="is a folder; name the file of the segmentation in it"):
+        read_label_map(tmp_path, slab())
+
+
 def test_the_code_tells_the_side_where_the_label_does_not(written):
     def rename(dataset):
         for segment in dataset.SegmentSequence:

@@ -334,6 +334,20 @@ def test_the_lesion_side_names_ipsi_and_contralateral(maps, labels, tmp_path):
         assert row["ipsilateral"] == row["right"]
 
 
+def test_the_planned_structure_may_be_named_as_an_atlas_writes_it(maps, labels, tmp_path):
+    asked = {"measure.labels": str(labels), "measure.folder": str(tmp_path / "out")}
+    delivered(maps, {**asked, "measure.planned": "Putamen"})
+    told = [contrast["structure"] for contrast in content(tmp_path / "out")["contrast"]]
+    assert told == ["left putamen", "right putamen"]
+
+
+def test_a_planned_structure_that_is_no_region_is_told(maps, labels, tmp_path):
+    asked = {"measure.labels": str(labels), "measure.folder": str(tmp_path / "out")}
+    with pytest.raises(QsmError, match="'STN', which is no region of this scan; there are putamen"):
+        delivered(maps, {**asked, "measure.planned": "STN"})
+    delivered(maps, asked)  # nobody asked for the default
+
+
 def test_the_report_shows_what_was_measured(maps, labels, tmp_path):
     asked = {"measure.labels": str(labels), "deliver.report_folder": str(tmp_path / "out")}
     delivered(maps, {**asked, "measure.sources": "true"})

@@ -13,8 +13,17 @@ from gadgetron_qsm.measure.images import array_of, coarser, image_of
 from gadgetron_qsm.measure.scan import Scan
 
 BINS = 32
-# Up and down the body (mm): the brain of a slab has its middle elsewhere than the template's.
-STARTS_MM = (0.0, -30.0, 30.0, -60.0, 60.0)
+# Up and down the body (mm): the brain of a slab has its middle elsewhere than the template's. Nods
+# (degrees): beyond 20 the fit does not find the way from an upright head.
+STARTS = (
+    (0.0, 0.0),
+    (0.0, -20.0),
+    (0.0, 20.0),
+    (-30.0, 0.0),
+    (30.0, 0.0),
+    (-60.0, 0.0),
+    (60.0, 0.0),
+)
 SHRINKING = (4, 2)
 RIGID_SMOOTHING_MM, AFFINE_SMOOTHING_MM = (6.0, 3.0), (4.0, 2.0)
 STEPS, FIRST_STEP_MM, LAST_STEP_MM, RELAXATION = 150, 2.0, 0.01, 0.6
@@ -25,13 +34,14 @@ def aligned(scan: Scan, template: NDArray[np.float32], geometry: Geometry) -> si
 
     template (z, y, x) is 0 outside its brain. Only what the scan's mask holds is looked at. Mutual
     information (Mattes et al. 2003, doi:10.1109/TMI.2003.809072), coarse to fine; a rigid map is
-    found first, from several places along the body. The same input gives the same bits.
+    found first, from several places along the body and several nods. The same input gives the
+    same bits.
     Raises RuntimeError when the two do not overlap.
     """
     inside = np.where(scan.mask, scan.magnitude, 0).astype(np.float32)
     still, where = (image_of(data, scan.geometry) for data in (inside, scan.mask))
     moving = coarser(image_of(template, geometry), min(scan.geometry.voxel_size))
-    starts = [_rigid(still, where, moving, up_mm) for up_mm in STARTS_MM]
+    starts = [_rigid(still, where, moving, *start) for start in STARTS]
     rigid, _ = min(starts, key=lambda found: found[1])
     start = sitk.AffineTransform(3)
     start.SetCenter(rigid.GetCenter())
@@ -44,7 +54,7 @@ def aligned(scan: Scan, template: NDArray[np.float32], geometry: Geometry) -> si
 
 
 def _rigid(
-    still: sitk.Image, where: sitk.Image, moving: sitk.Image, up_mm: float
+    still: sitk.Image, where: sitk.Image, moving: sitk.Image, up_mm: float, nod_deg: float
 ) -> tuple[sitk.Euler3DTransform, float]:
     """Return a turn and shift, from the middles of both brains on, and how badly it fits.
 
@@ -52,6 +62,7 @@ def _rigid(
     """
     middle, its_middle = _middle(where), _middle(moving > 0)
     found = sitk.Euler3DTransform(middle.tolist())
+    found.SetRotation(np.deg2rad(nod_deg), 0.0, 0.0)
     found.SetTranslation((its_middle - middle + [0, 0, up_mm]).tolist())
     method = _method(where, SHRINKING[:1], RIGID_SMOOTHING_MM[:1])
     method.SetInitialTransform(found, True)

@@ -4,7 +4,7 @@ The table is a CSV file with a header line; columns in any order, others are pas
 
 | column | |
 |---|---|
-| region | a name as the atlas has it, or `whole brain` |
+| region | a name as the atlas or `regions.csv` has it, without its side, or `whole brain` |
 | side | left, right, or empty: both sides, and regions in the middle |
 | map | chi, r2star, chi_positive or chi_negative; chi where empty, or without the column |
 | age | in years, of controls of one age or the mean of a group; or |
@@ -27,6 +27,7 @@ from typing import cast
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.measure.labels import SIDES, Side
+from gadgetron_qsm.measure.names import parsed
 from gadgetron_qsm.measure.regions import CHI, UNITS, Row
 from gadgetron_qsm.reference import WHOLE_BRAIN
 
@@ -143,12 +144,15 @@ def _read(
 def _control(line: Mapping[str, str | None], regions: Collection[str] | None) -> Control:
     if None in line:
         raise QsmError("there are more values than the first line has columns")
-    region, side, of = (_text(line, column) for column in ("region", "side", "map"))
-    of = of or CHI
+    given, given_side, of = (_text(line, column) for column in ("region", "side", "map"))
+    region, of_name = parsed(given)
+    side, of = given_side.lower(), of or CHI
     if regions is not None and region not in regions:
-        raise QsmError(f"there is no region '{region}'; there are {', '.join(sorted(regions))}")
+        raise QsmError(f"there is no region '{given}'; there are {', '.join(sorted(regions))}")
+    if of_name:
+        raise QsmError(f"region is '{given}'; its side goes into the column side")
     if side not in (*SIDES, ""):
-        raise QsmError(f"side is '{side}'; it must be left, right or empty")
+        raise QsmError(f"side is '{given_side}'; it must be left, right or empty")
     if of not in UNITS:
         raise QsmError(f"map is '{of}'; it must be one of {', '.join(UNITS)}")
     youngest, oldest = _ages(line)

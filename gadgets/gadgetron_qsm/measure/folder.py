@@ -28,6 +28,7 @@ from gadgetron_qsm.nifti import read_volume, write_volume
 from gadgetron_qsm.report.files import write_json
 
 SCHEMA = {"name": "gadgetron-qsm measurement", "version": 1}
+FOLDER = "measurement"  # in what a replay leaves
 ABOUT, NAMES = "measurement.json", "labels.json"
 MAPS = ("chi", "magnitude", "mask")
 OPTIONAL = ("noise", "labels")
@@ -48,8 +49,9 @@ class Visit:
 
     @property
     def name(self) -> str:
-        """What people call the visit: its folder."""
-        return self.folder.resolve().name
+        """What people call the visit: its folder, or that of the replay which it is in."""
+        folder = self.folder.resolve()
+        return folder.parent.name if folder.name == FOLDER else folder.name
 
     @property
     def patient(self) -> str | None:
@@ -104,13 +106,15 @@ def write_visit(
 
 
 def read_visit(folder: Path) -> Visit:
-    """Read what `write_visit` wrote.
+    """Read what `write_visit` wrote, into this folder or the `measurement` in it.
 
     Raises QsmError, one line, for a folder that is none of a visit, and for a file in it that is
     missing, damaged or on another grid.
     """
     if not folder.is_dir():
         raise QsmError(f"there is no folder {folder}; name the folder that a measurement wrote")
+    if not (folder / ABOUT).is_file() and (folder / FOLDER / ABOUT).is_file():
+        folder /= FOLDER
     if not (folder / ABOUT).is_file():
         raise QsmError(f"{folder} has no {ABOUT}; name the folder that a measurement wrote")
     about = _json(folder / ABOUT, _checked)

@@ -36,8 +36,8 @@ USUAL_PPB = {
 }
 NEAR_MM = 8.0  # around the nuclei: what moves them
 GRADES = 24  # of brightness of the template
-MESHES_MM = (40.0, 20.0)
-STEPS = 10  # of each mesh: more would follow the noise
+MESH_MM = 40.0  # a finer one has points beside the nuclei that nothing holds, and folds
+STEPS = 10  # more would follow the noise
 AFFINE_STEPS, FIRST_STEP_MM, LAST_STEP_MM, RELAXATION = 40, 1.0, 0.01, 0.6
 
 
@@ -45,11 +45,11 @@ def refined_by_chi(atlas: Atlas, scan: Scan, transform: sitk.Transform) -> sitk.
     """Return a transform (points of the scan to points of the template) that fits chi as well.
 
     From one that nearly fits: an affine step around the nuclei, then B-splines (Rueckert et al.
-    1999, doi:10.1109/42.796284), coarse to fine. It is returned as it came when the atlas has no
+    1999, doi:10.1109/42.796284). It is returned as it came when the atlas has no
     nucleus that is known by its iron, or none of them lies in the scan's mask.
     """
     voxel_mm = min(scan.geometry.voxel_size)
-    for mesh_mm in (None, *MESHES_MM):
+    for mesh_mm in (None, MESH_MM):
         near = _near(atlas, scan, transform)
         if not near.any():
             return transform

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.measure.labels import LabelMap, Side, Structure
 from gadgetron_qsm.measure.lattice import laid_on
 from gadgetron_qsm.measure.names import parsed
+from gadgetron_qsm.reference import WHOLE_BRAIN
 
 LATERALITY: dict[str, Side] = {  # CID 244 in SNOMED CT, and the identifiers that it had before
     "7771000": "left",
@@ -36,16 +37,20 @@ def read_segments(path: Path, scan: Geometry) -> LabelMap:
 
     Binary, fractional (from one half on) and label map objects. A segment's name is its label, its
     side that of the label or of its code of laterality. Slices without a segment may be left out.
+    The whole brain, which ours have besides, is passed over: it is measured in any case.
     Raises QsmError for another object, segments that overlap, and planes on another grid.
     """
     try:
         dataset = pydicom.dcmread(path)
         if "SegmentSequence" not in dataset:
             raise QsmError(f"{path} is no DICOM segmentation: it has no segments")
-        structures = tuple(_structure(segment, path) for segment in dataset.SegmentSequence)
-        values, geometry = _stack(dataset, path)
+        given = [_structure(segment, path) for segment in dataset.SegmentSequence]
+        structures = tuple(s for s in given if s.name != WHOLE_BRAIN)
+        values, geometry = _stack(dataset, {s.value for s in structures}, path)
     except FileNotFoundError as error:
         raise QsmError(f"there is no {path}") from error
+    except IsADirectoryError as error:
+        raise QsmError(f"{path} is a folder; name the file of the segmentation in it") from error
     except UNREADABLE as error:
         raise QsmError(f"cannot read the segmentation {path}: {error}") from error
     found = tuple(s for s in structures if s.value and (values == s.value).any())
@@ -80,9 +85,11 @@ def _laterality(segment: Dataset) -> Side | None:
     return sides.pop() if len(sides) == 1 else None
 
 
-def _stack(dataset: Dataset, path: Path) -> tuple[NDArray[np.int32], Geometry]:
+def _stack(
+    dataset: Dataset, kept: Collection[int], path: Path
+) -> tuple[NDArray[np.int32], Geometry]:
     """Return the numbers of the segments on the box that the frames fill, and where it lies."""
-    frames = list(_frames(dataset))
+    frames = [(np.where(np.isin(n, list(kept)), n, 0), where) for n, where in _frames(dataset)]
     _, first = frames[0]
     cosines = np.array(first.ImageOrientationPatient, dtype=np.float64).reshape(2, 3)
     normal = np.cross(*cosines)

@@ -145,12 +145,17 @@ class Parts:
 
     def _contrast(self, labels: LabelMap) -> None:
         name, _ = parsed(self._asked.planned)
-        named = "planned" in self._asked.model_fields_set  # else it may as well not be there
-        if named or any(structure.name == name for structure in labels.structures):
+        names = sorted({structure.name for structure in labels.structures})
+        if name in names:
             self._content["contrast"] = [
                 {**asdict(c), "structure": c.structure.label}
                 for c in contrasts(self._scan, labels, name)
             ]
+        elif "planned" in self._asked.model_fields_set:
+            raise QsmError(
+                f"measure.planned is '{self._asked.planned}', which is no region of this scan; "
+                f"there are {', '.join(names)}"
+            )
 
     def _lesions(self, path: Path) -> None:
         outlined = read_label_map(path, self._scan.geometry)
