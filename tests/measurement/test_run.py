@@ -321,24 +321,11 @@ def test_a_planned_structure_is_found_as_atlases_write_it(maps, labels, tmp_path
     assert structures == ["left putamen", "right putamen"]
 
 
-def test_a_planned_structure_that_there_is_not_is_told(maps, labels, tmp_path):
-    asked = {"measure.labels": str(labels), "measure.folder": str(tmp_path / "out")}
-    with pytest.raises(QsmError, match="no structure is named 'red nucleus'; the label map has"):
-        delivered(maps, {**asked, "measure.planned": "RN"})
-
-
 def test_the_lesion_side_names_ipsi_and_contralateral(maps, labels, tmp_path):
     asked = {"measure.labels": str(labels), "measure.folder": str(tmp_path / "out")}
     delivered(maps, {**asked, "measure.lesion_side": "right"})
     for row in content(tmp_path / "out")["asymmetries"]:
         assert row["ipsilateral"] == row["right"]
-
-
-def test_the_planned_structure_may_be_named_as_an_atlas_writes_it(maps, labels, tmp_path):
-    asked = {"measure.labels": str(labels), "measure.folder": str(tmp_path / "out")}
-    delivered(maps, {**asked, "measure.planned": "Putamen"})
-    told = [contrast["structure"] for contrast in content(tmp_path / "out")["contrast"]]
-    assert told == ["left putamen", "right putamen"]
 
 
 def test_a_planned_structure_that_is_no_region_is_told(maps, labels, tmp_path):
