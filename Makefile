@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 DEBIAN_PROGRAMS = dciodvfy:dicom3tools dcm2niix:dcm2niix g++:g++ storescp:dcmtk Orthanc:orthanc
 POLICY = /usr/sbin/policy-rc.d
 
-.PHONY: demo test test-oldest bench faults accuracy lint debian-programs docker-steps clean
+.PHONY: demo test test-oldest bench faults accuracy measure lint debian-programs docker-steps clean
 
 demo: $(VENV)/installed
 	$(BIN)/gadgetron-qsm demo --output build/demo
@@ -41,6 +41,15 @@ faults: $(VENV)/installed-test
 # Every method against the truth of a head, as far as ../shared/data has one.
 accuracy: $(VENV)/installed-test
 	$(BIN)/python -m tests.benchmarks.accuracy
+
+# What is measured in the maps of heads, against the truth: two hours. What came of it is in
+# tests/benchmarks/results/2026-11-28-measure-cpu.md and 2026-11-28-sources-cpu.md.
+measure: $(VENV)/installed-test
+	$(BIN)/python -m tests.benchmarks.regions
+	$(BIN)/python -m tests.benchmarks.subjects build/subjects
+	$(BIN)/python -m tests.benchmarks.visits
+	$(BIN)/python -m tests.benchmarks.sources
+	$(BIN)/python -m tests.benchmarks.noise
 
 # The steps of the images in a clean Debian root, what they start, and a scan through it: by hand, as
 # root, with debootstrap. DOCKER_STEPS="--ca-file FILE" behind a proxy that signs for others.
