@@ -189,7 +189,12 @@ class Outgoing:
         """Measure a repetition and note what came of it."""
         if not self._measurement:
             return None
-        found = self._measurement.of(repetition)
+        try:
+            found = self._measurement.of(repetition)
+        except QsmError as error:  # whoever reads the report is to know
+            if self._record:
+                self._record.measured(Measured(repetition, None, {"failures": [str(error)]}))
+            raise
         self._failures += found.failures
         if self._record:
             self._record.measured(found)

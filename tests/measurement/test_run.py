@@ -335,6 +335,14 @@ def test_a_planned_structure_that_is_no_region_is_told(maps, labels, tmp_path):
     delivered(maps, asked)  # nobody asked for the default
 
 
+def test_the_report_shows_that_nothing_could_be_measured(maps, labels, tmp_path):
+    asked = {"measure.labels": str(labels), "deliver.report_folder": str(tmp_path / "out")}
+    with pytest.raises(QsmError, match="no map 'mask' came"):
+        delivered([m for m in maps if m.name != "mask"], asked)
+    (page,) = (tmp_path / "out").glob("*/report.html")
+    assert "nothing is measured: no map 'mask' came" in page.read_text()
+
+
 def test_the_report_shows_what_was_measured(maps, labels, tmp_path):
     asked = {"measure.labels": str(labels), "deliver.report_folder": str(tmp_path / "out")}
     delivered(maps, {**asked, "measure.sources": "true"})
