@@ -153,6 +153,13 @@ def test_an_unknown_patient_is_a_warning(first, later):
     assert "no patient is known of later" in " ".join(compare([first, other]).warnings)
 
 
+def test_of_software_only_what_differs_is_told(first, later):
+    newer = {"gadgetron-qsm": "0.2.0", "numpy": "2.0.0"}
+    found = compare([first, replace(later, about={**later.about, "software": newer})])
+    told = "the visits were measured with other software: gadgetron-qsm 0.1.0, then 0.2.0"
+    assert told in found.warnings
+
+
 def test_one_visit_twice_is_refused(first):
     refused("named twice", [first, first])
     refused("of one scan", [first, replace(first, folder=Path("copy"))])

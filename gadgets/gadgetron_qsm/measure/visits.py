@@ -106,12 +106,19 @@ def _warnings(visits: Sequence[Visit]) -> list[str]:
         warnings.append(
             "not all visits have a time: they are in the order in which they were named"
         )
-    versions = {str(visit.about.get("software")) for visit in visits}
-    if len(versions) > 1:
-        warnings.append(
-            f"the visits were measured with other software: {', '.join(sorted(versions))}"
-        )
+    if other := list(_other_software(visits)):
+        warnings.append(f"the visits were measured with other software: {'; '.join(other)}")
     return warnings
+
+
+def _other_software(visits: Sequence[Visit]) -> Iterator[str]:
+    """Give the programs whose versions differ, with these."""
+    known = [visit.about.get("software") for visit in visits]
+    software = [one if isinstance(one, dict) else {} for one in known]
+    for name in dict.fromkeys(name for one in software for name in one):
+        versions = dict.fromkeys(str(one.get(name, "not known")) for one in software)
+        if len(versions) > 1:
+            yield f"{name} {', then '.join(versions)}"
 
 
 def _left_out(labels: LabelMap, intervals: Sequence[Interval]) -> Iterator[str]:
