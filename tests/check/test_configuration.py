@@ -209,8 +209,16 @@ def test_a_chain_that_does_not_call_us_is_told(wrong, nodes):
         (["qsm", "deliver"], "there is qsm alone, or"),
     ],
 )
-def test_targets_that_do_not_go_together_are_told(wrong, targets, says):
-    only(wrong(*(external(EXECUTE.format(target)) for target in targets)), "error", says)
+def test_targets_that_do_not_go_together_are_told(wrong, targets, says, tmp_path):
+    asked = {"measure": [prop("measure.sources", "true"), prop("measure.folder", str(tmp_path))]}
+    nodes = [external(EXECUTE.format(target), *asked.get(target, [])) for target in targets]
+    only(wrong(*nodes), "error", says)
+
+
+def test_a_gadget_that_has_nothing_to_measure_is_told(wrong):
+    targets = ("combine", "susceptibility", "measure", "deliver")
+    lines = wrong(*(external(EXECUTE.format(target)) for target in targets))
+    only(lines, "error", "nothing is asked for; name measure.atlas")
 
 
 def test_a_server_that_would_drop_the_maps_is_told(wrong):

@@ -25,7 +25,7 @@ STRUCTURES = (
 )
 ABOUT = {
     "use": "Research use; not for clinical use.",
-    "software": "gadgetron-qsm 0",
+    "software": {"gadgetron-qsm": "0.1.0", "numpy": "2.0.0"},
     "patient": "a1b2",
     "scan": {"field_strength_t": 3.0, "echo_times_s": [0.005, 0.01, 0.015]},
     "methods": {

@@ -53,6 +53,13 @@ def test_what_changed_is_filled(figure):
     assert faces == [left, left, white, right, white, right]
 
 
+def test_visits_without_days_are_counted_in_whole_numbers():
+    changes = [change(LEFT, 30.0)]
+    (ax,) = draw(comparison(changes, changes, days=(0, 0, None)), "for tests").axes
+    assert ax.get_xlabel() == "visit"
+    assert list(ax.get_xticks()) == [1, 2, 3]
+
+
 def test_the_band_is_what_is_detectable_about_the_first_value(figure):
     band = figure.axes[0].collections[0].get_paths()[0].vertices[:, 1]
     assert (band.min(), band.max()) == (35, 45)

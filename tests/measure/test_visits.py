@@ -153,6 +153,13 @@ def test_an_unknown_patient_is_a_warning(first, later):
     assert "no patient is known of later" in " ".join(compare([first, other]).warnings)
 
 
+def test_of_software_only_what_differs_is_told(first, later):
+    newer = {"gadgetron-qsm": "0.2.0", "numpy": "2.0.0"}
+    found = compare([first, replace(later, about={**later.about, "software": newer})])
+    told = "the visits were measured with other software: gadgetron-qsm 0.1.0, then 0.2.0"
+    assert told in found.warnings
+
+
 def test_one_visit_twice_is_refused(first):
     refused("named twice", [first, first])
     refused("of one scan", [first, replace(first, folder=Path("copy"))])
@@ -176,6 +183,17 @@ def test_visits_without_a_time_stay_in_their_order(first, later):
     found = compare([early, later])
     assert found.first is early
     assert "order in which they were named" in " ".join(found.warnings)
+
+
+def test_coils_that_shade_the_head_otherwise_do_not_move_it(first, later):
+    z, y, _ = np.indices(GRID.matrix)
+    shading = np.exp((y - 22) / 18 - (z - 18) / 25)  # a factor of ten across the head
+    scan = replace(later.scan, magnitude=(later.scan.magnitude * shading).astype(np.float32))
+    (interval,) = compare([first, replace(later, scan=scan)]).intervals
+    off = interval.rigid.matrix @ np.linalg.inv(motion())
+    angle = np.rad2deg(np.arccos(np.clip((np.trace(off[:3, :3]) - 1) / 2, -1, 1)))
+    assert angle < 0.5
+    assert np.linalg.norm(off[:3, 3]) < 0.5
 
 
 def test_heads_that_do_not_lie_on_each_other_are_refused(first, later, monkeypatch):

@@ -351,6 +351,7 @@ def test_the_report_shows_what_was_measured(maps, labels, tmp_path):
     assert "Regions in three planes" in text
     assert "left putamen" in text
     assert "Strong sources" in text
+    assert "putamen, chi, ppb" in text
     assert "Research, not for diagnosis." in text
     report = json.loads(page.with_name("report.json").read_text())
     assert report["measurements"][0]["repetition"] == 1
@@ -497,8 +498,10 @@ def test_chi_comes_on_the_grid_of_an_anatomical_series_in_its_frame(maps, tmp_pa
     places = {"deliver.dicom_folder": str(tmp_path / "dicom")}
     delivered(maps, {**places, "deliver.maps": "magnitude"})
     (anatomy,) = (tmp_path / "dicom").glob("*/*_Magnitude")
-    out = {"measure.folder": str(tmp_path / "out")}
+    out = {"measure.folder": str(tmp_path / "out"), "deliver.report_folder": str(tmp_path / "page")}
     delivered(maps, {**places, **out, "measure.anatomical": str(anatomy)})
+    (page,) = (tmp_path / "page").glob("*/report.html")
+    assert "share one frame of reference; no registration was needed" in page.read_text()
     (resliced,) = (tmp_path / "dicom").glob("*/*_QSM_chi_on_anatomical_grid")
     first = [pydicom.dcmread(path) for path in anatomy.iterdir()]
     slices = [pydicom.dcmread(path) for path in resliced.iterdir()]

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator, Mapping
 
 from gadgetron_qsm.check.document import Document
-from gadgetron_qsm.check.nodes import Node, given_properties
+from gadgetron_qsm.check.nodes import MEASURE, Node, given_properties
 from gadgetron_qsm.check.schema import property_form
 from gadgetron_qsm.errors import UsageError
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.site.findings import Finding
-from gadgetron_qsm.wanted import require_places
+from gadgetron_qsm.wanted import require_measurement, require_places
 
 SECRET = ("identity.",)  # may name patients, or be the key of pseudonyms
 
@@ -52,8 +52,14 @@ def properties_of(document: Document, node: Node) -> Iterator[Finding]:
             text = f"<{element.tag}> is no <property>; it is passed over"
             yield document.found("warning", element, text)
     yield from _given_twice(document, node)
-    for key, text in problems(node.properties):
+    wrong = list(problems(node.properties))
+    for key, text in wrong:
         yield document.found("error", node.elements.get(key or "", node.element), text)
+    if node.target == MEASURE and not wrong:
+        try:
+            require_measurement(settings_of(node.properties))
+        except UsageError as error:
+            yield document.found("error", node.element, str(error))
     if node.properties.get("deliver.console", "images").strip() != "images":
         text = "deliver.console is of 'gadgetron-qsm serve': a Gadgetron takes images alone"
         yield document.found("warning", node.elements["deliver.console"], text)

@@ -18,7 +18,8 @@ COLUMNS, PANEL_INCHES, FOOT_INCHES, DPI = 3, (3.2, 2.4), 0.6, 110
 COLOURS = {"left": "#0072b2", "right": "#d55e00", None: "#444444"}  # that all eyes tell apart
 BESIDE = {"left": -0.01, "right": 0.01, None: 0.0}  # of the time: sides do not hide each other
 SECONDS_A_DAY = 86400.0
-BAND = "Band: what cannot be told from no change (95 %). Filled: changed since the first visit."
+BAND = "Band: what cannot be told from no change (95 %). Filled: first visit, and changes since."
+VISIT = "visit"  # where days are not known
 
 
 def save_trend(path: Path, comparison: Comparison, use: str) -> None:
@@ -45,6 +46,9 @@ def draw(comparison: Comparison, use: str) -> Figure:
         ax.set_ylabel("chi, ppb", fontsize=8)
         ax.set_xlabel(unit, fontsize=8)
         ax.tick_params(labelsize=7)
+        if unit == VISIT:
+            ax.set_xticks(times)
+            ax.xaxis.set_major_formatter("{x:.0f}")
         for course in _courses(comparison):
             if course[0].structure.name == name:
                 _draw_course(ax, times, course)
@@ -67,7 +71,7 @@ def _times(comparison: Comparison) -> tuple[list[float], str]:
     known = [time for time in acquired if time is not None]
     days = [(time - known[0]).total_seconds() / SECONDS_A_DAY for time in known]
     if len(known) < len(acquired) or len(set(days)) < len(days):
-        return [float(number + 1) for number in range(len(acquired))], "visit"
+        return [float(number + 1) for number in range(len(acquired))], VISIT
     return days, "days since the first visit"
 
 

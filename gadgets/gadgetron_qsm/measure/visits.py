@@ -16,6 +16,7 @@ from gadgetron_qsm.measure.halfway import halfway
 from gadgetron_qsm.measure.labels import LabelMap
 from gadgetron_qsm.measure.protocol import differences
 from gadgetron_qsm.measure.rigid import Rigid, register_rigid
+from gadgetron_qsm.measure.shading import unshaded
 
 LEAST_QUALITY = 0.7  # correlation of the magnitudes; heads that lie on each other have above 0.9
 OVERRIDE = "--allow-differences compares them all the same, and lists these with the result"
@@ -106,12 +107,19 @@ def _warnings(visits: Sequence[Visit]) -> list[str]:
         warnings.append(
             "not all visits have a time: they are in the order in which they were named"
         )
-    versions = {str(visit.about.get("software")) for visit in visits}
-    if len(versions) > 1:
-        warnings.append(
-            f"the visits were measured with other software: {', '.join(sorted(versions))}"
-        )
+    if other := list(_other_software(visits)):
+        warnings.append(f"the visits were measured with other software: {'; '.join(other)}")
     return warnings
+
+
+def _other_software(visits: Sequence[Visit]) -> Iterator[str]:
+    """Give the programs whose versions differ, with these."""
+    known = [visit.about.get("software") for visit in visits]
+    software = [one if isinstance(one, dict) else {} for one in known]
+    for name in dict.fromkeys(name for one in software for name in one):
+        versions = dict.fromkeys(str(one.get(name, "not known")) for one in software)
+        if len(versions) > 1:
+            yield f"{name} {', then '.join(versions)}"
 
 
 def _left_out(labels: LabelMap, intervals: Sequence[Interval]) -> Iterator[str]:
@@ -124,7 +132,7 @@ def _left_out(labels: LabelMap, intervals: Sequence[Interval]) -> Iterator[str]:
 def _interval(first: Visit, later: Visit, labels: LabelMap, different: tuple[str, ...]) -> Interval:
     one, other = first.scan, later.scan
     rigid = register_rigid(
-        one.magnitude, one.geometry, other.magnitude, other.geometry, mask=one.mask
+        unshaded(one), one.geometry, unshaded(other), other.geometry, mask=one.mask
     )
     if rigid.quality < LEAST_QUALITY:
         raise QsmError(

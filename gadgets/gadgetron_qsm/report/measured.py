@@ -60,6 +60,9 @@ def measured(found: Sequence[Measured], maps: Mapping[str, Map]) -> Iterator[Ele
             yield element("h2", f"Strong sources{number}")
             yield element("p", f"{USE} {OF_SOURCES}", class_="note")
             yield from _sources(content["sources"])
+        if "anatomical" in content:
+            yield element("h2", f"On the anatomical grid{number}")
+            yield element("p", f"{USE} {content['anatomical']['told']}.", class_="note")
 
 
 def _outlined(labels: LabelMap, maps: Mapping[str, Map]) -> Iterator[Element]:
@@ -112,7 +115,7 @@ def _regions(of_chi: Sequence[Row], content: Row) -> Element:
 def _sides(found: Sequence[Row]) -> Element:
     rows = [
         (
-            f"{row['region']}, {row['map']}",
+            f"{row['region']}, {row['map']}, {row['unit']}",
             f"{row['left']:.1f}",
             f"{row['right']:.1f}",
             _with_error(row["left_minus_right"], row["standard_error"]),
