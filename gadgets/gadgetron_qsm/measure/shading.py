@@ -22,7 +22,7 @@ def unshaded(scan: Scan) -> Values:
     """
     voxels = np.argwhere(scan.mask)
     inside = scan.magnitude[scan.mask]
-    least = DARKEST * max(float(np.median(inside)), np.finfo(np.float32).tiny)
+    least = max(DARKEST * float(np.median(inside)), 1e-30)
     basis = _powers(voxels, scan)
     # einsum and not BLAS, which would add up otherwise with more cores
     normal = np.einsum("vi,vj->ij", basis, basis)
@@ -45,6 +45,6 @@ def _powers(voxels: NDArray[np.intp], scan: Scan) -> NDArray[np.float64]:
     places = (voxels - middle) * np.array(scan.geometry.voxel_size) / RADIUS_MM
     products = [np.ones(len(places))]
     for order in range(1, ORDER + 1):
-        for axes in combinations_with_replacement(range(3), order):
-            products.append(np.prod(places[:, axes], axis=1))
+        chosen = combinations_with_replacement(range(3), order)
+        products += [np.prod(places[:, axes], axis=1) for axes in chosen]
     return np.stack(products, axis=1)
