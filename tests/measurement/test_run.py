@@ -287,8 +287,23 @@ def test_controls_of_the_site_give_z_scores_at_the_patients_age(maps, labels, tm
     delivered(maps, {**asked, **out}, SUBJECT)
     (score,) = content(tmp_path / "out")["z_scores"]
     assert score["z"] == pytest.approx(2, abs=0.01)
-    with pytest.raises(QsmError, match="no z-scores: the header tells no birth date"):
-        delivered(maps, {**asked, **out})
+
+
+@pytest.mark.parametrize(
+    ("subject", "age", "told"),
+    [
+        ("", 65, "no z-scores: the header tells no birth date or no study date"),
+        (SUBJECT, 20, "no z-scores: no control is of these regions at 66 years"),
+    ],
+)
+def test_a_scan_without_z_scores_is_well_and_says_why(maps, labels, tmp_path, subject, age, told):
+    table = tmp_path / "controls.csv"
+    table.write_text(f"region,age,mean,sd\nputamen,{age},50,10\n")  # invented
+    asked = {"measure.labels": str(labels), "measure.controls": str(table)}
+    delivered(maps, {**asked, "measure.folder": str(tmp_path / "out")}, subject)
+    found = content(tmp_path / "out")
+    assert found["z_scores"] == []
+    assert found["warnings"][-1] == told
 
 
 def test_a_table_of_controls_that_cannot_be_read_costs_the_z_scores_alone(maps, labels, tmp_path):

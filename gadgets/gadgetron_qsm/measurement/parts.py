@@ -59,6 +59,7 @@ class Parts:
         self._corrected: dict[Structure, float] = {}
         self._regions: list[Region] = []  # as DICOM outlines them
         self._failures = list(site.faults)
+        self._warnings: list[str] = []
         self._timing_s: dict[str, float] = {}
 
     def measured(self, folder: Path | None) -> Measured:
@@ -139,9 +140,13 @@ class Parts:
 
     def _scores(self, found: Sequence[Row]) -> list[ZScore]:
         age = age_years(self._header)
-        if age is None:
-            raise QsmError("no z-scores: the header tells no birth date or no study date")
-        return z_scores(found, self._site.controls, age)
+        if age is None:  # as of many scans, which is no fault of theirs
+            self._warn("no z-scores: the header tells no birth date or no study date")
+            return []
+        scores = z_scores(found, self._site.controls, age)
+        if not scores:
+            self._warn(f"no z-scores: no control is of these regions at {age:.0f} years")
+        return scores
 
     def _contrast(self, labels: LabelMap) -> None:
         name, _ = parsed(self._asked.planned)
@@ -200,13 +205,17 @@ class Parts:
         """Return what measurement.json holds."""
         chi = self._maps.chi
         first = about(chi, self._header, self._settings.identity)
-        warnings = [*self._maps.warnings, *self._failed]
+        warnings = [*self._maps.warnings, *self._warnings, *self._failed]
         return {**first, **self._content, "warnings": warnings, "timing_s": self._timing_s}
 
     @property
     def _failed(self) -> list[str]:
         """Why parts failed, by the settings that name files, of which paths may name a patient."""
         return [self._asked.without_paths(line_of(failure)) for failure in self._failures]
+
+    def _warn(self, text: str) -> None:
+        log.warning("%s", text)
+        self._warnings.append(text)
 
     @contextmanager
     def _part(self, name: str) -> Iterator[None]:
