@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import scipy.ndimage
-import scipy.stats
+import scipy.special
 from numpy.typing import NDArray
 
 Values = NDArray[np.float32]
@@ -46,7 +46,7 @@ def image_noise(residual: Values, magnitude: Values, mask: Mask, *, fitted: int 
     left, free = (1.0, BENDS) if echoes == 1 else (echoes - fitted, echoes - fitted)
     power = (magnitude[:, mask].astype(np.float64) ** 2).sum(axis=0)
     variance = np.median(power * residual[mask].astype(np.float64) ** 2) / left
-    return float(np.sqrt(variance * free / scipy.stats.chi2.ppf(0.5, free)))
+    return float(np.sqrt(variance * free / scipy.special.chdtri(free, 0.5)))
 
 
 def field_noise(
