@@ -6,21 +6,14 @@ from collections.abc import Iterable, Mapping
 
 from gadgetron_qsm import configs
 from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.measurement.sections import FILES
 from gadgetron_qsm.mrd.messages import ConfigFile, ConfigText, Message, Text
 from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.parameters import chosen, in_header, read_parameters, to_properties
 from gadgetron_qsm.settings import layered
 
-PATHS = (
-    "deliver.dicom_folder",
-    "deliver.report_folder",
-    "measure.atlas",
-    "measure.labels",
-    "measure.lesions",
-    "measure.controls",
-    "measure.anatomical",
-    "measure.folder",
-)
+OF_MEASURE = tuple(f"measure.{name}" for name in FILES)
+PATHS = ("deliver.dicom_folder", "deliver.report_folder", *OF_MEASURE)
 FOLDERS = ("measure.folder", "deliver.report_folder")  # of what is measured, or as objects
 OBJECTS = ("deliver.segmentation", "deliver.measurements")
 YES = ("true", "1", "yes", "on", "t", "y")
@@ -78,8 +71,7 @@ def _with_a_place(properties: Mapping[str, str]) -> dict[str, str]:
     folders = any(properties.get(key, "").strip() for key in FOLDERS)
     if folders or any(properties.get(key, "").strip().lower() in YES for key in OBJECTS):
         return dict(properties)
-    measured = [key for key in PATHS if key.startswith("measure.")]
-    return {key: value for key, value in properties.items() if key not in measured}
+    return {key: value for key, value in properties.items() if key not in OF_MEASURE}
 
 
 def resident_properties(chain: Mapping[str, str], site: Mapping[str, str]) -> dict[str, str]:
