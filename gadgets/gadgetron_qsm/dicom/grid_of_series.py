@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
 
+from gadgetron_qsm.dicom.read import FRAMES, groups_of
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.geometry import Geometry
 
 SAME_PLACE_MM = 0.01  # what tells a slice that is missing from the digits of decimal strings
 SAME_DIRECTION = 1e-4
-FRAMES = "PerFrameFunctionalGroupsSequence"
 SHARED = "SharedFunctionalGroupsSequence"
-PLACING = ("PixelMeasuresSequence", "PlaneOrientationSequence", "PlanePositionSequence")
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +86,7 @@ def _images(folder: Path) -> list[Dataset]:
 def _slices(dataset: Dataset) -> Iterator[_Slice]:
     frames = dataset.pixel_array.reshape(-1, dataset.Rows, dataset.Columns)
     for index, counts in enumerate(frames):
-        groups = _groups(dataset, index)
+        groups = groups_of(dataset, index)
         dy, dx = (float(size) for size in groups.PixelSpacing)
         slope, intercept = _rescaling(dataset, index)
         yield _Slice(
@@ -97,18 +96,6 @@ def _slices(dataset: Dataset) -> Iterator[_Slice]:
             (dy, dx),
             float(groups.get("SpacingBetweenSlices") or groups.get("SliceThickness") or 1.0),
         )
-
-
-def _groups(dataset: Dataset, frame: int) -> Dataset:
-    """Return what places a frame: all at the top of an object, or out of functional groups."""
-    if FRAMES not in dataset:
-        return dataset
-    found = Dataset()
-    for groups in (dataset[SHARED][0], dataset[FRAMES][frame]):
-        for keyword in PLACING:
-            if keyword in groups:
-                found.update(groups[keyword].value[0])
-    return found
 
 
 def _rescaling(dataset: Dataset, frame: int) -> tuple[float, float]:

@@ -47,7 +47,7 @@ def read_series(folder: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]
         raise QsmError(f"a file of {folder} is no DICOM file") from error
     if not objects:
         raise QsmError(f"no .dcm file in {folder}; name the folder of one series")
-    if not all("RealWorldValueMappingSequence" in _groups(d, 0) for d in objects):
+    if not all("RealWorldValueMappingSequence" in groups_of(d, 0) for d in objects):
         raise QsmError(f"{folder} is no series of gadgetron-qsm: it has no real world values")
     if len({d.SeriesInstanceUID for d in objects}) > 1:
         raise QsmError(f"{folder} holds files of several series; name the folder of one series")
@@ -67,7 +67,7 @@ def _first_echo(objects: Sequence[Dataset]) -> Sequence[Dataset]:
 def _slices(dataset: Dataset) -> Iterator[Slice]:
     frames = dataset.pixel_array.reshape(-1, dataset.Rows, dataset.Columns)
     for index, counts in enumerate(frames):
-        groups = _groups(dataset, index)
+        groups = groups_of(dataset, index)
         mapping = groups.RealWorldValueMappingSequence[0]
         dy, dx = (float(size) for size in groups.PixelSpacing)
         values = counts * mapping.RealWorldValueSlope + mapping.RealWorldValueIntercept
@@ -80,7 +80,7 @@ def _slices(dataset: Dataset) -> Iterator[Slice]:
         )
 
 
-def _groups(dataset: Dataset, frame: int) -> Dataset:
+def groups_of(dataset: Dataset, frame: int) -> Dataset:
     """Return what an object says of a frame: all at its top, or out of functional groups."""
     if FRAMES not in dataset:
         return dataset
