@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 
+import h5py
 import numpy as np
 
 from gadgetron_qsm.mrd.messages import ACQUISITION_HEADER, Acquisition
@@ -120,3 +121,15 @@ def scan(slab=SLAB, repetition=0, *, scanned=SLAB, position=(0, 0, 0)):
         head["idx"]["kspace_encode_step_2"], head["idx"]["kspace_encode_step_1"] = kz, ky
         head["idx"]["contrast"] = echo
         yield Acquisition(head.copy()[()], data[echo, :, kz, ky])
+
+
+def write_raw(path, messages, text):
+    """Write readouts and a header as an ISMRMRD file."""
+    parts = h5py.vlen_dtype(np.float32)
+    row = np.dtype([("head", ACQUISITION_HEADER), ("traj", parts), ("data", parts)])
+    rows = np.empty(len(messages), row)
+    for number, readout in enumerate(messages):
+        rows[number] = readout.head, np.empty(0, np.float32), readout.data.view(np.float32).ravel()
+    with h5py.File(path, "w") as file:
+        file["dataset/xml"] = np.array([text], dtype=h5py.string_dtype())
+        file["dataset/data"] = rows

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 
-import h5py
-import numpy as np
 import pytest
 
-from gadgetron_qsm.mrd.messages import ACQUISITION_HEADER
 from gadgetron_qsm.replay import replay
 from tests.report.conftest import PRIVATE, SECRETS, USER
-from tests.sphere_scan import header_text, scan
+from tests.sphere_scan import header_text, scan, write_raw
 
 QUICK = {
     "inversion.iterations": "2",
@@ -28,17 +25,11 @@ TIME_STAMP = 40520005  # it is one of SECRETS
 def raw(tmp_path_factory):
     path = tmp_path_factory.mktemp("raw") / "scan.h5"
     text = header_text().replace("<experimentalConditions>", f"{PRIVATE}<experimentalConditions>")
-    parts = h5py.vlen_dtype(np.float32)
-    row = np.dtype([("head", ACQUISITION_HEADER), ("traj", parts), ("data", parts)])
+    text = text.replace("</ismrmrdHeader>", f"{USER}</ismrmrdHeader>")
     readouts = list(scan())
-    rows = np.empty(len(readouts), row)
-    for number, readout in enumerate(readouts):
+    for readout in readouts:
         readout.head["acquisition_time_stamp"] = TIME_STAMP
-        rows[number] = readout.head, np.empty(0, np.float32), readout.data.view(np.float32).ravel()
-    with h5py.File(path, "w") as file:
-        text = text.replace("</ismrmrdHeader>", f"{USER}</ismrmrdHeader>")
-        file["dataset/xml"] = np.array([text], dtype=h5py.string_dtype())
-        file["dataset/data"] = rows
+    write_raw(path, readouts, text)
     return path
 
 

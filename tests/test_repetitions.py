@@ -15,10 +15,9 @@ from gadgetron_qsm import chain
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.images import image_to_map
-from gadgetron_qsm.mrd.messages import ACQUISITION_HEADER
 from gadgetron_qsm.replay import replay
 from gadgetron_qsm.settings import Settings
-from tests.sphere_scan import CHI_PPM, MATRIX, TE_S, header_text, scan
+from tests.sphere_scan import CHI_PPM, MATRIX, TE_S, header_text, scan, write_raw
 
 SCALES = 1, 3
 QUICK = {"inversion.iterations": "2", "deliver.maps": "chi,magnitude"}
@@ -110,21 +109,10 @@ def test_a_stage_that_fails_in_a_later_repetition_names_it():
         list(run(dark))
 
 
-def write_raw(path, messages):
-    parts = h5py.vlen_dtype(np.float32)
-    row = np.dtype([("head", ACQUISITION_HEADER), ("traj", parts), ("data", parts)])
-    rows = np.empty(len(messages), row)
-    for number, readout in enumerate(messages):
-        rows[number] = readout.head, np.empty(0, np.float32), readout.data.view(np.float32).ravel()
-    with h5py.File(path, "w") as file:
-        file["dataset/xml"] = np.array([HEADER.text], dtype=h5py.string_dtype())
-        file["dataset/data"] = rows
-
-
 @pytest.fixture(scope="module")
 def output(tmp_path_factory):
     folder = tmp_path_factory.mktemp("replay")
-    write_raw(folder / "scan.h5", list(readouts()))
+    write_raw(folder / "scan.h5", list(readouts()), HEADER.text)
     replay(folder / "scan.h5", folder / "out", overrides=QUICK)
     return folder / "out"
 
@@ -161,7 +149,7 @@ def test_replay_writes_every_repetition_and_reports_each(output):
 
 
 def test_replay_keeps_what_came_before_a_repetition_that_fails(tmp_path):
-    write_raw(tmp_path / "scan.h5", list(readouts())[:-LAST_LINES])
+    write_raw(tmp_path / "scan.h5", list(readouts())[:-LAST_LINES], HEADER.text)
     with pytest.raises(QsmError, match=r"lines are missing.*the maps before that are in .*out"):
         replay(tmp_path / "scan.h5", tmp_path / "out", overrides=QUICK)
     report = json.loads((tmp_path / "out" / "report.json").read_text())

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -47,16 +48,18 @@ OF_MAPS = ("measure.noise_samples",)  # one of those below that is
 
 @dataclass(frozen=True)
 class Replayed:
-    """What became of a replay: how the map compares with the truth, and who has the objects.
+    """What became of a replay: the maps, how chi compares with the truth, who has the objects.
 
-    `accuracy` is that of report.accuracy.compare, None without the truth of a simulated scan beside
-    the file; `archives` are the names of those that were sent the objects and confirmed them;
-    `measured` tells whether there is a measurement/.
+    `maps` are SHA-256 of the voxels that came back, by name, repetition and echo ("chi 1",
+    "magnitude 1 2"), both from 1; `accuracy` is that of report.accuracy.compare, None without the
+    truth of a simulated scan beside the file; `archives` are the names of those that were sent the
+    objects and confirmed them; `measured` tells whether there is a measurement/.
     """
 
     accuracy: dict[str, Any] | None = None
     archives: tuple[str, ...] = ()
     measured: bool = False
+    maps: Mapping[str, str] = field(default_factory=dict)
 
 
 def replay(
@@ -116,7 +119,7 @@ def replay(
         look = f"see 'gadgetron-qsm outbox list{box}'"
         raise QsmError(f"the maps are in {output}, but {waiting}; {look}")
     archives = tuple(node.name for node in nodes_of(settings.store))
-    return Replayed(accuracy, archives, settings.measure.asked)
+    return Replayed(accuracy, archives, settings.measure.asked, _digests(maps))
 
 
 def _write(
@@ -154,6 +157,16 @@ def _write(
         scan.finish(came.failure)
     except QsmError as error:
         raise QsmError(f"{error}; the maps are in {output}") from error
+
+
+def _digests(maps: list[Map]) -> dict[str, str]:
+    """Return SHA-256 of each map's voxels (z, y, x), little-endian float32."""
+    found = {}
+    for volume in maps:
+        echo = "" if volume.echo is None else f" {volume.echo + 1}"
+        digest = sha256(volume.data.astype("<f4").tobytes()).hexdigest()
+        found[f"{volume.name} {volume.repetition + 1}{echo}"] = digest
+    return found
 
 
 def _clear(folder: Path) -> None:

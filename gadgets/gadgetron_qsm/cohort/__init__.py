@@ -1,0 +1,1 @@
+"""Replay of many scans: which there are, who computes them, what of them is done."""
