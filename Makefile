@@ -3,7 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 OLDEST_PYTHON ?= $(shell command -v python3.10 || command -v python3)
 VENV ?= .venv
 BIN = $(VENV)/bin
-DEBIAN_PROGRAMS = dciodvfy:dicom3tools dcm2niix:dcm2niix g++:g++ storescp:dcmtk Orthanc:orthanc
+DEBIAN_PROGRAMS = chromedriver:chromium-driver chromium:chromium dciodvfy:dicom3tools \
+	dcm2niix:dcm2niix g++:g++ storescp:dcmtk Orthanc:orthanc
 POLICY = /usr/sbin/policy-rc.d
 
 .PHONY: demo test test-oldest bench faults accuracy measure lint debian-programs docker-steps clean
