@@ -64,4 +64,4 @@ def _same_input(task: Task, before: Input) -> bool:
 
 def _in_dataset(task: Task) -> bool:
     session = [f"ses-{task.session}"] if task.session else []
-    return bool(task.bids) and task.bids.joinpath(f"sub-{task.label}", *session).is_dir()
+    return task.bids is not None and task.bids.joinpath(f"sub-{task.label}", *session).is_dir()
