@@ -41,7 +41,13 @@ def test_a_command_has_all_options_and_can_be_typed(study):
         jobs=3,
     )
     options = ["--config", "fast", "--set", "mask.method=bet", "--set"]
-    options += ["identity.patient_name={protocol} 'b'", "--server", "::1:9002", "--scheduler", "slurm"]
+    options += [
+        "identity.patient_name={protocol} 'b'",
+        "--server",
+        "::1:9002",
+        "--scheduler",
+        "slurm",
+    ]
     where = ["gadgetron-qsm", "replay", str(study), "--output", str(study / "the results")]
     assert shlex.split(asked.command()) == [*where, *options, "--jobs", "3", "--resume"]
     task = next(task for task in asked.tasks()[0] if task.name == "sub/$b")
