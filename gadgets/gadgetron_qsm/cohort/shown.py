@@ -6,14 +6,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
-from rich.progress import TimeElapsedColumn as Elapsed
-from rich.progress import TimeRemainingColumn as Remaining
+from rich.progress import (
+    BarColumn,
+    Progress,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from gadgetron_qsm.cohort.task import Began, Done, Event, Failed, Went
 from gadgetron_qsm.terminal import print_line, screen
 
 Show = Callable[[Event], None]
+
+LONG_S = 3600.0  # behind us, from which the time that is left is estimated
+ALMOST = 0.999  # of a bar: its clock runs on until the scan is done
 
 
 @contextmanager
@@ -23,9 +33,8 @@ def shown(scans: int) -> Iterator[Show]:
         yield _Lines(scans)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}"))
-    with (
-        Progress(*columns, Elapsed(), Remaining(), console=screen) as progress,
-    ):
+    times = (TimeElapsedColumn(), _Left())
+    with Progress(*columns, *times, console=screen, speed_estimate_period=LONG_S) as progress:
         yield _Bars(progress, scans)
 
 
@@ -43,23 +52,34 @@ class _Lines:
             print_line(f"{_end(event)} ({self._ended} of {self._scans})")
 
 
+class _Left(TimeRemainingColumn):
+    """The time that is left for all; of one scan nobody knows how long it computes."""
+
+    def render(self, task: Task) -> Text:
+        """Return it, or nothing."""
+        return super().render(task) if task.fields["whole"] else Text()
+
+
 class _Bars:
     """A bar of each that runs, and one of all."""
 
     def __init__(self, progress: Progress, scans: int) -> None:
         self._progress, self._scans = progress, scans
         self._running: dict[str, TaskID] = {}
-        self._all = progress.add_task("all", total=scans, said="")
+        self._all = progress.add_task("all", total=scans, said="", whole=True)
         self._ended = self._failed = 0
 
     def __call__(self, event: Event) -> None:
         name = event.name
         if isinstance(event, Began):
             self._stop(name)
-            self._running[name] = self._progress.add_task(escape(name), total=1.0, said="")
+            self._running[name] = self._progress.add_task(
+                escape(name), total=1.0, said="", whole=False
+            )
         elif isinstance(event, Went):
             said = "computing" if event.fraction >= 1 else "sending"
-            self._progress.update(self._running[name], completed=event.fraction, said=said)
+            done = min(event.fraction, ALMOST)
+            self._progress.update(self._running[name], completed=done, said=said)
         else:
             self._end(event)
 
