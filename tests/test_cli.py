@@ -72,7 +72,8 @@ def test_replay_leaves_one_folder_a_series(output, truth):
     named = {re.sub(r"^\d+_", "", name): count for name, count in folders.items()}
     assert named == {"QSM_chi": slices, "R2star": slices, "Magnitude": 3 * slices}
     assert sorted(path.name for path in output.iterdir()) == [
-        "dicom", "images.h5", "picture.png", "provenance.json", "report.html", "report.json",
+        "dicom", "finished.json", "images.h5", "picture.png", "provenance.json", "report.html",
+        "report.json",
     ]  # fmt: skip
     assert (output / "picture.png").read_bytes().startswith(b"\x89PNG")
 
@@ -224,7 +225,7 @@ def test_what_cannot_be_done_fails_in_one_line(raw, tmp_path, capsys, options, s
 
 @pytest.mark.parametrize(
     "arguments",
-    ["replay", "replay a.h5", "replay a.h5 c/a.h5 -o b", "replay a.h5 -o b --set x",
+    ["replay", "replay a.h5", "replay a.h5 -o b --jobs 0", "replay a.h5 -o b --set x",
      "replay a.h5 -o b --server here", "serve --port many", "nonsense",
      "simulate a.h5 --echo-times soon"],
 )  # fmt: skip

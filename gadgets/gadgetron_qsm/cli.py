@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from gadgetron_qsm.cohort.commands import replay
 from gadgetron_qsm.delivery.commands import app as outbox
 from gadgetron_qsm.errors import QsmError, UsageError
 from gadgetron_qsm.measure.commands import compare
@@ -19,7 +17,7 @@ from gadgetron_qsm.openrecon.commands import app as openrecon
 from gadgetron_qsm.server.commands import gadget, serve
 from gadgetron_qsm.site import logs
 from gadgetron_qsm.site.commands import check, health
-from gadgetron_qsm.terminal import Set, overrides, print_line, print_pairs, screen
+from gadgetron_qsm.terminal import bar, print_line, print_pairs
 
 app = typer.Typer(
     help="Quantitative susceptibility mapping, from raw k-space to a series in ppb.",
@@ -70,7 +68,7 @@ def demo(output: Output = Path("demo")) -> None:
 
     raw = output / "head.h5"
     _simulate(raw, Scan(), None, None)
-    _replay(raw, output)
+    replay([raw], output)
 
 
 @app.command()
@@ -123,23 +121,7 @@ def simulate(
     _simulate(path, varied(scan, variant), labels, values)
 
 
-@app.command()
-def replay(
-    raw: Annotated[list[Path], typer.Argument(metavar="RAW.h5")],
-    output: Output,
-    config: Annotated[str, typer.Option(help="name or file of a configuration")] = "qsm",
-    settings: Set = [],  # noqa: B006 - typer wants a list
-    server: Annotated[str | None, typer.Option(metavar="HOST:PORT")] = None,
-) -> None:
-    """Send raw files through the chain; several files get a folder each."""
-    changed = overrides(settings)
-    if len({path.stem for path in raw}) < len(raw):
-        raise typer.BadParameter("files of one name would get one folder; replay them one by one")
-    for path in raw:
-        folder = output if len(raw) == 1 else output / path.stem
-        _replay(path, folder, config=config, overrides=changed, server=_address(server))
-
-
+app.command()(replay)
 app.command()(serve)
 app.command()(gadget)
 
@@ -212,39 +194,6 @@ def main() -> None:
 def _simulate(path: Path, scan: Any, labels: Path | None, values: Path | None) -> None:
     from gadgetron_qsm.phantom.simulation import simulate as simulate_scan
 
-    with _bar(f"simulating {path.name}") as update:
+    with bar(f"simulating {path.name}") as update:
         truth = simulate_scan(path, scan, labels, values, lambda part, _text: update(part))
     print_line(f"written: {path}, {truth}")
-
-
-def _replay(path: Path, output: Path, **options: Any) -> None:
-    from gadgetron_qsm.replay import replay as replay_scan
-    from gadgetron_qsm.report.accuracy import accuracy_table
-
-    with _bar(f"replaying {path.name}") as update:
-        done = replay_scan(
-            path, output, progress=lambda sent, total: update(sent / total), **options
-        )
-    if done.accuracy:
-        screen.print(accuracy_table(done.accuracy))
-    measured = "measurement, " if done.measured else ""
-    print_line(f"written to {output}/: dicom, images.h5, {measured}report.html, report.json")
-    if done.archives:
-        print_line(f"sent to: {', '.join(done.archives)}")
-
-
-@contextmanager
-def _bar(text: str) -> Iterator[Callable[[float], None]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=screen) as progress:
-        task = progress.add_task(text, total=1.0)
-        yield lambda fraction: progress.update(task, completed=fraction)
-
-
-def _address(server: str | None) -> tuple[str, int] | None:
-    if server is None:
-        return None
-    host, _, port = server.rpartition(":")
-    if not host or not port.isdigit():
-        raise typer.BadParameter("--server takes HOST:PORT")
-    return host, int(port)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -38,3 +40,12 @@ def print_pairs(pairs: Iterable[tuple[str, str]]) -> None:
     for what, text in pairs:
         table.add_row(Text(what), Text(text))
     screen.print(table)
+
+
+@contextmanager
+def bar(text: str) -> Iterator[Callable[[float], None]]:
+    """Show a bar, and give what moves it, to a fraction from 0 to 1."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=screen) as progress:
+        task = progress.add_task(text, total=1.0)
+        yield lambda fraction: progress.update(task, completed=fraction)

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from gadgetron_qsm.server import member, orders, worker
+from gadgetron_qsm.server.child import how_it_ended
 from gadgetron_qsm.server.member import Member
 from tests.server.jobs import Told
 
@@ -18,7 +19,7 @@ from tests.server.jobs import Told
     [(0, "status 0"), (3, "status 3"), (-9, "signal 9, SIGKILL"), (-35, "signal 35")],
 )
 def test_an_end_is_told_by_status_or_signal_named_or_not(code, how):
-    assert member._how(code) == how
+    assert how_it_ended(code) == how
 
 
 def test_the_parent_does_not_wait_for_a_process_that_does_not_go(monkeypatch):

@@ -174,6 +174,16 @@ def still_computes() -> str:
     return ", ".join(_used.values()) or Host.name
 
 
+def devices() -> int:
+    """Return how many CUDA devices CuPy finds; none without it."""
+    try:
+        import cupy
+
+        return int(cupy.cuda.runtime.getDeviceCount())
+    except (ImportError, RuntimeError):
+        return 0
+
+
 def _version(number: int) -> str:
     """Write CUDA's 12040 as 12.4."""
     return f"{number // 1000}.{number % 1000 // 10}"

@@ -28,8 +28,7 @@ def raw_file(subject: Path) -> Pairs:
     """Describe a raw file; raises QsmError for one that no map can come from."""
     with RawFile(subject) as file:
         header, readouts = Header.parse(file.header_text), len(file)
-        everything = (readout for block in file.blocks() for readout in block)
-        first = next((r for r in everything if kind_of(r.head, header) is Kind.IMAGE), None)
+        first = first_of_image(file, header)
         images = [] if readouts else list(file.images())
     if images:
         yield from _images(images, header)
@@ -38,6 +37,12 @@ def raw_file(subject: Path) -> Pairs:
     else:
         raise QsmError(f"{subject.name} has no readout of an image")
     yield from _identity(header)
+
+
+def first_of_image(file: RawFile, header: Header) -> Acquisition | None:
+    """Return the first readout of an image, behind those of noise and of calibration."""
+    everything = (readout for block in file.blocks() for readout in block)
+    return next((r for r in everything if kind_of(r.head, header) is Kind.IMAGE), None)
 
 
 def _readouts(first: Acquisition, readouts: int, header: Header) -> Pairs:

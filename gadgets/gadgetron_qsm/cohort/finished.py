@@ -19,6 +19,14 @@ NAME = "finished.json"
 SCHEMA = {"name": "gadgetron-qsm finished scan", "version": 1}
 OF_THE_MACHINE = {"device", "server", "spool", "health"}  # where a scan is computed, not what
 AT_ONCE = 1 << 20  # bytes that are read at once
+RESULTS = (  # of a replay; what else lies in its folder is not its own
+    "images.h5",
+    "picture.png",
+    "provenance.json",
+    "report.*",
+    "dicom/[0-9][0-9][0-9][0-9][0-9]*_*/*.dcm",
+    "measurement/**/*",
+)
 
 
 @dataclass(frozen=True)
@@ -95,8 +103,8 @@ def write_finished(
     """Note that all of a scan's results are in `folder`; raise QsmError when it cannot be."""
     files = {
         path.relative_to(folder).as_posix(): path.stat().st_size
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != NAME
+        for path in sorted(path for pattern in RESULTS for path in folder.glob(pattern))
+        if path.is_file()
     }
     finished = Finished(source, settings, __version__, maps, files, seconds)
     write_json(folder / NAME, {"schema": SCHEMA, **asdict(finished)})

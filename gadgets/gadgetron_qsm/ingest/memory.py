@@ -29,7 +29,7 @@ def share(reserve: Reserve) -> None:
     """Have this process plan with memory that it shares with other scans.
 
     `reserve` returns what is free beside them, and if that is enough it is ours from then on, in
-    place of what was before.
+    place of what was before. It may wait until it is.
     """
     _reserve[:] = [reserve]
 
@@ -59,9 +59,11 @@ def require_images(size: int, limit_gb: float | None) -> None:
 
 
 def _require(needed: int, limit_gb: float | None, what: str, advice: str) -> None:
-    free = limit_gb * 1e9 if limit_gb else free_bytes()
-    if _reserve:
+    free = limit_gb * 1e9 if limit_gb else math.inf
+    if _reserve and needed <= free:
         free = min(free, _reserve[0](needed))
+    elif not limit_gb:
+        free = free_bytes()
     plan = f"{what} need {needed / 1e9:.1f} GB"
     log.info("%s; %.1f GB are free", plan, free / 1e9)
     if needed > free:

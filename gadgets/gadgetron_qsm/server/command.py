@@ -13,10 +13,10 @@ from gadgetron_qsm import configs
 from gadgetron_qsm.delivery.deliver import opened
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.properties import read_properties
+from gadgetron_qsm.server.child import TO_THE_PARENT
 from gadgetron_qsm.server.dispatcher import Dispatcher
 from gadgetron_qsm.server.job import Job, Scans
 from gadgetron_qsm.server.serving import listen
-from gadgetron_qsm.server.worker import TO_THE_PARENT
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.site.watch import watching
 from gadgetron_qsm.site_sections import ServerSettings, SpoolSettings

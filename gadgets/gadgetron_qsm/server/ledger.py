@@ -1,4 +1,4 @@
-"""Who has planned with how much memory: a file that the processes of a server share."""
+"""Who has planned with how much memory: a file that processes with scans at once share."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import reduction
@@ -15,6 +16,7 @@ from typing import Any
 Entries = dict[str, tuple[int, int]]  # by process: bytes planned, bytes resident at that time
 
 PAGE = 4096  # bytes: the entries of 64 processes, which the kernel writes whole or not at all
+POLL_S = 0.2  # how soon it is noticed that another process has less
 
 
 class Ledger:
@@ -49,16 +51,27 @@ class Ledger:
 
         A plan takes the place of the one that this process had before.
         """
-        own = str(os.getpid())
         with self._open() as entries:
-            entries.pop(own, None)
-            left = self._free() - sum(_outstanding(*entry) for entry in entries.items())
-            if self._limit_bytes is not None:
-                left = min(
-                    left, self._limit_bytes - sum(planned for planned, _ in entries.values())
-                )
-            if needed <= left:
-                entries[own] = needed, _resident(own)
+            return self._reserved(entries, needed)
+
+    def await_room(self, needed: int) -> float:
+        """The same, but wait for it as long as other processes have plans."""
+        while True:
+            with self._open() as entries:
+                left = self._reserved(entries, needed)
+                others = [process for process in entries if _resident(process)]
+            if needed <= left or not others:
+                return left
+            time.sleep(POLL_S)
+
+    def _reserved(self, entries: Entries, needed: int) -> float:
+        own = str(os.getpid())
+        entries.pop(own, None)
+        left = self._free() - sum(_outstanding(*entry) for entry in entries.items())
+        if self._limit_bytes is not None:
+            left = min(left, self._limit_bytes - sum(planned for planned, _ in entries.values()))
+        if needed <= left:
+            entries[own] = needed, _resident(own)
         return max(0.0, left)
 
     def release(self, process: int | None = None) -> None:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from gadgetron_qsm.server import orders, worker
+from gadgetron_qsm.server.child import SPAWN, how_it_ended, signals_held_back
 from gadgetron_qsm.server.job import Job
 from gadgetron_qsm.server.ledger import Ledger
 
-SPAWN = multiprocessing.get_context("spawn")
 REAP_S = 1.0  # for a process to go that has closed everything
 
 
@@ -35,7 +31,7 @@ class Member:
         self._scan = 0  # its number here: what is told of one is not of the next
         self.process = SPAWN.Process(target=worker.run, args=(theirs, ledger, job), daemon=True)
         try:
-            with theirs, _signals_held_back():
+            with theirs, signals_held_back():
                 self.process.start()
         except BaseException:
             self.control.close()
@@ -99,23 +95,4 @@ class Member:
             self.process.kill()
             return "it does not quite end"
         self.process.close()
-        return _how(code)
-
-
-def _how(code: int) -> str:
-    if code >= 0:
-        return f"status {code}"
-    try:
-        return f"signal {-code}, {signal.Signals(-code).name}"
-    except ValueError:  # one of those that have no name
-        return f"signal {-code}"
-
-
-@contextmanager
-def _signals_held_back() -> Iterator[None]:
-    """Start a process that signals cannot end before it says what it does with them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, worker.TO_THE_PARENT)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return how_it_ended(code)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-import signal
 import socket
 import sys
 import threading
 import time
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from queue import SimpleQueue
 
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.connection import Connection
 from gadgetron_qsm.server import orders
+from gadgetron_qsm.server.child import leave_to_the_parent
 from gadgetron_qsm.server.job import Job
 from gadgetron_qsm.server.ledger import Ledger
 from gadgetron_qsm.server.serving import serve_one
@@ -29,8 +27,6 @@ log = logging.getLogger(__name__)
 LAST_S = 10.0  # for a scan to end that is told to
 ENDING_S = 20.0  # for a process without a scan: it may send the last object to an archive
 PARENT_GONE = "the server has ended"
-TO_THE_PARENT = {signal.SIGINT, signal.SIGTERM}
-SOONER_KILLED = 500  # out of 1000: of our processes the kernel is to spare the one that listens
 
 
 def run(control: socket.socket, ledger: Ledger, job: Job) -> None:
@@ -38,11 +34,7 @@ def run(control: socket.socket, ledger: Ledger, job: Job) -> None:
 
     A fault may have left anything behind, a broken CUDA context too: another process takes over.
     """
-    for number in TO_THE_PARENT:  # a terminal and systemd tell everybody; the parent decides
-        signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, TO_THE_PARENT)
-    with contextlib.suppress(OSError):  # no Linux
-        Path("/proc/self/oom_score_adj").write_text(str(SOONER_KILLED))
+    leave_to_the_parent()
     worker = _Worker(control, job)
     threading.Thread(target=worker.obey, name="server-orders", daemon=True).start()
     try:

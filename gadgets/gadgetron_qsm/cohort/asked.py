@@ -1,0 +1,113 @@
+"""What a replay is asked for, as tasks, and as the command that asks for it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from gadgetron_qsm import configs
+from gadgetron_qsm.cohort.find import found
+from gadgetron_qsm.cohort.finished import settings_hash
+from gadgetron_qsm.cohort.task import Task
+from gadgetron_qsm.errors import UsageError
+from gadgetron_qsm.exchange import Address
+from gadgetron_qsm.mrd.properties import read_properties
+from gadgetron_qsm.settings import Settings
+
+PROGRAM = "gadgetron-qsm"
+SECRET, HIDDEN = ("identity.key",), "***"  # in commands that are told, for people to fill in
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The arguments and options of the command; `scheduler` and `retries` are for others' machines.
+
+    `config`, `overrides` and `server` are those of replay.replay.
+    """
+
+    sources: Sequence[Path]
+    output: Path
+    config: str = "qsm"
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    server: Address | None = None
+    bids: Path | None = None
+    scheduler: str | None = None
+    jobs: int | None = None
+    resume: bool = False
+
+    @property
+    def one(self) -> bool:
+        """Whether it is one file, whose results go into the output folder itself."""
+        return len(self.sources) == 1 and not self.sources[0].is_dir()
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """Those of the configuration, and the changes to them."""
+        return {**read_properties(configs.read(self.config)), **self.overrides}
+
+    @property
+    def settings(self) -> Settings:
+        """What they come to; raises UsageError for wrong ones."""
+        return Settings.from_properties(self.properties)
+
+    def tasks(self) -> tuple[list[Task], int]:
+        """Return the scans by name, and how many files were left out, as `found`.
+
+        Raises UsageError as `found`, and for settings that are wrong.
+        """
+        settings = settings_hash(self.config, self.overrides, self.server)
+        scans = found(self.sources, self.output)
+        labels = _labels([scan.name for scan in scans.scans]) if self.bids else {}
+        tasks = [
+            Task(
+                name=scan.name,
+                raw=scan.raw,
+                folder=self.output if self.one else self.output / scan.name,
+                settings=settings,
+                config=self.config,
+                overrides=self.overrides,
+                server=self.server,
+                bids=self.bids,
+                **labels.get(scan.name, {}),
+            )
+            for scan in scans.scans
+        ]
+        return tasks, scans.left_out
+
+    def command(self) -> str:
+        """Return the command that goes on where this one ended."""
+        jobs = ["--jobs", str(self.jobs)] if self.jobs else []
+        return self._command(self.sources, self.output, *jobs, "--resume")
+
+    def command_of(self, task: Task) -> str:
+        """Return the command that replays a scan alone, with the same results in the same place."""
+        if self.one:
+            return self._command(self.sources, self.output)
+        if self.bids:  # whose labels are made of the scan's name in the cohort
+            return self.command()
+        return self._command([task.raw], task.folder)
+
+    def _command(self, sources: Sequence[Path], output: Path, *more: str) -> str:
+        words = [PROGRAM, "replay", *map(str, sources), "--output", str(output)]
+        words += ["--config", self.config] if self.config != "qsm" else []
+        for key, value in self.overrides.items():
+            words += ["--set", f"{key}={HIDDEN if key in SECRET else value}"]
+        if self.server:
+            words += ["--server", "{}:{}".format(*self.server)]
+        words += ["--bids", str(self.bids)] if self.bids else []
+        words += ["--scheduler", self.scheduler] if self.scheduler else []
+        return shlex.join([*words, *more])
+
+
+def _labels(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return what the scans are called in a BIDS dataset; raise UsageError for two that are one."""
+    try:
+        bids = import_module("gadgetron_qsm.bids.names")
+    except ModuleNotFoundError as error:
+        raise UsageError("--bids is not there yet; leave it out") from error
+    bids.require_distinct(names)
+    return {name: dict(zip(("label", "session"), bids.labels(name), strict=True)) for name in names}

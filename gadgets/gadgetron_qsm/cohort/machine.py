@@ -1,0 +1,25 @@
+"""How many scans this machine replays at once."""
+
+from __future__ import annotations
+
+from gadgetron_qsm.cohort.asked import Asked
+from gadgetron_qsm.processors import threads
+
+PER_SCAN = 2  # processors
+
+
+def at_once(asked: Asked) -> tuple[int, int]:
+    """Return how many scans at once are asked for, and the CUDA devices that they share.
+
+    By default it is one a device or, without one, one for PER_SCAN processors: part of a scan runs
+    on one alone, but each takes memory of its own. Where settings name a device it is that one.
+    """
+    device = asked.settings.device
+    gpus = 0
+    if device.use != "cpu" and not asked.server:
+        from gadgetron_qsm.arrays.places import devices  # CuPy takes a while
+
+        gpus = devices()
+    if gpus and "device.number" in asked.properties:
+        return asked.jobs or 1, 0
+    return asked.jobs or gpus or max(1, threads() // PER_SCAN), gpus

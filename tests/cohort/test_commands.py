@@ -1,0 +1,216 @@
+"""The command over folders: what is shown, what is left, and going on after an end by force."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gadgetron_qsm.cohort.finished import read_finished
+from tests.cohort.conftest import QUICK
+from tests.end_to_end.peers import COMMAND
+from tests.test_cli import call
+
+OPTIONS = [word for key, value in QUICK.items() for word in ("--set", f"{key}={value}")]
+
+
+@pytest.fixture(scope="module")
+def study(raw, tmp_path_factory):
+    """Two scans and a broken one."""
+    folder = tmp_path_factory.mktemp("study")
+    (folder / "sub 1").mkdir()
+    shutil.copy(raw, folder / "sub 1/scan.h5")
+    shutil.copy(raw, folder / "scan.h5")
+    (folder / "cut.h5").write_bytes(raw.read_bytes()[:-100000])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def replayed(study, tmp_path_factory):
+    """The results, the exit status and what was printed."""
+    folder = tmp_path_factory.mktemp("results") / "out"
+    done = run(study, "-o", folder, "--jobs", "2")
+    return folder, done
+
+
+def begin(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-c", COMMAND, "replay", *map(str, arguments), *OPTIONS],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "COLUMNS": "200"},
+    )
+
+
+def run(*arguments):
+    with begin(*arguments) as process:
+        out, err = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def cohort(folder):
+    return json.loads((folder / "cohort.json").read_text())
+
+
+def states(folder):
+    return {scan["name"]: scan["state"] for scan in cohort(folder)["scans"]}
+
+
+def maps(folder):
+    return {scan["name"]: scan.get("maps") for scan in cohort(folder)["scans"]}
+
+
+def everything(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def test_one_broken_file_ends_nothing_but_is_told(replayed):
+    folder, done = replayed
+    assert states(folder) == {"cut": "failed", "scan": "done", "sub 1/scan": "done"}
+    assert (done.returncode, done.stderr) == (
+        1, "gadgetron-qsm: 1 of 3 scans failed; see above\n",
+    )  # fmt: skip
+    lines = done.stdout.splitlines()
+    assert {"begun: cut", "begun: scan", "begun: sub 1/scan"} < set(lines)
+    assert [len(row.split("│")) for row in lines if "sub 1/scan │" in row] == [7]
+    assert lines[-3:-1] == ["3 scans, 1 failed, 2 done",
+                            "failed: cut: cut.h5 is truncated; copy it again"]  # fmt: skip
+    assert not list(folder.glob(".*"))
+
+
+def test_the_whole_is_told_in_json(replayed, study):
+    folder, _ = replayed
+    told = cohort(folder)
+    assert (told["stage"], told["totals"]) == ("ended", {"scans": 3, "failed": 1, "done": 2})
+    scan = next(scan for scan in told["scans"] if scan["name"] == "sub 1/scan")
+    noted = read_finished(folder / scan["folder"])
+    assert scan["maps"] == noted.maps
+    assert scan["input"]["sha256"] == noted.input.sha256
+    assert scan["raw"] == str(study / "sub 1/scan.h5")
+
+
+def test_the_command_to_try_again_replays_a_scan_and_resume_finds_it_done(
+    replayed, study, raw, tmp_path, capsys
+):
+    folder = shutil.copytree(replayed[0], tmp_path / "out")
+    line = replayed[1].stdout.splitlines()[-1].replace(str(replayed[0]), str(folder))
+    prefix = "  try again: gadgetron-qsm "
+    assert line.startswith(prefix)
+    broken = (study / "cut.h5").read_bytes()
+    shutil.copy(raw, study / "cut.h5")
+    try:
+        assert call(*shlex.split(line.removeprefix(prefix))) == 0
+        before = everything(folder)
+        assert call("replay", study, "-o", folder, *OPTIONS, "--resume") == 0
+    finally:
+        (study / "cut.h5").write_bytes(broken)
+    assert states(folder) == dict.fromkeys(("cut", "scan", "sub 1/scan"), "kept")
+    changed = everything(folder).items() - before.items()
+    assert {path for path, _ in changed} == {folder / "cohort.json"}
+    assert "3 scans, 3 kept" in capsys.readouterr().out
+
+
+def test_resume_replays_what_is_not_done_and_a_plan_changes_nothing(replayed, study, tmp_path):
+    folder = shutil.copytree(replayed[0], tmp_path / "out")
+    (folder / "scan/report.json").unlink()
+    os.utime(study / "sub 1/scan.h5")
+    before = everything(tmp_path) | everything(study)
+    plan = run(study, "-o", folder, "--resume", "--dry-run")
+    assert (plan.returncode, plan.stderr) == (0, "")
+    assert everything(tmp_path) | everything(study) == before
+    rows = [row for row in plan.stdout.splitlines() if row.startswith("│")]
+    told = {row.split("│")[1].strip(): row for row in rows}
+    assert "replay: results not whole" in told["scan"]
+    assert "34 x 42 x 44" in told["scan"]
+    assert "keep" in told["sub 1/scan"]
+    assert "fails: cut.h5 is truncated" in told["cut"]
+    assert call("replay", study, "-o", folder, *OPTIONS, "--resume") == 1
+    assert states(folder) == {"cut": "failed", "scan": "done", "sub 1/scan": "kept"}
+    assert maps(folder) == maps(replayed[0])
+
+
+def test_a_plan_makes_no_folder(study, tmp_path):
+    assert call("replay", study, "-o", tmp_path / "out", *OPTIONS, "--dry-run") == 0
+    assert not (tmp_path / "out").exists()
+
+
+def children(process):
+    return [int(n) for n in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def until(holds):
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def read_to(process, text):
+    """Read what is printed until a line begins so."""
+    for line in process.stdout:
+        if line.startswith(text):
+            return
+    pytest.fail(f"no line begins with '{text}'")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_replay_ends_at_once_and_says_how_to_go_on(study, tmp_path, number):
+    with begin(study / "sub 1", "-o", tmp_path / "out") as process:
+        read_to(process, "begun: scan")
+        workers = children(process.pid)
+        start = time.monotonic()
+        process.send_signal(number)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (128 + number, "")
+    assert time.monotonic() - start < 10
+    assert out.startswith("interrupted; to go on: gadgetron-qsm replay")
+    assert out.endswith("--resume\n")
+    until(lambda: not [worker for worker in workers if Path(f"/proc/{worker}").exists()])
+    assert (cohort(tmp_path / "out")["stage"], states(tmp_path / "out")) == (
+        "interrupted", {"scan": "begun"},
+    )  # fmt: skip
+    assert read_finished(tmp_path / "out/scan") is None
+
+
+def test_a_replay_that_is_killed_takes_its_processes_along_and_goes_on(replayed, study, tmp_path):
+    folder, chance = tmp_path / "out", random.Random(7)
+    for end in ("begun: ", "done: "):
+        with begin(study, "-o", folder, "--resume", "--jobs", "2") as process:
+            read_to(process, end)
+            time.sleep(chance.uniform(0, 1))
+            workers = children(process.pid)
+            process.kill()
+            process.communicate(timeout=20)
+        until(lambda: not [w for w in workers if Path(f"/proc/{w}").exists()])  # noqa: B023
+        assert cohort(folder)["stage"] == "running"
+    assert run(study, "-o", folder, "--resume").returncode == 1
+    assert maps(folder) == maps(replayed[0])
+    assert set(states(folder).values()) <= {"failed", "kept", "done"}
+
+
+def test_two_replays_into_one_folder_are_refused(study, tmp_path, capsys):
+    with begin(study / "sub 1", "-o", tmp_path / "out") as process:
+        read_to(process, "begun: scan")
+        assert call("replay", study, "-o", tmp_path / "out") == 1
+        process.kill()
+        process.communicate()
+    assert "another replay writes into" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [("--scheduler=nowhere:1", "--scheduler needs"), ("--bids=there", "--bids is not there yet")],
+)
+def test_what_is_not_there_is_told_in_a_line(study, tmp_path, capsys, option, says):
+    assert call("replay", study, "-o", tmp_path / "out", option) == 2
+    assert says in capsys.readouterr().err
