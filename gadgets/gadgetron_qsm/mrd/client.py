@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.mrd.files import RawFile
 from gadgetron_qsm.mrd.messages import (
     Close,
     ConfigFile,
@@ -21,6 +20,7 @@ from gadgetron_qsm.mrd.messages import (
     Message,
     Text,
 )
+from gadgetron_qsm.mrd.raw import Raw, opened
 from gadgetron_qsm.mrd.wire import PeerGone, read_message, write_message
 
 Progress = Callable[[int, int], None]
@@ -41,7 +41,7 @@ def stream(
     `on_progress(sent, total)` is told of readouts, from another thread. Raises QsmError for a file
     that cannot be read, for a server that is not there, and with the text of any error it reports.
     """
-    with RawFile(path) as raw:
+    with opened(path) as raw:
         messages = messages_of(raw, on_progress)
         yield from stream_messages(messages, raw.header_text, host, port, config)
 
@@ -69,7 +69,7 @@ def stream_messages(
         sock.close()
 
 
-def messages_of(raw: RawFile, on_progress: Progress | None = None) -> Iterator[Message]:
+def messages_of(raw: Raw, on_progress: Progress | None = None) -> Iterator[Message]:
     """Read what a scanner would send: readouts, then waveforms; without readouts, images."""
     sent, total = 0, len(raw)
     for block in raw.blocks():

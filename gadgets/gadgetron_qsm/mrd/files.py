@@ -215,7 +215,7 @@ def _as(dtype: np.dtype, heads: np.ndarray) -> np.ndarray:
 def _what_is_wrong(error: OSError) -> str:
     reasons = {
         "truncated": "is truncated; copy it again",
-        "signature not found": "is no HDF5 file; convert it to ISMRMRD first",
+        "signature not found": "is no HDF5 file and no MRD stream; convert it to ISMRMRD first",
     }
     known = (reason for words, reason in reasons.items() if words in str(error))
     return next(
