@@ -166,9 +166,7 @@ def test_what_is_no_raw_file_is_told(tmp_path, content, what):
 
 def test_a_pipe_and_nothing_are_told(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(
-        QsmError, match=r"^pipe is no file; 'gadgetron-qsm stream' reads from pipes"
-    ):
+    with pytest.raises(QsmError, match=r"^pipe is no file; 'gadgetron-qsm stream' reads"):
         opened(tmp_path / "pipe")
     with pytest.raises(QsmError, match=r"^nothing does not exist"):
         opened(tmp_path / "nothing")

@@ -1,6 +1,6 @@
 """MRD streams that are no sockets: files and pipes, as ismrmrd_hdf5_to_stream writes them.
 
-They are the messages of the wire: a configuration or none, the MRD header, what was acquired, CLOSE.
+They are the messages of the wire: a configuration or none, the MRD header, data, CLOSE.
 """
 
 from __future__ import annotations
