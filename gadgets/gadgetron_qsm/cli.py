@@ -19,6 +19,7 @@ from gadgetron_qsm.openrecon.commands import app as openrecon
 from gadgetron_qsm.server.commands import gadget, serve
 from gadgetron_qsm.site import logs
 from gadgetron_qsm.site.commands import check, health
+from gadgetron_qsm.stream import stream
 from gadgetron_qsm.terminal import Set, overrides, print_line, print_pairs, screen
 
 app = typer.Typer(
@@ -142,6 +143,7 @@ def replay(
 
 app.command()(serve)
 app.command()(gadget)
+app.command()(stream)
 
 
 @app.command()

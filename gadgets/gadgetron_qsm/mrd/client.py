@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -54,8 +54,22 @@ def stream_messages(
     config: ConfigFile | ConfigText,
 ) -> Iterator[Message]:
     """Send messages, such as images, behind a configuration and a header; otherwise as `stream`."""
-    sock = _connect(host, port)
-    sender = _Sender(sock, [config, HeaderText(header_text)], messages)
+    first = [config, HeaderText(header_text)]
+    yield from converse(_connect(host, port), first, messages)
+
+
+def converse(
+    sock: socket.socket,
+    first: Iterable[Message],
+    messages: Iterable[Message],
+    give_up: Callable[[], None] | None = None,
+) -> Generator[Message, None, None]:
+    """Send messages over a connected socket, and yield what comes back; otherwise as `stream`.
+
+    `first` are sent before the others are asked for. `give_up` is called when nobody wants more of
+    them; it has to end whoever waits for the next one. The socket is closed at the end.
+    """
+    sender = _Sender(sock, first, messages)
     incoming = BufferedReader(sock.makefile("rb", buffering=0), _BUFFER)
     try:
         yield from _answers(incoming)
@@ -64,6 +78,8 @@ def stream_messages(
     finally:
         with contextlib.suppress(OSError):
             sock.shutdown(socket.SHUT_RDWR)  # a sender that is not done gives up
+        if give_up:
+            give_up()
         sender.join()
         incoming.close()
         sock.close()
