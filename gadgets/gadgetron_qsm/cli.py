@@ -17,6 +17,7 @@ from gadgetron_qsm.openrecon.commands import app as openrecon
 from gadgetron_qsm.server.commands import gadget, serve
 from gadgetron_qsm.site import logs
 from gadgetron_qsm.site.commands import check, health
+from gadgetron_qsm.stream import stream
 from gadgetron_qsm.terminal import bar, print_line, print_pairs
 
 app = typer.Typer(
@@ -124,6 +125,7 @@ def simulate(
 app.command()(replay)
 app.command()(serve)
 app.command()(gadget)
+app.command()(stream)
 
 
 @app.command()

@@ -37,11 +37,35 @@ def served(server: Address | None, properties: Mapping[str, str]) -> Iterator[Ad
         yield server
         return
     place = {key: properties[key] for key in properties if key.startswith(PLACE)}
+    with _quiet(), serving(partial(_serve, place)) as port:
+        yield LOOPBACK, port
+
+
+@contextmanager
+def linked(handler: Handler) -> Iterator[socket.socket]:
+    """Serve one scan from a thread, and give the client's end of the only connection to it.
+
+    At the end it waits for the scan, which a client that has gone may not end at once.
+    """
+    ours, theirs = socket.socketpair()
+    serve = partial(serve_one, ours, handler, Connection.fail_as_server)
+    thread = threading.Thread(target=serve, name="mrd-scan", daemon=True)
+    with ours, theirs, _quiet():
+        thread.start()
+        try:
+            yield theirs
+        finally:
+            theirs.close()
+            thread.join()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep out of the log what the only client of our own server is told, and tells."""
     of_server = logging.getLogger(serve_one.__module__)
     of_server.addFilter(_is_fault)
     try:
-        with serving(partial(_serve, place)) as port:
-            yield LOOPBACK, port
+        yield
     finally:
         of_server.removeFilter(_is_fault)
 

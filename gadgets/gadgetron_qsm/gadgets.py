@@ -135,6 +135,23 @@ def serve_scan(connection: Connection, site: Mapping[str, str] = NONE, site_name
         _serve(connection, site, settings, _to_its_end)
 
 
+def serve_pipe(
+    connection: Connection, site: Mapping[str, str], site_name: str, changed: Mapping[str, str]
+) -> None:
+    """Run the whole chain for a client in this process, which passes a stream on, to its CLOSE.
+
+    Settings hold as in serve_scan, but for what the user has `changed`, which holds in any case.
+    """
+
+    def settings() -> Settings:
+        given = operator_parameters(connection.header_text, connection.peek())
+        own = connection.properties
+        properties = scan_properties(connection.config, own, given, site, site_name)
+        return _for_pipe(Settings.from_properties({**properties, **changed}))
+
+    _serve(connection, site, settings, lambda incoming: incoming)
+
+
 def _serve(
     connection: Connection,
     site: Mapping[str, str],
@@ -204,6 +221,13 @@ def _for_gadgetron(settings: Settings) -> Settings:
     """Return the settings unless they ask for what would end a Gadgetron's stream."""
     if settings.deliver.console != "images":
         raise UsageError("deliver.console: a Gadgetron takes images alone; leave it out")
+    return settings
+
+
+def _for_pipe(settings: Settings) -> Settings:
+    """Return the settings unless they ask for what is no part of a stream of images."""
+    if settings.deliver.console != "images":
+        raise UsageError("deliver.console: a stream has images alone; name deliver.dicom_folder")
     return settings
 
 

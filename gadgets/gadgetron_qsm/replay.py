@@ -26,10 +26,11 @@ from gadgetron_qsm.exchange import Address, Came, exchanged, served
 from gadgetron_qsm.measure.folder import ABOUT, FOLDER
 from gadgetron_qsm.mrd.anonymous import anonymous_header, anonymous_image
 from gadgetron_qsm.mrd.client import Progress
-from gadgetron_qsm.mrd.files import RawFile, write_images
+from gadgetron_qsm.mrd.files import write_images
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.messages import ConfigFile, ConfigText, DicomFile, Image
 from gadgetron_qsm.mrd.properties import read_properties
+from gadgetron_qsm.mrd.raw import opened as opened_raw
 from gadgetron_qsm.mrd.slices import images_to_maps
 from gadgetron_qsm.outgoing import Outgoing, send_what_waits
 from gadgetron_qsm.outgoing_sections import StoreSettings
@@ -89,7 +90,7 @@ def replay(
     text = configs.read(config)
     properties = {**read_properties(text), **(overrides or {})}
     settings = Settings.from_properties(properties)
-    with RawFile(raw) as file:
+    with opened_raw(raw) as file:
         header = completed(Header.parse(file.header_text), settings.identity)
     if server and not overrides:
         asked = ConfigText(text) if Path(config).is_file() else ConfigFile(config)

@@ -13,9 +13,9 @@ from gadgetron_qsm.dicom.read import read_series
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.ingest.kinds import Kind, kind_of
-from gadgetron_qsm.mrd.files import RawFile
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.messages import Acquisition, Image
+from gadgetron_qsm.mrd.raw import opened
 from gadgetron_qsm.mrd.volumes import repetitions_of_images
 
 LINES = (("partitions", "kspace_encode_step_2"), ("lines", "kspace_encode_step_1"))  # z, y
@@ -26,7 +26,7 @@ Pairs = Iterator[tuple[str, str]]  # what, and what was found
 
 def raw_file(subject: Path) -> Pairs:
     """Describe a raw file; raises QsmError for one that no map can come from."""
-    with RawFile(subject) as file:
+    with opened(subject) as file:
         header, readouts = Header.parse(file.header_text), len(file)
         first = first_of_image(file, header)
         images = [] if readouts else list(file.images())

@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.mrd.files import RawFile
 from gadgetron_qsm.mrd.messages import (
     Close,
     ConfigFile,
@@ -21,6 +20,7 @@ from gadgetron_qsm.mrd.messages import (
     Message,
     Text,
 )
+from gadgetron_qsm.mrd.raw import Raw, opened
 from gadgetron_qsm.mrd.wire import PeerGone, read_message, write_message
 
 Progress = Callable[[int, int], None]
@@ -41,7 +41,7 @@ def stream(
     `on_progress(sent, total)` is told of readouts, from another thread. Raises QsmError for a file
     that cannot be read, for a server that is not there, and with the text of any error it reports.
     """
-    with RawFile(path) as raw:
+    with opened(path) as raw:
         messages = messages_of(raw, on_progress)
         yield from stream_messages(messages, raw.header_text, host, port, config)
 
@@ -54,8 +54,22 @@ def stream_messages(
     config: ConfigFile | ConfigText,
 ) -> Iterator[Message]:
     """Send messages, such as images, behind a configuration and a header; otherwise as `stream`."""
-    sock = _connect(host, port)
-    sender = _Sender(sock, [config, HeaderText(header_text)], messages)
+    first = [config, HeaderText(header_text)]
+    yield from converse(_connect(host, port), first, messages)
+
+
+def converse(
+    sock: socket.socket,
+    first: Iterable[Message],
+    messages: Iterable[Message],
+    give_up: Callable[[], None] | None = None,
+) -> Generator[Message, None, None]:
+    """Send messages over a connected socket, and yield what comes back; otherwise as `stream`.
+
+    `first` are sent before the others are asked for. `give_up` is called when nobody wants more of
+    them; it has to end whoever waits for the next one. The socket is closed at the end.
+    """
+    sender = _Sender(sock, first, messages)
     incoming = BufferedReader(sock.makefile("rb", buffering=0), _BUFFER)
     try:
         yield from _answers(incoming)
@@ -64,12 +78,14 @@ def stream_messages(
     finally:
         with contextlib.suppress(OSError):
             sock.shutdown(socket.SHUT_RDWR)  # a sender that is not done gives up
+        if give_up:
+            give_up()
         sender.join()
         incoming.close()
         sock.close()
 
 
-def messages_of(raw: RawFile, on_progress: Progress | None = None) -> Iterator[Message]:
+def messages_of(raw: Raw, on_progress: Progress | None = None) -> Iterator[Message]:
     """Read what a scanner would send: readouts, then waveforms; without readouts, images."""
     sent, total = 0, len(raw)
     for block in raw.blocks():

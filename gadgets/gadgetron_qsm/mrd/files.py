@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.lib.recfunctions import require_fields
 from numpy.typing import DTypeLike
 
 from gadgetron_qsm.errors import QsmError
+from gadgetron_qsm.mrd.heap import Table
 from gadgetron_qsm.mrd.messages import (
     ACQUISITION_HEADER,
     IMAGE_HEADER,
@@ -24,6 +25,7 @@ from gadgetron_qsm.mrd.messages import (
 from gadgetron_qsm.mrd.wire import image_head
 
 DATASET = "dataset"
+SIZES = "active_channels", "number_of_samples", "trajectory_dimensions"
 BLOCK = 128  # readouts; reading them one by one costs fifty times as much
 
 
@@ -71,10 +73,11 @@ class RawFile:
         """Read the readouts in order, `size` at a time."""
         for records in self._records("data", size):
             heads = _as(ACQUISITION_HEADER, records["head"])
+            coils, samples, dimensions = (heads[name].tolist() for name in SIZES)
             yield [
-                self._acquisition(head, data, trajectory)
-                for head, data, trajectory in zip(
-                    heads, records["data"], records["traj"], strict=True
+                self._acquisition(*readout)
+                for readout in zip(
+                    heads, records["data"], records["traj"], coils, samples, dimensions, strict=True
                 )
             ]
 
@@ -116,24 +119,26 @@ class RawFile:
             raise QsmError(f"the header in {self.name} cannot be read: {error}") from error
         return text.decode("utf-8", errors="replace") if isinstance(text, bytes) else str(text)
 
-    def _records(self, part: str, size: int) -> Iterator[np.ndarray]:
+    def _records(self, part: str, size: int) -> Iterator[Mapping[str, Any]]:
+        """Read rows, `size` at a time: what each field has of them."""
         data = self._group[part]
+        table = Table.of(data)
         for start in range(0, len(data), size):
-            yield self._slice(data, start, start + size)
+            stop = min(start + size, len(data))
+            try:
+                rows = table.read(start, stop) if table else None
+                rows = data[start:stop] if rows is None else rows
+            except OSError as error:
+                what = f"{self.name} is damaged behind item {start}; copy it again"
+                raise QsmError(what) from error
+            yield rows
 
-    def _slice(self, data: h5py.Dataset, start: int, stop: int) -> np.ndarray:
-        try:
-            return data[start:stop]
-        except OSError as error:
-            raise QsmError(f"{self.name} is damaged behind item {start}; copy it again") from error
-
-    def _acquisition(self, head: Any, data: np.ndarray, trajectory: np.ndarray) -> Acquisition:
-        samples, dimensions = head["number_of_samples"], head["trajectory_dimensions"]
-        return Acquisition(
-            head,
-            self._fit(data, np.complex64, (head["active_channels"], samples)),
-            self._fit(trajectory, np.float32, (samples, dimensions)) if dimensions else None,
-        )
+    def _acquisition(
+        self, head: Any, data: np.ndarray, path: np.ndarray, coils: int, samples: int, axes: int
+    ) -> Acquisition:
+        lines = self._fit(data, np.complex64, (coils, samples))
+        trajectory = self._fit(path, np.float32, (samples, axes)) if axes else None
+        return Acquisition(head, lines, trajectory)
 
     def _fit(self, data: np.ndarray, dtype: DTypeLike, shape: tuple[int, int]) -> np.ndarray:
         try:
@@ -210,7 +215,7 @@ def _as(dtype: np.dtype, heads: np.ndarray) -> np.ndarray:
 def _what_is_wrong(error: OSError) -> str:
     reasons = {
         "truncated": "is truncated; copy it again",
-        "signature not found": "is no HDF5 file; convert it to ISMRMRD first",
+        "signature not found": "is no HDF5 file and no MRD stream; convert it to ISMRMRD first",
     }
     known = (reason for words, reason in reasons.items() if words in str(error))
     return next(
