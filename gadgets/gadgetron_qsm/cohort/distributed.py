@@ -11,11 +11,11 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from hashlib import sha256
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
-from gadgetron_qsm import __version__, configs
+from gadgetron_qsm import configs
 from gadgetron_qsm.cohort.dask_clusters import Cluster, connected
 from gadgetron_qsm.cohort.dask_crew import Crew
 from gadgetron_qsm.cohort.dask_worker import TOPIC, replayed
@@ -147,17 +147,14 @@ class _Cohort:
         return _may_use_device(task.config, tuple(task.overrides.items()))
 
     def _submit(self, task: Task, worker: str) -> None:
-        """Give a worker a scan.
-
-        Whoever was killed and asks for the same again has the same key, and gets what the worker
-        computes. Names are not in keys, which Dask shows and logs.
-        """
-        digest = sha256(repr((__version__, task)).encode()).hexdigest()[:16]
-        key = f"{TOPIC}-{digest}-{self._losses[task.name]}"
+        """Give a worker a scan; in keys, which Dask shows and logs, there are no names."""
+        held = worker == self._crew.holder(task.folder)
+        key = f"{TOPIC}-{uuid4().hex}"
         future = self._cluster.client.submit(
             replayed,
             task,
             logs.options(),
+            held,
             key=key,
             pure=False,
             workers=[worker],
