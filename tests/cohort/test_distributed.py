@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import errno
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -72,6 +72,20 @@ def scheduler(*workers):
         yield cluster
 
 
+@contextmanager
+def program(name, *options, **environment):
+    """One of Dask's programs, killed at the end."""
+    command = [sys.executable, "-m", f"distributed.cli.dask_{name}", "--host", "127.0.0.1"]
+    process = subprocess.Popen(
+        [*command, *options], env={**os.environ, **environment}, stderr=subprocess.DEVNULL
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 @pytest.fixture(scope="module")
 def cluster():
     """Two workers of two threads, of which the second offers a GPU."""
@@ -105,10 +119,8 @@ class Held:
     def is_read(self):
         """Whether somebody has begun to."""
         if self._writer is None:
-            try:
+            with suppress(OSError):  # ENXIO
                 self._writer = os.open(self.raw, os.O_WRONLY | os.O_NONBLOCK)
-            except OSError as error:
-                assert error.errno == errno.ENXIO
         return self._writer is not None
 
     def let_go(self):
@@ -279,37 +291,42 @@ def test_without_workers_it_says_how_to_start_some(bare, tmp_path):
     ],
 )
 def test_a_worker_of_another_version_gets_no_scan(bare, tmp_path, content, told):
+    task = Task("scan", Path(__file__), tmp_path / "scan", "")
     (tmp_path / "gadgetron_qsm").mkdir()
     (tmp_path / "gadgetron_qsm" / "__init__.py").write_text(content)
-    command = [sys.executable, "-m", "distributed.cli.dask_worker", bare.scheduler_address]
-    options = ["--no-nanny", "--nthreads", "1", "--host", "127.0.0.1", "--no-dashboard"]
     path = os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))
-    task = Task("scan", Path(__file__), tmp_path / "scan", "")
-    with subprocess.Popen(
-        command + options, env={**os.environ, "PYTHONPATH": path}, stderr=subprocess.DEVNULL
-    ) as worker:
-        try:
-            until(lambda: bare.scheduler.workers)
-            with pytest.raises(QsmError, match=told):
-                next(performed([task], bare.scheduler_address, wait_s=0.1))
-        finally:
-            worker.kill()
+    options = ("--no-nanny", "--no-dashboard", "--nthreads", "1")
+    with program("worker", bare.scheduler_address, *options, PYTHONPATH=path):
+        until(lambda: bare.scheduler.workers)
+        with pytest.raises(QsmError, match=told):
+            next(performed([task], bare.scheduler_address, wait_s=0.1))
 
 
-def test_when_the_scheduler_ends_all_that_is_left_has_failed(tmp_path):
-    scans = [Held(tmp_path, name) for name in "ab"]
-    with ended(dask("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", tmp_path/"at.json")) as process:
-        pass
+def test_when_the_scheduler_ends_all_scans_that_are_left_have_failed(tmp_path):
+    held, other = Held(tmp_path, "scan"), Held(tmp_path, "other")
+    at = tmp_path / "at.json"
+    file = ("--scheduler-file", str(at))
+    with program("scheduler", "--no-dashboard", "--port", "0", *file) as scheduler:
+        until(lambda: at.exists() and at.read_text())
+        address = json.loads(at.read_text())["address"]
+        with program("worker", "--no-nanny", "--no-dashboard", "--nthreads", "1", address):
+            events = performed([held.task, other.task], address)
+            assert next(events) == Began("scan")
+            scheduler.kill()
+            ends = list(events)
+    assert {type(event) for event in ends} == {Failed}
+    assert {event.name for event in ends} == {"scan", "other"}
+    assert all("cannot be reached" in event.reason for event in ends)
 
 
 def test_slurm_jobs_are_as_the_site_has_them_configured(tmp_path, monkeypatch):
-    bin, jobs, shared = (tmp_path / name for name in ("bin", "jobs", "shared"))
-    for folder in (bin, jobs, shared):
+    programs, jobs, shared = (tmp_path / name for name in ("bin", "jobs", "shared"))
+    for folder in (programs, jobs, shared):
         folder.mkdir()
     for name, script in (("sbatch", SBATCH), ("scancel", SCANCEL)):
-        (bin / name).write_text(script.format(jobs=jobs))
-        (bin / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{bin}{os.pathsep}{os.environ['PATH']}")
+        (programs / name).write_text(script.format(jobs=jobs))
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     text = tmp_path / "text.h5"
     text.write_text("no scan")
     tasks = [Task(name, text, shared / name, "", overrides=QUICK) for name in "ab"]

@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import re
 import shutil
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -24,7 +27,7 @@ MISSING = (
 )
 ADDRESS = re.compile(r"((?:tcp|tls)://)?[^\s/:]+:\d+|((?:tcp|tls)://)?\[[0-9a-fA-F:.]+\]:\d+")
 CONNECT_S = 10.0
-NEVER_S = float("inf")
+LOCAL_S, NEVER_S = 60.0, float("inf")
 MEND_S = 30.0  # between looks whether a Slurm job is to be submitted again
 LOOPBACK = "127.0.0.1"
 NO_DASHBOARD = {"dashboard": False, "dashboard_address": f"{LOOPBACK}:0"}
@@ -100,18 +103,21 @@ def _local(jobs: int) -> Iterator[Cluster]:
     from distributed import LocalCluster
     from distributed.system import MEMORY_LIMIT
 
-    cluster = LocalCluster(
-        n_workers=jobs,
-        threads_per_worker=max(1, CPU_COUNT // jobs),
-        memory_limit=MEMORY_LIMIT // jobs,
-        host=LOOPBACK,
-        protocol="tls://",
-        security=_certified(),
-        scheduler_kwargs=NO_DASHBOARD,
-        silence_logs=QUIET,
-    )
-    with cluster, cluster.get_client() as client:
-        yield Cluster(client, "this machine", "see why its processes end", 60.0)
+    with ExitStack() as stack:
+        with _interrupts_held_back():
+            cluster = LocalCluster(
+                n_workers=jobs,
+                threads_per_worker=max(1, CPU_COUNT // jobs),
+                memory_limit=MEMORY_LIMIT // jobs,
+                host=LOOPBACK,
+                protocol="tls://",
+                security=_certified(),
+                scheduler_kwargs=NO_DASHBOARD,
+                silence_logs=QUIET,
+            )
+            stack.enter_context(cluster)
+            client = stack.enter_context(cluster.get_client())
+        yield Cluster(client, "this machine", "see why its processes end", LOCAL_S)
 
 
 @contextmanager
@@ -132,20 +138,26 @@ def _slurm(jobs: int, shared: Path) -> Iterator[Cluster]:
     if lacking:
         what = " and ".join(f"jobqueue.slurm.{key}" for key in lacking)
         raise UsageError(f"Dask's configuration lacks {what}: see docs/distributed.md")
-    with TemporaryDirectory(prefix=".dask-", dir=shared) as folder:
-        cluster = SLURMCluster(
-            processes=config.get("jobqueue.slurm.processes") or 1,
-            security=_certified(Path(folder)),
-            scheduler_options={**config.get("jobqueue.slurm.scheduler-options"), **NO_DASHBOARD},
-            silence_logs=QUIET,
-        )
-        with cluster, cluster.get_client() as client:
-            cluster.scale(jobs=jobs)
-            try:
-                cluster.sync(_submitted, cluster)
-            except RuntimeError as error:  # what sbatch says is in lines of its own
-                raise QsmError(f"Slurm does not take the job: {error}") from error
-            yield Cluster(client, "Slurm", "see 'squeue --me'", NEVER_S, _Mender(cluster, jobs))
+    with ExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory(prefix=".dask-", dir=shared))
+        with _interrupts_held_back():
+            cluster = SLURMCluster(
+                processes=config.get("jobqueue.slurm.processes") or 1,
+                security=_certified(Path(folder)),
+                scheduler_options={
+                    **config.get("jobqueue.slurm.scheduler-options"),
+                    **NO_DASHBOARD,
+                },
+                silence_logs=QUIET,
+            )
+            stack.enter_context(cluster)
+            client = stack.enter_context(cluster.get_client())
+        cluster.scale(jobs=jobs)
+        try:
+            cluster.sync(_submitted, cluster)
+        except RuntimeError as error:  # what sbatch says is in lines of its own
+            raise QsmError(f"Slurm does not take the job: {error}") from error
+        yield Cluster(client, "Slurm", "see 'squeue --me'", NEVER_S, _Mender(cluster, jobs))
 
 
 async def _submitted(cluster: Any) -> None:
@@ -191,6 +203,30 @@ def _certified(folder: Path | None = None) -> Security:
         for what, path in files.items()
     }
     return Security(require_encryption=True, tls_ca_file=str(files["cert"]), **roles)
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Start processes that Ctrl-C, which goes to all of a terminal, does not reach.
+
+    The thread that starts them has the mask of this one. Here Ctrl-C comes afterwards: half a
+    cluster cannot be closed.
+    """
+    came: list[int] = []
+    in_main = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT)
+    if in_main:
+        signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    resource_tracker.ensure_running()  # to start it later would undo the mask
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if in_main:
+            signal.signal(signal.SIGINT, handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 @contextmanager

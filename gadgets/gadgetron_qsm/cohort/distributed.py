@@ -6,6 +6,7 @@ that were queued there, and after a few such deaths they count as failed with th
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
@@ -29,9 +30,11 @@ from gadgetron_qsm.site.privacy import line_of
 if TYPE_CHECKING:
     from distributed import Future
 
+log = logging.getLogger(__name__)
+
 LOOK_S = 1.0  # between looks at who is there
 RESULT_S = 30.0  # for an answer of a few kB to come
-WAIT_S = 60.0
+WARN_S, WAIT_S = 15.0, 60.0  # without a worker: whoever can start one is told first
 RETRIES = 2
 
 
@@ -86,7 +89,8 @@ class _Cohort:
         self._attempts: dict[str, _Attempt] = {}  # by Dask's key
         self._losses: Counter[str] = Counter()  # by name: workers that had the scan
         self._inbox: SimpleQueue[Future | tuple[str, float | None]] = SimpleQueue()
-        self._served = time.monotonic()  # when somebody was there
+        self._alone_since: float | None = None
+        self._warned = False
         self._next_look = 0.0
         self._begun = False
 
@@ -100,7 +104,8 @@ class _Cohort:
                 self._assign()
                 yield from self._hear()
         except OSError:
-            yield from self._end(f"the Dask scheduler {self._cluster.name} cannot be reached")
+            gone = f"the Dask scheduler {self._cluster.name} cannot be reached any more"
+            yield from self._end(f"{gone}; start it and its workers again, and go on with --resume")
         finally:
             if client.status == "running":
                 client.unsubscribe_topic(TOPIC)
@@ -116,12 +121,23 @@ class _Cohort:
         for key, attempt in list(self._attempts.items()):
             if attempt.worker not in self._crew.fit:
                 yield from self._lost(key)
+        yield from self._wait()
+
+    def _wait(self) -> Iterator[Event]:
+        """Say how to have workers when there are none, and give up when it has been too long."""
         if self._crew.fit:
-            self._served = time.monotonic()
-        elif time.monotonic() - self._served > self._cluster.patience_s:
-            why = next(iter(self._crew.refused.values()), None)
-            none = f"no Dask worker of {self._cluster.name} can be used"
-            yield from self._end(f"{none}: it {why}" if why else f"{none}; {self._cluster.start}")
+            self._alone_since = None
+            return
+        now = time.monotonic()
+        self._alone_since = self._alone_since or now
+        why = next(iter(self._crew.refused.values()), None)
+        hint = f"it {why}" if why else self._cluster.start
+        line = f"no Dask worker of {self._cluster.name} can be used; {hint}"
+        if now - self._alone_since > self._cluster.patience_s:
+            yield from self._end(line)
+        elif now - self._alone_since > WARN_S and not self._warned:
+            self._warned = True
+            log.warning("%s", line)
 
     def _assign(self) -> None:
         """Give each worker that has none a scan."""
