@@ -353,6 +353,23 @@ def test_what_is_no_scheduler_is_told(scheduler, told, tmp_path):
         next(performed([task], scheduler))
 
 
+@pytest.mark.parametrize(
+    ("address", "encrypted", "told"),
+    [
+        ("tls://127.0.0.1:9", False, "tls:// needs certificates"),
+        ("tcp://127.0.0.1:9", True, "wants encryption: write tls://"),
+        ("127.0.0.1:9", True, "tls:// needs certificates"),
+    ],
+)
+def test_encryption_is_as_dask_is_configured(address, encrypted, told, tmp_path):
+    task = Task("scan", tmp_path / "scan.h5", tmp_path / "scan", "")
+    with (
+        dask.config.set({"distributed.comm.require-encryption": encrypted}),
+        pytest.raises(UsageError, match=told),
+    ):
+        next(performed([task], address))
+
+
 def test_where_no_scheduler_answers_it_says_how_to_start_one(tmp_path, monkeypatch):
     monkeypatch.setattr("gadgetron_qsm.cohort.dask_clusters.CONNECT_S", 0.1)
     task = Task("scan", tmp_path / "scan.h5", tmp_path / "scan", "")

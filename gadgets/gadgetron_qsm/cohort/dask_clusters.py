@@ -82,18 +82,34 @@ def connected(
 
 @contextmanager
 def _existing(address: str, patience_s: float) -> Iterator[Cluster]:
-    from distributed import Client
+    from distributed import Client, Security
 
-    place = address.rpartition("://")[2]
+    security = Security()  # as Dask's configuration says
+    if "://" not in address:
+        address = f"{'tls' if security.require_encryption else 'tcp'}://{address}"
+    place = address.partition("://")[2]
     host, _, port = place.rpartition(":")
     try:
-        client = Client(address, timeout=CONNECT_S, set_as_default=False)
-    except (OSError, ValueError) as error:  # TimeoutError, too; no certificate for tls://
+        _require_certificates(address, security)
+        client = Client(address, timeout=CONNECT_S, security=security, set_as_default=False)
+    except OSError as error:
         start = f"start one, as by 'dask scheduler --host {host} --port {port}'"
         told = " ".join(str(error).split())
         raise QsmError(f"no Dask scheduler answers at {place}; {start} ({told})") from error
     with client:
         yield Cluster(client, place, f"start some, as by 'dask worker {address}'", patience_s)
+
+
+def _require_certificates(address: str, security: Security) -> None:
+    """Raise UsageError where an address and Dask's configuration disagree on encryption."""
+    certified = security.get_connection_args("client")["ssl_context"] is not None
+    if address.startswith("tls://") and not certified:
+        raise UsageError(
+            "tls:// needs certificates, distributed.comm.tls in Dask's configuration: see "
+            "docs/distributed.md"
+        )
+    if address.startswith("tcp://") and security.require_encryption:
+        raise UsageError("Dask's configuration wants encryption: write tls:// before HOST:PORT")
 
 
 @contextmanager
