@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,7 @@ from gadgetron_qsm.mrd.anonymous import anonymous_header, anonymous_image
 from gadgetron_qsm.mrd.client import Progress
 from gadgetron_qsm.mrd.files import RawFile, write_images
 from gadgetron_qsm.mrd.header import Header
+from gadgetron_qsm.mrd.images import own_meta
 from gadgetron_qsm.mrd.messages import ConfigFile, ConfigText, DicomFile, Image
 from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.mrd.slices import images_to_maps
@@ -99,15 +99,13 @@ def replay(
     with RawFile(raw) as file:
         header = completed(Header.parse(file.header_text), settings.identity)
     asked_for = (*settings.deliver.maps, *REPORTED, *wanted(settings))
-    if bids:
-        require_dataset(bids.root)
-        require_free(bids, header)
+    besides = _besides(bids, header) if bids else ()
     if server and not (overrides or bids):
         asked = ConfigText(text) if Path(config).is_file() else ConfigFile(config)
         settings = settings.model_copy(update={"store": StoreSettings()})  # that is its matter
     else:
-        names = (*asked_for, *(needed(header) if bids else ()))
-        asked = ConfigText(_as_xml({**_of_maps(properties), **_wanted(settings, names)}))
+        names = _wanted(settings, (*asked_for, *besides))
+        asked = ConfigText(_as_xml({**_of_maps(properties), **names}))
     opened(settings.store)  # it may not be there to be used
     with served(server, properties) as address:
         came = exchanged(raw, address, asked, progress)
@@ -123,7 +121,7 @@ def replay(
     if chi is None:
         return Replayed()  # a server that is set to send DICOM alone
     accuracy = _accuracy(raw, maps, chi)
-    others = list(apart(maps, asked_for)) if bids else maps
+    others = _others(came, maps, asked_for) if bids else maps
     _write(output, came, others, header, settings, accuracy)
     if came.failure:
         raise QsmError(f"{came.failure}; the maps before that are in {output}") from came.failure
@@ -135,6 +133,19 @@ def replay(
         raise QsmError(f"the maps are in {output}, but {waiting}; {look}")
     archives = tuple(node.name for node in nodes_of(settings.store))
     return Replayed(accuracy, archives, settings.measure.asked, _digests(maps))
+
+
+def _besides(bids: Place, header: Header) -> tuple[str, ...]:
+    """Name the maps that a dataset has of a scan; raise QsmError when it cannot take the scan."""
+    require_dataset(bids.root)
+    require_free(bids, header)
+    return needed(header)
+
+
+def _others(came: Came, maps: list[Map], names: Collection[str]) -> list[Map]:
+    """Return the maps of those names as without a dataset; leave their images alone in `came`."""
+    came.images = [image for image in came.images if own_meta(image)["map"] in names]
+    return list(apart(maps, names))
 
 
 def _write(
@@ -175,12 +186,10 @@ def _write(
 
 
 def _digests(maps: list[Map]) -> dict[str, str]:
-    """Return SHA-256 of each map's voxels (z, y, x), little-endian float32."""
     found = {}
     for volume in maps:
         echo = "" if volume.echo is None else f" {volume.echo + 1}"
-        digest = sha256(volume.data.astype("<f4").tobytes()).hexdigest()
-        found[f"{volume.name} {volume.repetition + 1}{echo}"] = digest
+        found[f"{volume.name} {volume.repetition + 1}{echo}"] = volume.digest
     return found
 
 

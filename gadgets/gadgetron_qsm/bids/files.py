@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gadgetron_qsm.bids.kinds import BESIDE_FIELDS, DERIVED, ECHOES, FMAP, ONE_ECHO, RAW, Kind
+from gadgetron_qsm.bids.kinds import (
+    BESIDE_FIELDS,
+    DERIVED,
+    ECHOES,
+    FMAP,
+    ONE_ECHO,
+    R2STAR,
+    RAW,
+    Kind,
+)
 from gadgetron_qsm.bids.names import Entities
 from gadgetron_qsm.bids.place import DERIVATIVES, IMAGE
 from gadgetron_qsm.bids.sidecars import of_echo, of_map
@@ -43,8 +52,11 @@ def files_of(
     for name in (name for name in DERIVED if name in named):
         volume, kind = named[name], DERIVED[name]
         data = _values(volume, kind, header)
-        sidecar = of_map(volume, kind, header, made, sources)
-        yield File(_path(entities, kind), volume, data, {**sidecar, **_extent(data, kind, named)})
+        used = [uri for uri in sources if kind.made_by != R2STAR or "_part-mag_" in uri]
+        sidecar = {**of_map(volume, kind, header, made, used), **_extent(data, kind, named)}
+        if kind.unit is None:
+            sidecar["SpatialReference"] = sources[0]
+        yield File(_path(entities, kind), volume, data, sidecar)
         if kind.datatype == FMAP:
             yield _beside(entities, kind, maps, header, made)
 

@@ -14,6 +14,7 @@ from gadgetron_qsm.mrd.header import Header
 ECHOES, ONE_ECHO = "MEGRE", "T2starw"  # multi-echo gradient echo; it is no MEGRE with one
 ANAT, FMAP = "anat", "fmap"
 ARBITRARY = "arbitrary"
+R2STAR = "r2star"  # the stage that looks at magnitudes alone
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,8 @@ RAW: Mapping[str, Kind] = {
     ),
 }
 DERIVED: Mapping[str, Kind] = {
-    "r2star": Kind("R2starmap", "R2*", unit="1/s", made_by="r2star"),
-    "t2star": Kind("T2starmap", "T2*, the inverse of R2*", "", "s", 1e-3, "r2star"),
+    "r2star": Kind("R2starmap", "R2*", unit="1/s", made_by=R2STAR),
+    "t2star": Kind("T2starmap", "T2*, the inverse of R2*", "", "s", 1e-3, R2STAR),
     "mask": Kind("mask", "Where the susceptibility map is valid", "desc-brain", made_by="mask"),
     "csf": Kind("mask", "CSF in the ventricles", "label-CSF", made_by="csf"),
     "chi_positive": _chi(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from gadgetron_qsm.bids.kinds import ANAT, BESIDE_FIELDS, DERIVED, ECHOES, FMAP, ONE_ECHO
 from gadgetron_qsm.bids.names import FORM, Entities
@@ -15,6 +16,7 @@ from gadgetron_qsm.mrd.header import Header
 
 DERIVATIVES = Path("derivatives", "gadgetron-qsm")
 IMAGE, SIDECAR = ".nii.gz", ".json"
+RAW_DATA, VOXELS = "RawDataSHA256", "VoxelsSHA256"  # of the file, and of the map in its own unit
 ENDING = r"\.(json|nii|nii\.gz)"
 OF_ECHOES = rf"(_echo-\d+)?_part-(mag|phase)_({ECHOES}|{ONE_ECHO}){ENDING}"
 SUFFIXES = "|".join(sorted({kind.suffix for kind in DERIVED.values()} | {BESIDE_FIELDS}))
@@ -25,19 +27,13 @@ OF_MAPS = rf"(_label-CSF|_desc-[a-z]+)?_({SUFFIXES}){ENDING}"
 class Place:
     """Where a scan's files go: a dataset's root, and what the scan is called there.
 
-    `source` is SHA-256 of the raw file: files of that name that were made of another one are not
-    replaced. `settings` is the hash of the settings.
+    `source` is SHA-256 of the raw file, which the sidecars tell: files of that name that were made
+    of another one are not replaced.
     """
 
     root: Path
     entities: Entities
     source: str
-    settings: str = ""
-
-    @property
-    def made_of(self) -> dict[str, str]:
-        """What the sidecars tell of the raw file and the settings."""
-        return {"RawDataSHA256": self.source, "SettingsSHA256": self.settings}
 
 
 def require_free(place: Place, header: Header) -> None:
@@ -51,19 +47,27 @@ def require_free(place: Place, header: Header) -> None:
             f"own in BIDS; take run-{place.entities.run} out of its name"
         )
     for path in there(place, header):
-        if _made_of(path).get("RawDataSHA256") != place.source:
+        if _block(path).get(RAW_DATA) != place.source:
             raise QsmError(
                 f"{path.relative_to(place.root)} in {place.root} is not of this scan; rename the "
                 f"scan {FORM}, or remove what is there of {place.entities.stem}"
             )
 
 
-def holds(place: Place) -> bool:
-    """Whether the dataset has the scan, made of this raw file with these settings."""
-    stem, folder = place.entities.stem, place.root / DERIVATIVES / place.entities.folder / ANAT
-    last = re.compile(rf"{re.escape(stem)}(_run-\d+)?_Chimap{re.escape(IMAGE)}")
-    found = [path for path in _files(folder) if last.fullmatch(path.name)]
-    return any(_made_of(path) == place.made_of for path in found)
+def holds(place: Place, maps: Mapping[str, str]) -> bool:
+    """Whether the dataset has a scan, to its last file; `maps` are its replay.Replayed.maps."""
+    found = {key.split()[1]: digest for key, digest in maps.items() if key.startswith("chi ")}
+    for number, digest in found.items():
+        entities = replace(place.entities, run=number) if len(found) > 1 else place.entities
+        folder = place.root / DERIVATIVES / entities.folder / ANAT
+        image = folder / f"{entities.stem}_{DERIVED['chi'].suffix}{IMAGE}"
+        block = _block(image)
+        if not image.is_file() or (block.get(RAW_DATA), block.get(VOXELS)) != (
+            place.source,
+            digest,
+        ):
+            return False
+    return bool(found)
 
 
 def called(place: Place, header: Header, repetition: int) -> Entities:
@@ -96,11 +100,11 @@ def _files(folder: Path) -> list[Path]:
         raise QsmError(f"cannot look into {folder}: {error.strerror}") from error
 
 
-def _made_of(path: Path) -> dict[str, str]:
-    """What an image's sidecar, or a sidecar, tells as Place.made_of; nothing if it is not ours."""
+def _block(path: Path) -> Mapping[str, Any]:
+    """Return what our sidecar of an image, or one itself, tells; nothing when it is not ours."""
     sidecar = path.with_name(path.name.split(".")[0] + SIDECAR)
     try:
         block = json.loads(sidecar.read_bytes())["QSM"]
-        return {key: str(block[key]) for key in ("RawDataSHA256", "SettingsSHA256")}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
+    return block if isinstance(block, dict) else {}

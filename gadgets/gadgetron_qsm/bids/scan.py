@@ -6,8 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gadgetron_qsm.bids.files import files_of
-from gadgetron_qsm.bids.kinds import needed
-from gadgetron_qsm.bids.place import IMAGE, SIDECAR, Place, called, require_free, there
+from gadgetron_qsm.bids.kinds import NEEDED, needed
+from gadgetron_qsm.bids.place import (
+    IMAGE,
+    RAW_DATA,
+    SIDECAR,
+    VOXELS,
+    Place,
+    called,
+    require_free,
+    there,
+)
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.header import Header
@@ -23,9 +32,11 @@ def write_scan(place: Place, maps: Sequence[Map], header: Header, settings: Sett
     They are those that a dataset has of every scan, and those of `maps` that settings choose to
     deliver, as far as kinds.py has a name for them. The repetitions of a scan are runs. Returns the
     images in the order they were written in; the susceptibility map is the last of a repetition.
-    Raises QsmError when a file cannot be written, and as `require_free`.
+    Raises QsmError when a map is lacking or a file cannot be written, and as `require_free`.
     """
     require_free(place, header)
+    if lacking := set(NEEDED) - {volume.name for volume in maps}:
+        raise QsmError(f"no BIDS files: the server sent no {', no '.join(sorted(lacking))}")
     before, written = set(there(place, header)), []
     names = {*needed(header), *settings.deliver.maps}
     kept = [volume for volume in maps if volume.name in names]
@@ -35,7 +46,8 @@ def write_scan(place: Place, maps: Sequence[Map], header: Header, settings: Sett
         for file in files_of(called(place, header, number), group, header, made):
             path = place.root / file.path
             image, sidecar = (path.with_name(path.name + end) for end in (IMAGE, SIDECAR))
-            block = {**file.sidecar["QSM"], **place.made_of}
+            whose = {RAW_DATA: place.source, VOXELS: file.volume.digest}
+            block = {**file.sidecar["QSM"], **whose}
             write_json(sidecar, {**file.sidecar, "QSM": block})  # first: it tells whose both are
             write_volume(image, file.data, file.volume.geometry)
             before -= {image, sidecar}

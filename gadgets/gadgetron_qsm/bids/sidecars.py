@@ -15,6 +15,7 @@ from gadgetron_qsm.bids.kinds import Kind
 from gadgetron_qsm.contrast import R2STAR, SEPARATION, SWI
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom.provenance import NOT_CLINICAL
+from gadgetron_qsm.dicom.values import text
 from gadgetron_qsm.inversion import METHODS, SINGLE_STEP
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.report.analysis import FOR_VIEWERS, STEPS
@@ -29,6 +30,8 @@ TABLES: Mapping[str, Mapping[str, Callable[..., Any]]] = {
 }
 TECHNIQUES = {"grappa": "GRAPPA", "sense": "SENSE"}
 DIRECTIONS = {"phase": "PHASE", "slice": "SLICE_SELECT"}  # of DICOM, (0018,9036)
+
+LONGEST = 64
 
 Provenance = Mapping[str, Any]
 
@@ -83,18 +86,21 @@ def _acquisition(volume: Map, header: Header, provenance: Provenance) -> dict[st
     scan = provenance["scan"]
     repetition_time_s = _only([tr / 1000 for tr in scan["repetition_times_ms"] or ()])
     matrix, extent_mm = header.native_volume
+    details = header.document.sequenceParameters.sequence_type
     three, echoes = header.slices is None, len(header.echo_times_s)
     found = {
         **_hardware(provenance["scanner"]),
         "MRAcquisitionType": "3D" if three else "2D",
         "PulseSequenceType": f"{'Multi-echo g' if echoes > 1 else 'G'}radient echo",
         "ScanningSequence": "GR",
+        "PulseSequenceDetails": text(details, LONGEST) or None,
         "SequenceName": scan["sequence"],
         "RepetitionTimeExcitation": repetition_time_s,
         "RepetitionTime": repetition_time_s,  # its name in most programs
         "FlipAngle": _only(scan["flip_angles_deg"] or ()),
         "AcquisitionVoxelSize": [e / n for e, n in zip(extent_mm, matrix, strict=True)][::-1],
         **_sampling(header, provenance["methods"]),
+        "NonlinearGradientCorrection": False if scan["came_as"] == "readouts" else None,
         "B0_dir": [round(part, 6) for part in volume.geometry.b0_direction[::-1]],  # i, j, k
     }
     return {key: value for key, value in found.items() if value is not None}

@@ -81,7 +81,7 @@ def place_of(task: Task, source: Input) -> Place | None:
     from gadgetron_qsm.bids.place import Place
 
     called = replace(entities(task.name), subject=task.label, session=task.session)
-    return Place(task.bids, called, source.sha256, task.settings)
+    return Place(task.bids, called, source.sha256)
 
 
 def perform(task: Task, progress: Fraction | None = None) -> Finished:
