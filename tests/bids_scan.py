@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import nibabel
 import numpy as np
 
 from gadgetron_qsm.data import Map
@@ -70,3 +71,13 @@ def names_in(folder):
 
 def sidecar(path):
     return json.loads(path.with_name(path.name.replace(".nii.gz", ".json")).read_bytes())
+
+
+def assert_same_places(ours, theirs, atol):
+    """Compare ours, in ppm, with an image in ppb that may count its voxels in another order."""
+    ours, theirs = nibabel.as_closest_canonical(ours), nibabel.as_closest_canonical(theirs)
+    assert ours.shape == theirs.shape
+    corners = np.array([*np.ndindex(2, 2, 2)]) * (np.array(ours.shape) - 1)
+    found, expected = (nibabel.affines.apply_affine(i.affine, corners) for i in (ours, theirs))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=0.01)
+    np.testing.assert_allclose(ours.get_fdata(), theirs.get_fdata() / 1000, rtol=0, atol=atol)

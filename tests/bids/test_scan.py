@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from dataclasses import replace
+
 import nibabel
 import numpy as np
 import pytest
@@ -10,12 +13,14 @@ from gadgetron_qsm.bids import scan as of_scan
 from gadgetron_qsm.bids.names import entities
 from gadgetron_qsm.bids.place import DERIVATIVES, Place, holds
 from gadgetron_qsm.bids.scan import write_scan
+from gadgetron_qsm.dicom.grid_of_series import read_slices
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.report.checklist import SOURCE as CONSENSUS
 from tests.bids_scan import (
     EVERY,
     GEOMETRY,
     SOURCE,
+    assert_same_places,
     header_of,
     maps_of,
     names_in,
@@ -24,6 +29,7 @@ from tests.bids_scan import (
 )
 from tests.report.conftest import SECRETS
 from tests.sphere_scan import LARMOR_HZ, TE_S
+from tests.written import write_series
 
 ANAT = DERIVATIVES / "sub-01" / "anat"
 ALL = ",".join(EVERY)
@@ -119,6 +125,26 @@ def test_every_image_lies_where_the_scan_was(written):
         assert image.shape == GEOMETRY.matrix[::-1]
         np.testing.assert_allclose(image.affine, LPS_TO_RAS @ GEOMETRY.affine, atol=1e-5)
         assert image.header["sform_code"] == image.header["qform_code"] == 1
+
+
+@pytest.mark.parametrize("hand", [1, -1])
+@pytest.mark.parametrize("shape", [(5, 7, 9), (4, 8, 6), (5, 8, 7)])
+def test_chi_has_the_place_that_dcm2niix_finds_in_dicom(maps, program, tmp_path, shape, hand):
+    across = tuple(hand * np.array(GEOMETRY.slice_dir))
+    geometry = replace(GEOMETRY, matrix=shape, slice_dir=across)
+    data = np.arange(1, 1 + np.prod(shape), dtype=np.float32).reshape(shape) - 20
+    placed = [replace(volume, data=data, geometry=geometry) for volume in maps]
+    header, place = header_of(), Place(tmp_path / "bids", entities("sub-01"), SOURCE)
+    write_scan(place, placed, header, settings_of())
+    files = write_series(replace(placed[0], report={}), header, tmp_path / "dicom")
+    command = [program("dcm2niix"), "-f", "out", "-b", "n", "-o", str(tmp_path), "-z", "n"]
+    subprocess.run([*command, str(files[0].parent)], check=True, capture_output=True)
+    ours = nibabel.load(place.root / ANAT / "sub-01_Chimap.nii.gz")
+    assert_same_places(ours, nibabel.load(tmp_path / "out.nii"), 1e-6)
+    dicom = read_slices(files[0].parent)
+    assert_same_places(
+        ours, nibabel.Nifti1Image(dicom.values.T, LPS_TO_RAS @ dicom.geometry.affine), 1e-6
+    )
 
 
 def test_sidecars_of_echoes_tell_scanner_and_sequence(written):
