@@ -105,6 +105,15 @@ def test_values_are_in_the_units_of_bids(written, one, name):
     assert sidecar(path)["Units"] == unit
 
 
+def test_a_field_that_a_server_sent_in_hertz_stays_so(maps, tmp_path):
+    sent = [replace(v, unit="Hz") if v.name == "total_field" else v for v in maps]
+    place = Place(tmp_path, entities("sub-01"), SOURCE)
+    write_scan(place, sent, header_of(), settings_of("total_field"))
+    path = tmp_path / DERIVATIVES / "sub-01" / "fmap" / "sub-01_desc-total_fieldmap.nii.gz"
+    expected = next(volume.data for volume in sent if volume.name == "total_field")
+    np.testing.assert_array_equal(nibabel.load(path).get_fdata().T, expected)
+
+
 def test_phase_is_in_radians_and_masks_are_bytes(written, one):
     root = written(maps="csf")
     name = "sub-01_echo-1_part-phase_MEGRE.nii.gz"
@@ -274,7 +283,7 @@ def test_a_run_of_several_repetitions_is_refused(written):
 
 
 def test_a_scan_that_was_interrupted_can_be_done_again(written, monkeypatch, tmp_path):
-    def fail(*_):
+    def fail(*_, **__):
         raise QsmError("no room")
 
     with monkeypatch.context() as patched:
@@ -294,9 +303,13 @@ def test_a_dataset_holds_a_scan_of_the_same_data_with_the_same_maps(written, rep
     assert not holds(Place(root, entities("sub-01"), "another"), found)
     assert not holds(Place(root, entities("sub-0"), SOURCE), found)
     assert not holds(Place(root, entities("sub-01"), SOURCE), {})
-    assert not holds(
-        Place(root, entities("sub-01"), SOURCE), found | {f"chi {repetitions}": "of others"}
-    )
+    (root / ANAT / names_in(root / ANAT)[0]).unlink()
+    assert not holds(Place(root, entities("sub-01"), SOURCE), found)
+
+
+def test_a_dataset_does_not_hold_maps_of_other_settings(written):
+    root, found = written(repetitions=2), digests(header_of(repetitions=2))
+    assert not holds(Place(root, entities("sub-01"), SOURCE), found | {"chi 2": "of others"})
 
 
 def test_a_place_that_cannot_be_written_is_told(written, tmp_path):

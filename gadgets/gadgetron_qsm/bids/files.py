@@ -26,16 +26,18 @@ from gadgetron_qsm.bids.sidecars import of_echo, of_map
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom.kinds import IN_HERTZ, in_hertz
 from gadgetron_qsm.mrd.header import Header
+from gadgetron_qsm.nifti import FAST, STORED
 
 
 @dataclass(frozen=True)
 class File:
-    """An image (z, y, x) and its sidecar, by their path without suffix."""
+    """An image (z, y, x) and its sidecar, by their path without suffix; `level` is gzip's."""
 
     path: Path
     volume: Map
     data: NDArray[Any]
     sidecar: Mapping[str, Any]
+    level: int = FAST
 
 
 def files_of(
@@ -47,7 +49,7 @@ def files_of(
         kind, path = RAW[volume.name], _of_echo(entities, volume, header)
         sources.append(f"bids:raw:{path.as_posix()}{IMAGE}")
         data = _values(volume, kind, header)
-        yield File(path, volume, data, of_echo(volume, kind, header, made))
+        yield File(path, volume, data, of_echo(volume, kind, header, made), STORED)
     named = {volume.name: volume for volume in maps if volume.name in DERIVED}
     for name in (name for name in DERIVED if name in named):
         volume, kind = named[name], DERIVED[name]
@@ -81,7 +83,7 @@ def _beside(
     volume = next(volume for volume in maps if volume.name == "magnitude")
     sidecar = of_echo(volume, RAW["magnitude"], header, made)
     path = _path(entities, replace(kind, suffix=BESIDE_FIELDS))
-    return File(path, volume, volume.data, {**sidecar, "SkullStripped": False})
+    return File(path, volume, volume.data, {**sidecar, "SkullStripped": False}, STORED)
 
 
 def _values(volume: Map, kind: Kind, header: Header) -> NDArray[Any]:

@@ -79,7 +79,7 @@ def called(place: Place, header: Header, repetition: int) -> Entities:
 def there(place: Place, header: Header) -> Iterator[Path]:
     """Give the files with names that this scan's may have, whoever wrote them."""
     numbers = range(header.repetitions)
-    stems = "|".join(re.escape(called(place, header, number).stem) for number in numbers)
+    stems = "|".join(called(place, header, number).stem for number in numbers)
     of_scan, root = place.entities.folder, place.root
     folders = {
         root / of_scan / ANAT: OF_ECHOES,

@@ -49,7 +49,7 @@ def write_scan(place: Place, maps: Sequence[Map], header: Header, settings: Sett
             whose = {RAW_DATA: place.source, VOXELS: file.volume.digest}
             block = {**file.sidecar["QSM"], **whose}
             write_json(sidecar, {**file.sidecar, "QSM": block})  # first: it tells whose both are
-            write_volume(image, file.data, file.volume.geometry)
+            write_volume(image, file.data, file.volume.geometry, level=file.level)
             before -= {image, sidecar}
             written.append(image)
     _remove(before)
