@@ -17,7 +17,7 @@ from gadgetron_qsm.report.files import replacing
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 FAST = 1  # of gzip; more makes maps a few per cent smaller
-STORED = 0  # of gzip: noise in float32 gets 7 % smaller, which takes 0.1 s a MB
+STORED = 0  # of gzip: noise in float32 gets 7 % smaller, which takes 0.05 s a MB
 SHEAR = "has a sheared grid; resample it to one of right angles"
 UNREADABLE = (
     OSError,
