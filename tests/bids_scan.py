@@ -19,6 +19,7 @@ SHAPE = (5, 7, 6)
 GEOMETRY = Geometry(SHAPE, (2.5, 1.0, 2.0), (13.7, -22.1, 31.9), *map(tuple, turned(40, -15)))
 OF_ECHOES = ("magnitude", "phase")
 SOURCE = "5ca1ab1e"
+EARLY = {**REPORT, "warnings": []}  # of the first map, before all was done
 EVERY = ("chi", "r2star", "t2star", "total_field", "local_field", "mask", "magnitude", "phase",
          "g_factor", "chi_positive", "chi_negative", "swi", "swi_mip", "tswi", "smwi", "csf",
          "noise")  # fmt: skip
@@ -57,7 +58,8 @@ def maps_of(header, names=EVERY):
             for echo, te in echoes:
                 data = values(name, 100 * repetition + 10 * number + (echo or 0))
                 unit = MAPS[name].unit
-                made.append(Map(name, data, unit, GEOMETRY, echo, te, REPORT, repetition))
+                report = EARLY if name == "chi" else REPORT
+                made.append(Map(name, data, unit, GEOMETRY, echo, te, report, repetition))
     return made
 
 

@@ -58,7 +58,10 @@ def test_what_others_wrote_stays(written):
     (root / DESCRIPTION).write_text(json.dumps(ANOTHER))
     (root / "README").write_text("theirs")
     (root / "participants.tsv").write_text("age\tparticipant_id\tsex\n31\tsub-01\tF\n")
+    (root / "participants.json").write_text("{}")
+    (root / "sub-list.txt").write_text("theirs")
     write_dataset(root)
+    assert (root / "participants.json").read_text() == "{}"
     assert json.loads((root / DESCRIPTION).read_bytes()) == ANOTHER
     assert [path.name for path in root.glob("README*")] == ["README"]
     expected = "age\tparticipant_id\tsex\n31\tsub-01\tF\nn/a\tsub-03\tn/a\n"
@@ -67,6 +70,13 @@ def test_what_others_wrote_stays(written):
     assert derived["DatasetType"] == "derivative"
     assert derived["GeneratedBy"][0]["Name"] == "gadgetron-qsm"
     assert derived["DatasetLinks"] == {"raw": "../../"}
+
+
+def test_a_table_that_needs_no_row_is_left_alone(written):
+    root, table = written(), b"participant_id\r\nsub-01\r\n"
+    (root / "participants.tsv").write_bytes(table)
+    write_dataset(root)
+    assert (root / "participants.tsv").read_bytes() == table
 
 
 @pytest.mark.parametrize(
@@ -90,6 +100,8 @@ def test_a_folder_that_is_absent_empty_or_begun_is_taken(written, tmp_path):
     require_dataset(tmp_path / "absent")
     (tmp_path / "empty" / ".git").mkdir(parents=True)
     require_dataset(tmp_path / "empty")
+    (tmp_path / "beginning" / "derivatives").mkdir(parents=True)
+    require_dataset(tmp_path / "beginning")
     require_dataset(written())
 
 

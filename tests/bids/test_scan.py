@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from gadgetron_qsm.bids import scan as of_scan
+from gadgetron_qsm.bids.dataset import require_dataset
 from gadgetron_qsm.bids.names import entities
 from gadgetron_qsm.bids.place import DERIVATIVES, Place, holds
 from gadgetron_qsm.bids.scan import write_scan
@@ -292,6 +293,7 @@ def test_a_scan_that_was_interrupted_can_be_done_again(written, monkeypatch, tmp
             written()
     place, found = Place(tmp_path / "bids", entities("sub-01"), SOURCE), digests(header_of())
     assert not holds(place, found)
+    require_dataset(place.root)
     written()
     assert holds(place, found)
 

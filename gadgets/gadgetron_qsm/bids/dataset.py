@@ -44,10 +44,10 @@ def require_dataset(root: Path) -> None:
             raise QsmError(f"{root} is a BIDS dataset, but not of raw data; name another folder")
     elif root.exists() and not (root / DERIVATIVES).is_dir():
         try:
-            others = [path.name for path in root.iterdir() if not path.name.startswith(".")]
+            names = {path.name for path in root.iterdir() if not path.name.startswith(".")}
         except OSError as error:
             raise QsmError(f"cannot use {root} for BIDS: {error.strerror}") from error
-        if others:
+        if names - {DERIVATIVES.parts[0]}:  # which another process may be making just now
             raise QsmError(
                 f"{root} has files, but no {DESCRIPTION}: it is no BIDS dataset; name another "
                 "folder"

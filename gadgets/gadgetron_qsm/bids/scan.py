@@ -8,6 +8,7 @@ from pathlib import Path
 from gadgetron_qsm.bids.files import files_of
 from gadgetron_qsm.bids.kinds import NEEDED, needed
 from gadgetron_qsm.bids.place import (
+    DERIVATIVES,
     IMAGE,
     RAW_DATA,
     SIDECAR,
@@ -38,6 +39,7 @@ def write_scan(place: Place, maps: Sequence[Map], header: Header, settings: Sett
     if lacking := set(NEEDED) - {volume.name for volume in maps}:
         raise QsmError(f"no BIDS files: the server sent no {', no '.join(sorted(lacking))}")
     before, written = set(there(place, header)), []
+    _begin(place.root / DERIVATIVES)
     names = {*needed(header), *settings.deliver.maps}
     kept = [volume for volume in maps if volume.name in names]
     for number in sorted({volume.repetition for volume in kept}):
@@ -54,6 +56,14 @@ def write_scan(place: Place, maps: Sequence[Map], header: Header, settings: Sett
             written.append(image)
     _remove(before)
     return written
+
+
+def _begin(folder: Path) -> None:
+    """Make the folder that tells whose a dataset is as long as nobody has described it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise QsmError(f"cannot make {folder}: {error.strerror}") from error
 
 
 def _remove(paths: set[Path]) -> None:

@@ -80,8 +80,9 @@ def place_of(task: Task, source: Input) -> Place | None:
     from gadgetron_qsm.bids.names import entities
     from gadgetron_qsm.bids.place import Place
 
-    called = replace(entities(task.name), subject=task.label, session=task.session)
-    return Place(task.bids, called, source.sha256)
+    named = entities(task.name)
+    label, session = task.label or named.subject, task.session or named.session
+    return Place(task.bids, replace(named, subject=label, session=session), source.sha256)
 
 
 def perform(task: Task, progress: Fraction | None = None) -> Finished:
