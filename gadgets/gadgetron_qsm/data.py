@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
-from gadgetron_qsm.arrays import Array
+from gadgetron_qsm.arrays import Array, to_numpy
 from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.kspace.kernels import Kernels
 
@@ -66,3 +67,8 @@ class Map:
     report: Mapping[str, Any] = field(default_factory=dict)
     repetition: int = 0
     reach: float | None = None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the voxels (z, y, x) as little-endian float32."""
+        return sha256(to_numpy(self.data).astype("<f4").tobytes()).hexdigest()

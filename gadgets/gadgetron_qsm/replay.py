@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,11 @@ from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
 from gadgetron_qsm import configs
+from gadgetron_qsm.bids.apart import apart
+from gadgetron_qsm.bids.dataset import require_dataset
+from gadgetron_qsm.bids.kinds import needed
+from gadgetron_qsm.bids.place import Place, require_free
+from gadgetron_qsm.bids.scan import write_scan
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.delivery.deliver import nodes_of, opened
 from gadgetron_qsm.dicom.files import save
@@ -28,6 +32,7 @@ from gadgetron_qsm.mrd.anonymous import anonymous_header, anonymous_image
 from gadgetron_qsm.mrd.client import Progress
 from gadgetron_qsm.mrd.files import write_images
 from gadgetron_qsm.mrd.header import Header
+from gadgetron_qsm.mrd.images import own_meta
 from gadgetron_qsm.mrd.messages import ConfigFile, ConfigText, DicomFile, Image
 from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.mrd.raw import opened as opened_raw
@@ -71,6 +76,7 @@ def replay(
     overrides: Mapping[str, str] | None = None,
     server: Address | None = None,
     progress: Progress | None = None,
+    bids: Place | None = None,
 ) -> Replayed:
     """Send a raw file through the chain; write dicom/, images.h5 and the report (see report.run).
 
@@ -78,7 +84,8 @@ def replay(
     replay left in `output` is replaced; a failure leaves it as it is.
 
     `config` is the name of a configuration or the path of one; `overrides` are settings by key;
-    without `server` the chain runs here, behind a socket on loopback all the same.
+    without `server` the chain runs here, behind a socket on loopback all the same. `bids` is where
+    the maps go as well, when all of them came; a dataset has some that nobody need choose.
     Of several repetitions the first is compared with the truth and pictured. Archives that settings
     name are sent the objects before this ends; those of a server are sent what settings choose, and
     not what the report needs besides.
@@ -92,11 +99,14 @@ def replay(
     settings = Settings.from_properties(properties)
     with opened_raw(raw) as file:
         header = completed(Header.parse(file.header_text), settings.identity)
-    if server and not overrides:
+    asked_for = (*settings.deliver.maps, *REPORTED, *wanted(settings))
+    besides = _besides(bids, header) if bids else ()
+    if server and not (overrides or bids):
         asked = ConfigText(text) if Path(config).is_file() else ConfigFile(config)
         settings = settings.model_copy(update={"store": StoreSettings()})  # that is its matter
     else:
-        asked = ConfigText(_as_xml({**_of_maps(properties), **_wanted(settings)}))
+        names = _wanted(settings, (*asked_for, *besides))
+        asked = ConfigText(_as_xml({**_of_maps(properties), **names}))
     opened(settings.store)  # it may not be there to be used
     with served(server, properties) as address:
         came = exchanged(raw, address, asked, progress)
@@ -112,15 +122,31 @@ def replay(
     if chi is None:
         return Replayed()  # a server that is set to send DICOM alone
     accuracy = _accuracy(raw, maps, chi)
-    _write(output, came, maps, header, settings, accuracy)
+    others = _others(came, maps, asked_for) if bids else maps
+    _write(output, came, others, header, settings, accuracy)
     if came.failure:
         raise QsmError(f"{came.failure}; the maps before that are in {output}") from came.failure
+    if bids:
+        write_scan(bids, maps, header, settings)
     if waiting := send_what_waits(settings.store, LONGEST_S):
         box = f" --outbox {settings.store.outbox}" if settings.store.outbox else ""
         look = f"see 'gadgetron-qsm outbox list{box}'"
         raise QsmError(f"the maps are in {output}, but {waiting}; {look}")
     archives = tuple(node.name for node in nodes_of(settings.store))
     return Replayed(accuracy, archives, settings.measure.asked, _digests(maps))
+
+
+def _besides(bids: Place, header: Header) -> tuple[str, ...]:
+    """Name the maps that a dataset has of a scan; raise QsmError when it cannot take the scan."""
+    require_dataset(bids.root)
+    require_free(bids, header)
+    return needed(header)
+
+
+def _others(came: Came, maps: list[Map], names: Collection[str]) -> list[Map]:
+    """Return the maps of those names as without a dataset; leave their images alone in `came`."""
+    came.images = [image for image in came.images if own_meta(image)["map"] in names]
+    return list(apart(maps, names))
 
 
 def _write(
@@ -161,12 +187,10 @@ def _write(
 
 
 def _digests(maps: list[Map]) -> dict[str, str]:
-    """Return SHA-256 of each map's voxels (z, y, x), little-endian float32."""
     found = {}
     for volume in maps:
         echo = "" if volume.echo is None else f" {volume.echo + 1}"
-        digest = sha256(volume.data.astype("<f4").tobytes()).hexdigest()
-        found[f"{volume.name} {volume.repetition + 1}{echo}"] = digest
+        found[f"{volume.name} {volume.repetition + 1}{echo}"] = volume.digest
     return found
 
 
@@ -196,10 +220,10 @@ def _write_images(path: Path, images: list[Image], header: Header, settings: Set
         write_images(part, kept, anonymous_header(header) if hidden else header.text)
 
 
-def _wanted(settings: Settings) -> dict[str, str]:
-    """Return the settings that ask for maps: those to be kept, and those the report is made of."""
+def _wanted(settings: Settings, names: Sequence[str]) -> dict[str, str]:
+    """Return the settings that ask for maps: those to be kept, and the others of `names`."""
     chosen = settings.deliver.maps
-    besides = dict.fromkeys(n for n in (*REPORTED, *wanted(settings)) if n not in chosen)
+    besides = dict.fromkeys(name for name in names if name not in chosen)
     return {"deliver.maps": ",".join(chosen), "deliver.image_maps": ",".join(besides)}
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gadgetron_qsm.cohort.finished import Finished, Input, forget, write_finished
+
+if TYPE_CHECKING:
+    from gadgetron_qsm.bids.place import Place
 
 Fraction = Callable[[float], None]
 
@@ -19,7 +23,8 @@ class Task:
     `name` is what people call the scan, and no other of the cohort. `config`, `overrides` and
     `server` are those of replay.replay. `settings` is the hash of what they come to
     (finished.settings_hash). `bids` is the root of a BIDS dataset that gets the maps as well, and
-    `label` and `session` are those of the scan there.
+    `label` and `session` are those of the scan there (bids.names.labels); what else the name says,
+    acquisition and run, is taken from it.
     """
 
     name: str
@@ -68,6 +73,18 @@ class Failed:
 Event = Began | Went | Done | Failed
 
 
+def place_of(task: Task, source: Input) -> Place | None:
+    """Return where the scan's maps go in a dataset, if they do; raises as bids.names.entities."""
+    if task.bids is None:
+        return None
+    from gadgetron_qsm.bids.names import entities
+    from gadgetron_qsm.bids.place import Place
+
+    named = entities(task.name)
+    label, session = task.label or named.subject, task.session or named.session
+    return Place(task.bids, replace(named, subject=label, session=session), source.sha256)
+
+
 def perform(task: Task, progress: Fraction | None = None) -> Finished:
     """Replay a scan in this process; the last thing that is written tells that it is done.
 
@@ -86,6 +103,7 @@ def perform(task: Task, progress: Fraction | None = None) -> Finished:
         overrides=task.overrides,
         server=task.server,
         progress=(lambda sent, total: progress(sent / total)) if progress else None,
+        bids=place_of(task, source),
     )
     seconds = {"hash": hashed - start, "replay": time.perf_counter() - hashed}
     source.require_unchanged(task.raw)

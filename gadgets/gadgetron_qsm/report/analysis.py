@@ -26,6 +26,7 @@ STORED = {
     "rescaled": "values rounded to 12 bits: whole {unit}, or 2 to 20 {unit} where they are large",
     "parametric": "values as 32-bit floats, not rounded",
 }
+FOR_VIEWERS = "Processing for PACS and viewers"  # of DICOM objects alone
 ALSO_DEFAULTS = "at least what is not default"
 
 
@@ -40,7 +41,7 @@ def analysis(report: Mapping[str, Any], form: str) -> Iterator[Item]:
     yield item("Toolbox and version", "mandatory", f"gadgetron-qsm {__version__}")
     for name, stages in STEPS:
         yield item(name, "mandatory", _step(stages, provenance), ALSO_DEFAULTS)
-    yield item("Processing for PACS and viewers", "mandatory", _for_viewers(form), "if done")
+    yield item(FOR_VIEWERS, "mandatory", _for_viewers(form), "if done")
     yield item("Unit of susceptibility", "mandatory", MAPS["chi"].unit)
     yield item("Reference region", "mandatory", reference.get("region"))
     yield item(
