@@ -24,7 +24,9 @@ from gadgetron_qsm.report.style import STYLE
 
 NAME = "cohort.html"
 TITLE = "Susceptibility maps of a cohort"
-ABOUT_THUMBNAILS = "Susceptibility in axial, coronal and sagittal planes, from -100 ppb (black) to 100 ppb (white)."
+ABOUT_THUMBNAILS = (
+    "Susceptibility in axial, coronal and sagittal planes, from -100 ppb (black) to 100 (white)."
+)
 ABOUT_OUTLIERS = (
     f"Marked figures are further than {MOST:g} robust standard deviations from the cohort's median "
     f"(modified z by the median absolute deviation) on a side that is worse; none is marked of "
