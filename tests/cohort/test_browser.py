@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import shutil
 import time
 from dataclasses import replace
 
 import pytest
+from pypdf import PdfReader
 
 from gadgetron_qsm.cohort.figures import FIGURES, Row
 from gadgetron_qsm.cohort.page import write_cohort
@@ -216,6 +219,16 @@ def test_without_its_script_the_table_is_whole(browser, cohort, tmp_path):
     assert not tool(browser, "text").is_displayed()
     assert not browser.find_elements("css selector", "thead button")
     browser.get_log("browser")
+
+
+def test_on_paper_are_all_scans_and_the_words_of_warnings_and_no_tools(page):
+    pdf = PdfReader(io.BytesIO(base64.b64decode(page.print_page())))
+    text = " ".join(" ".join(sheet.extract_text() for sheet in pdf.pages).split())
+    assert all(f"scan{n} " in text for n in range(COUNT))
+    assert "no noise scan" in text
+    headed = [" ".join(sheet.extract_text().split()).count("residues") for sheet in pdf.pages]
+    assert headed == [1] * len(pdf.pages)
+    assert "outliers only" not in text
 
 
 def test_a_thousand_scans_are_sorted_and_filtered(browser, tmp_path, capsys):

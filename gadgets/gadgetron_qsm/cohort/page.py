@@ -34,12 +34,14 @@ ABOUT_OUTLIERS = (
 )
 OF_COHORTS = """
 body { max-width: none; }
-.scans { font-size: .9em; }
-.scans th, .scans td { overflow-wrap: normal; word-wrap: normal; }
+.scans { width: auto; font-size: .9em; }
+.scans caption { text-align: left; }
+.scans th, .scans td { padding-right: 1.2em; overflow-wrap: normal; word-wrap: normal; }
 .scans thead th { position: sticky; top: 0; background: #fff; vertical-align: bottom; }
-.scans td.number, .scans th.number { text-align: right; white-space: nowrap; }
-.scans img { width: auto; height: 64px; background: #000; }
-.scans th[scope=row] { border-bottom: 1px solid #ddd; overflow-wrap: anywhere; }
+.scans .number { max-width: 8em; text-align: right; }
+.scans td.number { white-space: nowrap; }
+.scans img { width: auto; }
+.scans th[scope=row] { min-width: 7em; border-bottom: 1px solid #ddd; overflow-wrap: anywhere; }
 .scans tfoot th, .scans tfoot td { border-bottom: 0; font-weight: bold; }
 .scans tfoot tr:first-child > * { border-top: 1px solid #666; }
 .scans td.outlier { font-weight: bold; color: #8a1f11; }
@@ -60,8 +62,13 @@ th[aria-sort=descending] button::after { content: " \\25BC"; }
 @media print {
   .filter, .shown { display: none; }
   .scans { font-size: 8pt; }
+  .scans thead { break-inside: avoid; }
   .scans thead th { position: static; }
-  .scans img { height: 40px; -webkit-print-color-adjust: exact; print-color-adjust: exact; }
+  .scans tfoot { display: table-row-group; }
+  .scans thead button { display: none; }  /* Chromium repeats text on every sheet, not buttons */
+  .scans th:has(button)::before { content: attr(data-sorts); }
+  .scans details::details-content { content-visibility: visible; }
+  .scans img { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
 }
 """
 

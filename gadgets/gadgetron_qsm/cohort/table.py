@@ -41,10 +41,10 @@ def told(value: float, figure: Figure) -> str:
 def _headings() -> Iterator[Element]:
     yield element("th", "chi", scope="col")
     for heading in ("scan", "state"):
-        yield element("th", heading, scope="col", data_sorts="")
+        yield element("th", heading, scope="col", data_sorts=heading)
     for figure in FIGURES.values():
         heading = f"{figure.heading}, {figure.unit}" if figure.unit else figure.heading
-        yield element("th", heading, scope="col", class_="number", data_sorts="")
+        yield element("th", heading, scope="col", class_="number", data_sorts=heading)
 
 
 def _scan(row: Row, unlike: Mapping[str, float], link: str | None) -> Element:

@@ -35,7 +35,8 @@ def save_thumbnail(path: Path, chi: Map) -> None:
         grey = Image.fromarray(_grey(plane.image))
         high, wide = (_pixels(size_mm) for size_mm in plane.size_mm)
         parts.append(grey.resize((wide, high), Image.Resampling.BOX))
-    stamp = Image.new("L", (sum(part.width for part in parts), max(part.height for part in parts)))
+    size = sum(part.width for part in parts), max(part.height for part in parts)
+    stamp = Image.new("L", size, int(_grey(np.zeros(1))[0]))
     left = 0
     for part in parts:
         stamp.paste(part, (left, (stamp.height - part.height) // 2))
