@@ -118,6 +118,8 @@ def test_the_report_of_the_first_map_names_every_stage_before_it():
     held = np.count_nonzero(image_to_map(chi_image).data)
     assert report["quality"]["mask_volume_ml"] == pytest.approx(held * np.prod(VOXEL_MM) / 1000)
     assert 0 < report["quality"]["phase_residual_rad"] < 0.1
+    assert 0 <= report["quality"]["ghosting_percent"] < 3
+    assert 0.2 < report["quality"]["streaking_ratio"] < 1.5
     assert report["warnings"] == []
 
 

@@ -73,7 +73,7 @@ def test_replay_leaves_one_folder_a_series(output, truth):
     assert named == {"QSM_chi": slices, "R2star": slices, "Magnitude": 3 * slices}
     assert sorted(path.name for path in output.iterdir()) == [
         "dicom", "finished.json", "images.h5", "picture.png", "provenance.json", "report.html",
-        "report.json",
+        "report.json", "thumbnail.png",
     ]  # fmt: skip
     assert (output / "picture.png").read_bytes().startswith(b"\x89PNG")
 

@@ -125,6 +125,7 @@ def test_images_that_come_combined_stay_where_they_are(device):
     images = coil_images(report={"provenance": {"coils": {"method": "theirs"}}})
     found = combined(replace(images, data=device(images.data[:, :1])))
     np.testing.assert_array_equal(found.data.get(), images.data[:, 0])
+    assert found.report["quality"] == {}  # of coils there is none to tell of
 
 
 def test_of_tiles_no_echo_goes_to_the_device_twice_but_the_second_and_planes_of_the_third():

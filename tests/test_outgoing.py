@@ -174,7 +174,7 @@ def test_objects_wait_in_the_outbox_for_an_archive_that_is_not_there(maps, tmp_p
 def test_a_scan_leaves_a_report_where_that_is_asked_for(maps, tmp_path):
     delivered(maps, {"deliver.maps": "chi", "deliver.report_folder": str(tmp_path)})
     (folder,) = tmp_path.iterdir()
-    names = {"report.json", "provenance.json", "report.html", "picture.png"}
+    names = {"report.json", "provenance.json", "report.html", "picture.png", "thumbnail.png"}
     assert {path.name for path in folder.iterdir()} == names
     report = json.loads((folder / "report.json").read_text())
     assert report["provenance"]["inversion"]

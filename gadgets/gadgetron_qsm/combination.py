@@ -7,12 +7,13 @@ from typing import Any
 
 from gadgetron_qsm.arrays import Array, array_module, on_device, to_numpy
 from gadgetron_qsm.coils import METHODS
+from gadgetron_qsm.coils.ghosting import ghosting
 from gadgetron_qsm.coils.residues import phase_residues
 from gadgetron_qsm.coils.roemer import roemer
 from gadgetron_qsm.coils.thinned import thinned
 from gadgetron_qsm.data import CoilImages, Echoes
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.journal import Journal
+from gadgetron_qsm.journal import Journal, rounded
 from gadgetron_qsm.kspace.g_factor import g_factor
 from gadgetron_qsm.kspace.kernels import Kernels
 from gadgetron_qsm.mrd.header import Header
@@ -70,6 +71,7 @@ def _combined(
         )
         combined = roemer(data, sensitivities)
     xp = array_module(combined)
+    journal.quality["ghosting_percent"] = rounded(ghosting(first))
     journal.quality["phase_residues"] = _residues(combined[0], first.sum(axis=0))
     if coils.phase_sign == -1:  # here it is one volume an echo, and all before is symmetric
         xp.conjugate(combined, out=combined)

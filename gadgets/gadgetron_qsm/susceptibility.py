@@ -16,6 +16,7 @@ from gadgetron_qsm.field.echo_fit import EchoFit
 from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.grid import dipole_kernel, filtered, good_size, pad_centre, unpad_centre
 from gadgetron_qsm.inversion.csf import csf_mask
+from gadgetron_qsm.inversion.streaking import streaking
 from gadgetron_qsm.inversion.weight import field_weight
 from gadgetron_qsm.journal import Journal, rounded
 from gadgetron_qsm.mask.two_pass import merged, reliable
@@ -118,8 +119,7 @@ def quantify(volume: Volume) -> Susceptibility:
     if volume.settings.mask.two_pass:
         inverted, mask = _first_pass(volume, fit, brain, inverted, mask)
     chi = _referenced(volume, inverted, mask)
-    volume_ml = mask.sum() * np.prod(volume.echoes.geometry.voxel_size) / 1000
-    volume.journal.quality["mask_volume_ml"] = rounded(volume_ml)
+    _judge(volume, chi, mask)
     return Susceptibility(fit, brain, mask, left, inverted, chi, volume.echoes.geometry)
 
 
@@ -193,6 +193,15 @@ def _single_step(volume: Volume, fit: EchoFit, brain: Array) -> tuple[None, Arra
         invert = volume.method(section, weight=weight, magnitude=volume.edges)
         chi, mask = invert(fit.total_field, brain, geometry.voxel_size, geometry.b0_direction)
     return None, chi, mask
+
+
+def _judge(volume: Volume, chi: Array, mask: Array) -> None:
+    """Note what tells how good a map is."""
+    geometry, quality = volume.echoes.geometry, volume.journal.quality
+    quality["mask_volume_ml"] = rounded(mask.sum() * np.prod(geometry.voxel_size) / 1000)
+    ratio = streaking(chi, mask, geometry.voxel_size, geometry.b0_direction)
+    if ratio is not None:
+        quality["streaking_ratio"] = rounded(ratio)
 
 
 def _field_of(

@@ -15,6 +15,7 @@ from gadgetron_qsm.report.run import write_run
 from gadgetron_qsm.settings import Settings
 
 FILES = ["picture.png", "provenance.json", "report.html", "report.json"]
+OF_CHI = "thumbnail.png"
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def written(folder):
 def test_a_run_leaves_report_provenance_picture_and_page(record, tmp_path, secrets):
     timing_s = {"latency": 0.5}
     write_run(tmp_path / "scan", record, settings=Settings(), timing_s=timing_s)
-    assert written(tmp_path / "scan") == FILES
+    assert written(tmp_path / "scan") == [*FILES, OF_CHI]
     report = json.loads((tmp_path / "scan" / "report.json").read_text())
     assert report["timing_s"] == {"latency": 0.5, "ingest": 1.5, "inversion": 2.25}
     assert matplotlib.image.imread(tmp_path / "scan" / "picture.png").shape[1] == 990
@@ -44,7 +45,7 @@ def test_a_run_leaves_report_provenance_picture_and_page(record, tmp_path, secre
 def test_maps_that_are_not_there_are_no_obstacle(private_header, maps, names, tmp_path):
     some = [volume for volume in maps if volume.name in names]
     write_run(tmp_path, Record(private_header, some), settings=Settings())
-    assert written(tmp_path) == FILES
+    assert written(tmp_path) == FILES + [OF_CHI] * ("chi" in names)
 
 
 def test_without_a_map_the_failure_is_told_and_no_picture_of_before_stays(

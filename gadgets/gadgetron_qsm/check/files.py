@@ -15,7 +15,7 @@ from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.ingest.kinds import Kind, kind_of
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.messages import Acquisition, Image
-from gadgetron_qsm.mrd.raw import opened
+from gadgetron_qsm.mrd.raw import Raw, opened
 from gadgetron_qsm.mrd.volumes import repetitions_of_images
 
 LINES = (("partitions", "kspace_encode_step_2"), ("lines", "kspace_encode_step_1"))  # z, y
@@ -39,7 +39,7 @@ def raw_file(subject: Path) -> Pairs:
     yield from _identity(header)
 
 
-def first_of_image(file: RawFile, header: Header) -> Acquisition | None:
+def first_of_image(file: Raw, header: Header) -> Acquisition | None:
     """Return the first readout of an image, behind those of noise and of calibration."""
     everything = (readout for block in file.blocks() for readout in block)
     return next((r for r in everything if kind_of(r.head, header) is Kind.IMAGE), None)

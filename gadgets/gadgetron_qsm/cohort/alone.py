@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from gadgetron_qsm.bids.dataset import write_dataset
 from gadgetron_qsm.cohort.asked import Asked
 from gadgetron_qsm.cohort.cohort import events
 from gadgetron_qsm.cohort.lock import alone_in
@@ -31,7 +31,7 @@ def replay_alone(asked: Asked) -> None:
             with bar(f"replaying {task.raw.name}") as update:
                 _perform(asked, task, update)
         if asked.bids:
-            import_module("gadgetron_qsm.bids.dataset").write_dataset(asked.bids)
+            write_dataset(asked.bids)
     _tell(asked, kept=bool(scan.finished))
 
 

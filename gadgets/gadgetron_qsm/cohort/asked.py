@@ -5,15 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from gadgetron_qsm import configs
+from gadgetron_qsm.bids.names import labels, require_distinct
 from gadgetron_qsm.cohort.find import found
 from gadgetron_qsm.cohort.finished import settings_hash
 from gadgetron_qsm.cohort.task import Task
-from gadgetron_qsm.errors import UsageError
 from gadgetron_qsm.exchange import Address
 from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.settings import Settings
@@ -61,7 +60,7 @@ class Asked:
         """
         settings = settings_hash(self.config, self.overrides, self.server)
         scans = found(self.sources, self.output)
-        labels = _labels([scan.name for scan in scans.scans]) if self.bids else {}
+        called = _labels([scan.name for scan in scans.scans]) if self.bids else {}
         tasks = [
             Task(
                 name=scan.name,
@@ -72,7 +71,7 @@ class Asked:
                 overrides=self.overrides,
                 server=self.server,
                 bids=self.bids,
-                **labels.get(scan.name, {}),
+                **called.get(scan.name, {}),
             )
             for scan in scans.scans
         ]
@@ -105,9 +104,5 @@ class Asked:
 
 def _labels(names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return what the scans are called in a BIDS dataset; raise UsageError for two that are one."""
-    try:
-        bids = import_module("gadgetron_qsm.bids.names")
-    except ModuleNotFoundError as error:
-        raise UsageError("--bids is not there yet; leave it out") from error
-    bids.require_distinct(names)
-    return {name: dict(zip(("label", "session"), bids.labels(name), strict=True)) for name in names}
+    require_distinct(names)
+    return {name: dict(zip(("label", "session"), labels(name), strict=True)) for name in names}

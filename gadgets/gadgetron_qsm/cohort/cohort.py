@@ -5,19 +5,22 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from importlib import import_module
 from types import FrameType
 from typing import Any
 
+from gadgetron_qsm.bids.dataset import write_dataset
+from gadgetron_qsm.cohort import distributed, local
 from gadgetron_qsm.cohort.asked import Asked
+from gadgetron_qsm.cohort.figures import row_of
 from gadgetron_qsm.cohort.lock import alone_in
 from gadgetron_qsm.cohort.machine import at_once
 from gadgetron_qsm.cohort.outcomes import Outcomes
+from gadgetron_qsm.cohort.page import write_cohort
 from gadgetron_qsm.cohort.plan import planned
 from gadgetron_qsm.cohort.shown import shown
 from gadgetron_qsm.cohort.tables import print_outcomes, print_plan
 from gadgetron_qsm.cohort.task import Task
-from gadgetron_qsm.errors import QsmError, UsageError
+from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.server.child import TO_THE_PARENT
 from gadgetron_qsm.terminal import print_line
 
@@ -73,29 +76,19 @@ def _replay(asked: Asked, outcomes: Outcomes) -> None:
 def events(asked: Asked, tasks: Sequence[Task]) -> Any:
     """Return what happens with the tasks, an iterator that can be closed, as they are replayed."""
     if asked.scheduler:
-        try:
-            distributed = import_module("gadgetron_qsm.cohort.distributed")
-        except ModuleNotFoundError as error:
-            raise UsageError(f"--scheduler needs what is not installed: {error}") from error
         return distributed.performed(tasks, asked.scheduler, jobs=asked.jobs)
-    from gadgetron_qsm.cohort.local import performed
-
     jobs, gpus = at_once(asked)
-    return performed(tasks, jobs, gpus=gpus)
+    return local.performed(tasks, jobs, gpus=gpus)
 
 
 def _settle(asked: Asked, outcomes: Outcomes) -> None:
     """Leave what is of the whole cohort: the page, and the description of the BIDS dataset."""
-    if not (done := outcomes.those("done", "kept")):
-        return
-    if asked.bids:
-        import_module("gadgetron_qsm.bids.dataset").write_dataset(asked.bids)
-    try:
-        page = import_module("gadgetron_qsm.cohort.page")
-        row_of = import_module("gadgetron_qsm.cohort.figures").row_of
-    except ModuleNotFoundError:
-        return
-    page.write_cohort(asked.output, [row_of(s.task.folder, s.task.name) for s in done])
+    scans = outcomes.scans.values()
+    if asked.bids and outcomes.those("done", "kept"):
+        write_dataset(asked.bids)
+    write_cohort(
+        asked.output, [row_of(s.task.folder, s.task.name, s.reason or None) for s in scans]
+    )
 
 
 def _tell_left_out(count: int) -> None:

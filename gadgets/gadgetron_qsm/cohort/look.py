@@ -8,8 +8,8 @@ from pathlib import Path
 from gadgetron_qsm.check.files import first_of_image
 from gadgetron_qsm.dicom.identity_rules import completed
 from gadgetron_qsm.ingest.memory import needed_on_host
-from gadgetron_qsm.mrd.files import RawFile
 from gadgetron_qsm.mrd.header import Header
+from gadgetron_qsm.mrd.raw import opened
 from gadgetron_qsm.settings import Settings
 
 
@@ -29,7 +29,7 @@ class Look:
 
 def look(raw: Path, settings: Settings) -> Look:
     """Read the header and the first readouts; raise QsmError when no map can come from it."""
-    with RawFile(raw) as file:
+    with opened(raw) as file:
         header = completed(Header.parse(file.header_text), settings.identity)
         first = first_of_image(file, header)
     echoes, matrix = len(header.echo_times_s), header.native_volume[0]

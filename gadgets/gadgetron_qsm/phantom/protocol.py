@@ -140,6 +140,22 @@ class Slices:
 
 
 @dataclass(frozen=True)
+class Movement:
+    """How the head moves during the scan: it shifts by so many mm along (z, y).
+
+    Once, half way through the scan, or there and back along a sine with a period.
+    """
+
+    shift_mm: tuple[float, float] = (0.0, 0.0)
+    period_s: float | None = None
+
+    def __post_init__(self) -> None:
+        check(all(map(math.isfinite, self.shift_mm)), "the shift", "finite")
+        swings = self.period_s is None or 0 < self.period_s < math.inf
+        check(swings, "the period of the movement", "above 0")
+
+
+@dataclass(frozen=True)
 class Extras:
     """What else a raw file holds.
 

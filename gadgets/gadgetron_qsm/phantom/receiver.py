@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gadgetron_qsm.phantom.acquire import noise
+from gadgetron_qsm.phantom.movement import line_phases
 from gadgetron_qsm.phantom.raw import CHUNK, RawFile
 from gadgetron_qsm.phantom.readout import as_acquired, full_samples, readout_shape, with_discards
 from gadgetron_qsm.phantom.sampling import Grid
@@ -26,6 +27,7 @@ class Receiver:
         self._rng = np.random.default_rng([scan.seed, 3])
         self._other_rng = np.random.default_rng([scan.seed, 5])
         self._largest = np.float32(0)
+        self._phases = line_phases(scan, grid, file.course.shots)
 
     def read_noise(self) -> None:
         """Read the noise lines."""
@@ -41,6 +43,7 @@ class Receiver:
         for first in range(0, len(course.shots), block):
             shots = course.shots[first : first + block]
             lines = kspace[:, shots["plane"], shots["line"]]
+            lines *= self._phases[first : first + block, None]
             if self._scan.extras.kinds:
                 self._largest = max(self._largest, np.abs(lines).max())
             lines += noise(self._covariance, lines.shape[1:], self._rng)

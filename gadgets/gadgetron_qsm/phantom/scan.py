@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gadgetron_qsm.phantom.protocol import (
     MOST_LINES,
     Extras,
+    Movement,
     Readout,
     Sampling,
     Slices,
@@ -60,6 +61,7 @@ class Scan:
     readout: Readout = field(default=Readout(), repr=False)
     slices: Slices | None = field(default=None, repr=False)  # None: one slab, encoded along z
     extras: Extras = field(default=Extras(), repr=False)
+    movement: Movement = field(default=Movement(), repr=False)
 
     def __post_init__(self) -> None:
         check(all(0 < size < math.inf for size in self.voxel_size_mm), "voxel sizes", "positive")
@@ -82,6 +84,7 @@ class Scan:
             along_z = (part[0] for part in _factors(self.sampling))
             flat = all(factor == 1 for factor in along_z) and self.sampling.caipi_shift == 0
             check(flat, "acceleration, oversampling and partial Fourier along z", "1 with slices")
+            check(not self.movement.shift_mm[0], "the shift along z", "0 with slices")
 
     @property
     def larmor_hz(self) -> int:

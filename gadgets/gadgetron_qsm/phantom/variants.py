@@ -10,7 +10,12 @@ from gadgetron_qsm.errors import UsageError
 from gadgetron_qsm.phantom.protocol import EXTRA_KINDS, MOST_LINES, Slices
 from gadgetron_qsm.phantom.scan import Scan
 
-PARTS = ("sampling", "readout", "extras")  # of a Scan, whose fields a variant names directly
+PARTS = (
+    "sampling",
+    "readout",
+    "extras",
+    "movement",
+)  # of a Scan, whose fields a variant names directly
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,10 @@ VARIANTS: Mapping[str, Variant] = {
     "single-echo": Variant("one echo at 20 ms", {"echo_times_s": (0.020,)}),
     "no-noise": Variant("noisy, but without a noise scan", {"noise_lines": 0}),
     "idle-channels": Variant("three channels that only the noise scan has", {"idle_channels": 3}),
+    "moved": Variant("the head shifts by 3 mm half way", {"shift_mm": (2.4, 1.8)}),
+    "restless": Variant(
+        "the head sways by 1 mm along y, every 3 s", {"shift_mm": (0.0, 1.0), "period_s": 3.0}
+    ),
     "no-last-flag": Variant("nothing says which line is the last", {"last_flag": False}),
     "extra-lines": Variant(
         "lines of all other kinds, and waveforms", {"kinds": tuple(EXTRA_KINDS), "waveforms": True}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Iterable, Sequence
 from xml.etree.ElementTree import Element, tostring
 
@@ -12,11 +13,12 @@ Content = Element | str
 
 
 def element(tag: str, *content: Content, **attributes: str) -> Element:
-    """An element with texts and elements in it; `class_` stands for the attribute class.
+    """An element with texts and elements in it; `class_` is the attribute class, `a_b` a-b.
 
     What cannot be printed becomes a space.
     """
-    made = Element(tag, {name.rstrip("_"): value for name, value in attributes.items()})
+    named = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
+    made = Element(tag, named)
     for part in content:
         if isinstance(part, Element):
             made.append(part)
@@ -41,17 +43,24 @@ def picture(png: bytes, text: str) -> Element:
     return element("img", src=f"data:image/png;base64,{data}", alt=text)
 
 
-def document(title: str, style: str, body: Iterable[Element]) -> str:
-    """A whole page, which loads nothing and runs nothing, whatever is in it."""
+def document(title: str, style: str, body: Iterable[Element], script: str = "") -> str:
+    """A whole page, which loads nothing and runs nothing, whatever is in it, but its one script."""
+    run = [element("script", script)] if script else []
+    policy = "; ".join([POLICY, *(f"script-src {_hash(part)}" for part in run)])
     head = element(
         "head",
         element("meta", charset="utf-8"),
-        Element("meta", {"http-equiv": "Content-Security-Policy", "content": POLICY}),
+        Element("meta", {"http-equiv": "Content-Security-Policy", "content": policy}),
         element("title", title),
         element("style", style),
     )
-    page = element("html", head, element("body", *body), lang="en")
+    page = element("html", head, element("body", *body, *run), lang="en")
     return "<!DOCTYPE html>\n" + tostring(page, encoding="unicode", method="html") + "\n"
+
+
+def _hash(script: Element) -> str:
+    digest = hashlib.sha256((script.text or "").encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
 
 
 def _row(cell: str, contents: Sequence[Content]) -> Element:

@@ -12,6 +12,8 @@ from gadgetron_qsm.report.picture import save_picture
 from gadgetron_qsm.report.provenance import provenance
 from gadgetron_qsm.report.record import Record
 from gadgetron_qsm.report.report import write_report
+from gadgetron_qsm.report.thumbnail import NAME as THUMBNAIL
+from gadgetron_qsm.report.thumbnail import save_thumbnail
 from gadgetron_qsm.settings import Settings
 
 
@@ -24,11 +26,12 @@ def write_run(
     accuracy: Mapping[str, Any] | None = None,
     failure: Exception | str | None = None,
 ) -> None:
-    """Write report.json, provenance.json, picture.png and report.html over those of before.
+    """Write report.json, provenance.json, pictures and report.html over those of before.
 
     `record` has seen the maps that there are, be it none; `timing_s` adds to the stages' times
     (`latency`); `accuracy` is the answer of accuracy.compare; `failure` is why no more maps came.
-    Without a map to show there is no picture.png, one of before goes.
+    picture.png shows all maps and thumbnail.png chi; without any to show there is none, and one of
+    before goes.
     Raises QsmError when a file cannot be written.
     """
     first, later = record.reports(failure)
@@ -49,3 +52,7 @@ def write_run(
         save_picture(folder / "picture.png", record.pictured, maps.get("mask"))
     else:
         (folder / "picture.png").unlink(missing_ok=True)
+    if "chi" in maps:
+        save_thumbnail(folder / THUMBNAIL, maps["chi"])
+    else:
+        (folder / THUMBNAIL).unlink(missing_ok=True)
