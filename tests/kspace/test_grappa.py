@@ -176,7 +176,7 @@ def test_many_threads_need_no_more_memory_than_their_budget(monkeypatch):
     sampled = pattern(Lattice((2, 2)), (64, 64))
     expected = fill(full, sampled, (2, 2))
     monkeypatch.setattr(module, "COPIES", full.nbytes // 16)
-    monkeypatch.setattr(module, "BUFFER", 2**16)
+    monkeypatch.setattr(module, "GATHERED", 2**10)
     tracemalloc.start()
     with scipy.fft.set_workers(8):
         filled = fill(full, sampled, (2, 2))
@@ -184,6 +184,25 @@ def test_many_threads_need_no_more_memory_than_their_budget(monkeypatch):
     tracemalloc.stop()
     assert most - full.nbytes < full.nbytes
     np.testing.assert_allclose(filled, expected, atol=1e-4)
+
+
+def test_lines_are_filled_in_the_same_products_however_many_threads_there_are(monkeypatch):
+    """BLAS rounds rows otherwise in a product of more of them (OpenBLAS for Haswell and Zen)."""
+    rows, synthesise = [], module._synthesise
+    monkeypatch.setattr(module, "GATHERED", 2**11)
+    monkeypatch.setattr(
+        module, "_synthesise", lambda *args: rows.append(args[1].shape) or synthesise(*args)
+    )
+    full, sampled = points((40, 40), samples=7), pattern(Lattice((2, 2)), (40, 40))
+    products = []
+    for workers, copies in ((1, 2**29), (3, 2**29), (3, 2**16)):
+        rows.clear()
+        monkeypatch.setattr(module, "COPIES", copies)  # few: fewer places along x at a time
+        with scipy.fft.set_workers(workers):
+            fill(full, sampled, (2, 2))
+        products.append(set(rows))
+    assert len(products[0]) > 1
+    assert products[0] == products[1] == products[2]
 
 
 def test_a_small_centre_leaves_less_than_half_of_the_error_of_zeros():

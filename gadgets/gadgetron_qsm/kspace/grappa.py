@@ -18,7 +18,9 @@ from gadgetron_qsm.kspace.sampling import Lines, calibration_region
 DEPTH = 8  # samples along x that are filled together, at most: a cache line
 COPIES = 2**29  # bytes that all threads take at a time, with fewer samples if need be
 WORKING = 3  # copies of the sources that are held together
-BUFFER = 2**23  # samples of neighbours that are gathered together, by all threads
+GATHERED = 2**17  # samples of neighbours that are gathered together at a place along x, however
+# many threads there are: BLAS rounds a product of more rows otherwise
+DEVICE_BUFFER = 2**23  # on a device, at all places together
 EDGE_NODES = 16  # along x at most for weights at the edge of k-space, which are many
 TOGETHER = 8  # sets of those that are found together, with as many sources each
 EXTRAPOLATION = 100.0  # more regularisation beyond the outermost lines: noise would blow up
@@ -146,8 +148,8 @@ def _fill(data: KSpace, found: list[Group], kernels: list[Kernels]) -> None:
     of_sample = WORKING * 8 * len(data) * data.shape[1] * len(numbers) * workers
     depth = min(max(COPIES // of_sample, 1), DEPTH if on_host else samples)
     slabs = [slice(x, min(x + depth, samples)) for x in range(0, samples, depth)]
-    buffer = BUFFER // (len(data) * workers)
-    work = partial(_fill_slab, data, numbers, found, kernels, buffer)
+    gathered = GATHERED if on_host else DEVICE_BUFFER // depth
+    work = partial(_fill_slab, data, numbers, found, kernels, gathered // len(data))
     if workers == 1:
         for there in slabs:
             work(there)
@@ -162,17 +164,21 @@ def _fill_slab(
     numbers: Places,
     found: list[Group],
     kernels: list[Kernels],
-    buffer: int,
+    gathered: int,
     there: slice,
 ) -> None:
-    """Set the lines in some samples along x. numbers (line,): of the lines that are sources."""
+    """Set the lines in some samples along x.
+
+    numbers (line,): of the lines that are sources; gathered: samples of an echo and a place along x
+    that are gathered together.
+    """
     xp, shape = array_module(data), data.shape[2:4]
     kz, ky = (xp.asarray(index) for index in np.unravel_index(numbers, shape))
     lines = xp.ascontiguousarray(data[:, :, kz, ky, there].transpose(3, 0, 2, 1))
     for group, kernel in zip(found, kernels, strict=True):
         weights = kernel.at(np.arange(there.start, there.stop))
         near = xp.asarray(np.searchsorted(numbers, group.near))
-        step = max(1, buffer // (len(weights) * weights.shape[1]))
+        step = max(1, gathered // weights.shape[1])
         for first in range(0, len(near), step):
             values = _synthesise(lines, near[first : first + step], weights)
             own = slice(*np.searchsorted(group.cells, (first, first + step)).tolist())
