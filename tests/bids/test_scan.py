@@ -216,20 +216,6 @@ def test_no_file_tells_the_patient_nor_the_measurement(written):
         assert (head["descrip"], head["db_name"], head["aux_file"]) == (b"", b"", b"")
 
 
-@pytest.mark.parametrize(
-    ("names", "expected"),
-    [
-        (["Head:1:H1", "Head:1:H2", "Neck:1:N1"], "Head;Neck"),
-        (["HC1", "HC2"], None),
-        ([], None),
-    ],
-)
-def test_a_coil_is_named_as_siemens_files_name_it(names, expected):
-    from gadgetron_qsm.bids.sidecars import _coil
-
-    assert _coil(names) == expected
-
-
 def test_a_scan_done_again_replaces_its_own_files_alone(written):
     root = written("sub-01_run-1", maps=ALL)
     written("sub-01_run-1_acq-x", root=root)

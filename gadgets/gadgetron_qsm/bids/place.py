@@ -61,11 +61,8 @@ def holds(place: Place, maps: Mapping[str, str]) -> bool:
         entities = replace(place.entities, run=number) if len(found) > 1 else place.entities
         folder = place.root / DERIVATIVES / entities.folder / ANAT
         image = folder / f"{entities.stem}_{DERIVED['chi'].suffix}{IMAGE}"
-        block = _block(image)
-        if not image.is_file() or (block.get(RAW_DATA), block.get(VOXELS)) != (
-            place.source,
-            digest,
-        ):
+        told = _block(image)
+        if not image.is_file() or [told.get(RAW_DATA), told.get(VOXELS)] != [place.source, digest]:
             return False
     return bool(found)
 
