@@ -22,9 +22,11 @@ from tests.missing import missing
 def written(tmp_path):
     """A function that writes a scan; it returns the dataset's root."""
 
-    def write(name="sub-01", *, maps="chi", root=None, source=SOURCE, repetitions=1, echoes=3):
+    def write(
+        name="sub-01", *, maps="chi", root=None, source=SOURCE, path="", repetitions=1, echoes=3
+    ):
         header = header_of(repetitions=repetitions, echoes=echoes)
-        place = Place(root or tmp_path / "bids", entities(name), source)
+        place = Place(root or tmp_path / "bids", entities(name), source, path)
         write_scan(place, maps_of(header), header, settings_of(maps))
         return place.root
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from dataclasses import replace
 
@@ -243,6 +244,15 @@ def test_files_of_another_raw_file_are_kept_and_told(written):
     assert "sub-01/anat/sub-01_echo-1_part-mag_MEGRE.json in" in str(refused.value)
     assert "is not of this scan; rename the scan sub-<label>" in str(refused.value)
     assert {path: path.read_bytes() for path in root.rglob("*.*")} == before
+
+
+def test_a_raw_file_that_was_mended_in_its_place_replaces_what_was_made_of_it(written):
+    root = written(path="there")
+    again = written(root=root, source="mended", path="there")
+    sidecar = again / "sub-01" / "anat" / "sub-01_echo-1_part-mag_MEGRE.json"
+    assert json.loads(sidecar.read_text())["QSM"]["RawDataSHA256"] == "mended"
+    with pytest.raises(QsmError, match="is not of this scan"):
+        written(root=root, source="another", path="elsewhere")
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".json"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 
@@ -87,5 +88,11 @@ def test_what_others_put_beside_results_is_none_of_them(task):
 def test_a_scan_that_a_dataset_lacks_is_replayed(task, tmp_path):
     asked = replace(task, bids=tmp_path / "bids", label="01", session="a")
     assert why(asked) == "not in the BIDS dataset"
-    (tmp_path / "bids/sub-01/ses-a").mkdir(parents=True)
-    assert why(asked) == ""
+    chi = tmp_path / "bids/derivatives/gadgetron-qsm/sub-01/ses-a/anat/sub-01_ses-a_Chimap.nii.gz"
+    chi.parent.mkdir(parents=True)
+    chi.touch()
+    told = {"RawDataSHA256": Input.of(task.raw).sha256}
+    for voxels, expected in (("1", "not in the BIDS dataset"), ("0", "")):
+        block = json.dumps({"QSM": told | {"VoxelsSHA256": voxels}})
+        chi.with_name("sub-01_ses-a_Chimap.json").write_text(block)
+        assert why(asked) == expected

@@ -16,7 +16,8 @@ from gadgetron_qsm.mrd.header import Header
 
 DERIVATIVES = Path("derivatives", "gadgetron-qsm")
 IMAGE, SIDECAR = ".nii.gz", ".json"
-RAW_DATA, VOXELS = "RawDataSHA256", "VoxelsSHA256"  # of the file, and of the map in its own unit
+RAW_DATA, RAW_PATH = "RawDataSHA256", "RawPathSHA256"  # of what is in the file, and of where it is
+VOXELS = "VoxelsSHA256"  # of the map in its own unit
 ENDING = r"\.(json|nii|nii\.gz)"
 OF_ECHOES = rf"(_echo-\d+)?_part-(mag|phase)_({ECHOES}|{ONE_ECHO}){ENDING}"
 SUFFIXES = "|".join(sorted({kind.suffix for kind in DERIVED.values()} | {BESIDE_FIELDS}))
@@ -27,19 +28,26 @@ OF_MAPS = rf"(_label-CSF|_desc-[a-z]+)?_({SUFFIXES}){ENDING}"
 class Place:
     """Where a scan's files go: a dataset's root, and what the scan is called there.
 
-    `source` is SHA-256 of the raw file, which the sidecars tell: files of that name that were made
-    of another one are not replaced.
+    `source` is SHA-256 of the raw file and `path` that of its path, which the sidecars tell: files
+    of that name that were made of other data of another place are not replaced.
     """
 
     root: Path
     entities: Entities
     source: str
+    path: str = ""
+
+    @property
+    def whose(self) -> dict[str, str]:
+        """What a sidecar tells of the raw file."""
+        return {RAW_DATA: self.source, RAW_PATH: self.path}
 
 
 def require_free(place: Place, header: Header) -> None:
     """Raise QsmError when the scan cannot have its files: they are another's, or cannot be named.
 
-    Another's are those of another raw file, and those that gadgetron-qsm did not write.
+    Another's are those of another raw file, by its content and its path, and those that
+    gadgetron-qsm did not write.
     """
     if header.repetitions > 1 and place.entities.run:
         raise QsmError(
@@ -47,7 +55,8 @@ def require_free(place: Place, header: Header) -> None:
             f"own in BIDS; take run-{place.entities.run} out of its name"
         )
     for path in there(place, header):
-        if _block(path).get(RAW_DATA) != place.source:
+        block = _block(path)
+        if not any(value and block.get(key) == value for key, value in place.whose.items()):
             raise QsmError(
                 f"{path.relative_to(place.root)} in {place.root} is not of this scan; rename the "
                 f"scan {FORM}, or remove what is there of {place.entities.stem}"

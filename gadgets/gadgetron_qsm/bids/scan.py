@@ -10,7 +10,6 @@ from gadgetron_qsm.bids.kinds import NEEDED, needed
 from gadgetron_qsm.bids.place import (
     DERIVATIVES,
     IMAGE,
-    RAW_DATA,
     SIDECAR,
     VOXELS,
     Place,
@@ -48,7 +47,7 @@ def write_scan(place: Place, maps: Sequence[Map], header: Header, settings: Sett
         for file in files_of(called(place, header, number), group, header, made):
             path = place.root / file.path
             image, sidecar = (path.with_name(path.name + end) for end in (IMAGE, SIDECAR))
-            whose = {RAW_DATA: place.source, VOXELS: file.volume.digest}
+            whose = {**place.whose, VOXELS: file.volume.digest}
             block = {**file.sidecar["QSM"], **whose}
             write_json(sidecar, {**file.sidecar, "QSM": block})  # first: it tells whose both are
             write_volume(image, file.data, file.volume.geometry, level=file.level)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gadgetron_qsm import __version__
 from gadgetron_qsm.cohort.finished import NAME, Finished, Input, read_finished
-from gadgetron_qsm.cohort.task import Task
+from gadgetron_qsm.cohort.task import Task, place_of
 from gadgetron_qsm.errors import QsmError
 
 
@@ -46,7 +46,7 @@ def _why_again(task: Task, finished: Finished | None) -> str:
         return f"made by version {finished.software}"
     if not _same_input(task, finished.input):
         return "other raw data"
-    if task.bids and not _in_dataset(task):
+    if task.bids and not _in_dataset(task, finished):
         return "not in the BIDS dataset"
     return ""
 
@@ -62,6 +62,8 @@ def _same_input(task: Task, before: Input) -> bool:
         return False
 
 
-def _in_dataset(task: Task) -> bool:
-    session = [f"ses-{task.session}"] if task.session else []
-    return task.bids is not None and task.bids.joinpath(f"sub-{task.label}", *session).is_dir()
+def _in_dataset(task: Task, finished: Finished) -> bool:
+    from gadgetron_qsm.bids.place import holds
+
+    place = place_of(task, finished.input)
+    return place is not None and holds(place, finished.maps)

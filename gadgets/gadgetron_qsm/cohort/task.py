@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,7 +83,9 @@ def place_of(task: Task, source: Input) -> Place | None:
 
     named = entities(task.name)
     label, session = task.label or named.subject, task.session or named.session
-    return Place(task.bids, replace(named, subject=label, session=session), source.sha256)
+    path = sha256(str(task.raw.resolve()).encode(errors="surrogateescape")).hexdigest()
+    called = replace(named, subject=label, session=session)
+    return Place(task.bids, called, source.sha256, path)
 
 
 def perform(task: Task, progress: Fraction | None = None) -> Finished:
