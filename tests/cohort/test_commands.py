@@ -108,9 +108,13 @@ def test_the_command_to_try_again_replays_a_scan_and_resume_finds_it_done(
     assert line.startswith(prefix)
     broken = (study / "cut.h5").read_bytes()
     shutil.copy(raw, study / "cut.h5")
+    again = shlex.split(line.removeprefix(prefix))
     try:
-        assert call(*shlex.split(line.removeprefix(prefix))) == 0
+        assert call(*again) == 0
         before = everything(folder)
+        capsys.readouterr()
+        assert call(*again, "--resume") == 0
+        assert capsys.readouterr().out.startswith(f"kept in {folder}/cut/: dicom, images.h5, ")
         assert call("replay", study, "-o", folder, *OPTIONS, "--resume") == 0
     finally:
         (study / "cut.h5").write_bytes(broken)

@@ -24,6 +24,7 @@ def replay(
             "--jobs",
             "-j",
             min=1,
+            max=64,
             help="scans at once; default one a GPU or, without, one for two processors",
         ),
     ] = None,

@@ -6,6 +6,7 @@ from gadgetron_qsm.cohort.asked import Asked
 from gadgetron_qsm.processors import threads
 
 PER_SCAN = 2  # processors
+MOST = 64  # processes that plan their memory together, see server.ledger
 
 
 def at_once(asked: Asked) -> tuple[int, int]:
@@ -22,4 +23,4 @@ def at_once(asked: Asked) -> tuple[int, int]:
         gpus = devices()
     if gpus and "device.number" in asked.properties:
         return asked.jobs or 1, 0
-    return asked.jobs or gpus or max(1, threads() // PER_SCAN), gpus
+    return asked.jobs or gpus or min(max(1, threads() // PER_SCAN), MOST), gpus
