@@ -169,7 +169,7 @@ def read_to(process, text):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_replay_ends_at_once_and_says_how_to_go_on(study, tmp_path, capsys, number):
-    with begin(study / "sub 1", "-o", tmp_path / "out") as process:
+    with begin(study / "sub 1", "-o", tmp_path / "out", "--jobs", "1") as process:
         read_to(process, "begun: scan")
         assert call("replay", study, "-o", tmp_path / "out") == 1
         assert "another replay writes into" in capsys.readouterr().err

@@ -36,9 +36,9 @@ def test_a_device_that_settings_name_is_the_one():
 
 def test_without_a_device_scans_share_the_processors(monkeypatch):
     for where in (asked(use="cpu"), asked(server=("127.0.0.1", 9002))):
-        assert at_once(where) == (4, 0)
-    monkeypatch.setenv(processors.OURS, "1")
-    assert at_once(asked(use="cpu")) == (1, 0)
+        assert at_once(where) == (8, 0)
+    monkeypatch.setenv(processors.OURS, "3")
+    assert at_once(asked(use="cpu")) == (3, 0)
 
 
 def test_processes_that_are_started_meanwhile_have_their_share(monkeypatch):

@@ -25,7 +25,7 @@ def replay(
             "-j",
             min=1,
             max=64,
-            help="scans at once; default one a GPU or, without, one for two processors",
+            help="scans at once; default one a GPU or, without, one a processor",
         ),
     ] = None,
     scheduler: Annotated[
