@@ -108,8 +108,12 @@ def test_the_command_to_try_again_replays_a_scan_and_resume_finds_it_done(
     assert line.startswith(prefix)
     broken = (study / "cut.h5").read_bytes()
     shutil.copy(raw, study / "cut.h5")
+    again = shlex.split(line.removeprefix(prefix))
     try:
-        assert call(*shlex.split(line.removeprefix(prefix))) == 0
+        assert call(*again) == 0
+        capsys.readouterr()
+        assert call(*again, "--resume") == 0
+        assert capsys.readouterr().out.startswith(f"kept in {folder}/cut/: dicom, images.h5, ")
         before = everything(folder)
         assert call("replay", study, "-o", folder, *OPTIONS, "--resume") == 0
     finally:
@@ -164,17 +168,20 @@ def read_to(process, text):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_replay_ends_at_once_and_says_how_to_go_on(study, tmp_path, number):
-    with begin(study / "sub 1", "-o", tmp_path / "out") as process:
+def test_an_interrupted_replay_ends_at_once_and_says_how_to_go_on(study, tmp_path, capsys, number):
+    with begin(study / "sub 1", "-o", tmp_path / "out", "--jobs", "1") as process:
         read_to(process, "begun: scan")
+        assert call("replay", study, "-o", tmp_path / "out") == 1
+        assert "another replay writes into" in capsys.readouterr().err
         workers = children(process.pid)
         start = time.monotonic()
         process.send_signal(number)
         out, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (128 + number, "")
     assert time.monotonic() - start < 10
-    assert out.startswith("interrupted; to go on: gadgetron-qsm replay")
-    assert out.endswith("--resume\n")
+    said = out.splitlines()[-1]
+    assert said.startswith("interrupted; to go on: gadgetron-qsm replay")
+    assert said.endswith(" --resume")
     until(lambda: not [worker for worker in workers if Path(f"/proc/{worker}").exists()])
     assert (cohort(tmp_path / "out")["stage"], states(tmp_path / "out")) == (
         "interrupted", {"scan": "begun"},
@@ -184,8 +191,8 @@ def test_an_interrupted_replay_ends_at_once_and_says_how_to_go_on(study, tmp_pat
 
 def test_a_replay_that_is_killed_takes_its_processes_along_and_goes_on(replayed, study, tmp_path):
     folder, chance = tmp_path / "out", random.Random(7)
-    for end in ("begun: ", "done: "):
-        with begin(study, "-o", folder, "--resume", "--jobs", "2") as process:
+    for jobs, end in (("2", "begun: "), ("1", "done: ")):
+        with begin(study, "-o", folder, "--resume", "--jobs", jobs) as process:
             read_to(process, end)
             time.sleep(chance.uniform(0, 1))
             workers = children(process.pid)
@@ -196,15 +203,6 @@ def test_a_replay_that_is_killed_takes_its_processes_along_and_goes_on(replayed,
     assert run(study, "-o", folder, "--resume").returncode == 1
     assert maps(folder) == maps(replayed[0])
     assert set(states(folder).values()) <= {"failed", "kept", "done"}
-
-
-def test_two_replays_into_one_folder_are_refused(study, tmp_path, capsys):
-    with begin(study / "sub 1", "-o", tmp_path / "out") as process:
-        read_to(process, "begun: scan")
-        assert call("replay", study, "-o", tmp_path / "out") == 1
-        process.kill()
-        process.communicate()
-    assert "another replay writes into" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 
@@ -12,8 +14,10 @@ from gadgetron_qsm.cohort import local
 from gadgetron_qsm.cohort.finished import read_finished, settings_hash
 from gadgetron_qsm.cohort.local import performed
 from gadgetron_qsm.cohort.task import Began, Done, Failed, Task, Went
+from gadgetron_qsm.cohort.worker import placed
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.server.ledger import Ledger
+from gadgetron_qsm.site import logs
 from tests.cohort.conftest import QUICK, leave
 
 GB = 1e9
@@ -31,7 +35,8 @@ def ends(events):
     return {event.name: event for event in events if isinstance(event, Done | Failed)}
 
 
-def test_scans_that_do_not_fit_beside_each_other_wait_and_all_are_done(tasks):
+def test_scans_that_do_not_fit_beside_each_other_wait_and_all_are_done(tasks, capsys):
+    logs.set_up(logs.Options(logging.INFO))
     ledger = Ledger(1.6 * GB)  # each plans with 1.5
     events = list(performed(tasks, 2, ledger=ledger))
     ledger.close()
@@ -42,6 +47,7 @@ def test_scans_that_do_not_fit_beside_each_other_wait_and_all_are_done(tasks):
     for task in tasks:
         assert read_finished(task.folder) == ends(events)[task.name].finished
     assert not multiprocessing.active_children()
+    assert capsys.readouterr().err.count("samples need 1.5 GB; 1.6 GB are free") == 2
 
 
 def test_a_process_that_is_killed_costs_its_scan_alone(tasks):
@@ -62,6 +68,13 @@ def test_what_would_not_fit_alone_is_refused(tasks):
     end = ends(performed(tasks[:1], 1, ledger=ledger))["first"]
     ledger.close()
     assert "need 1.5 GB, but 1.0 GB are free" in end.reason
+
+
+def test_a_device_is_ours_to_choose_unless_a_server_computes(tasks):
+    assert placed(tasks[0], None) == tasks[0]
+    assert placed(tasks[0], 2).overrides == QUICK | {"device.number": "2"}
+    there = replace(tasks[0], server=("127.0.0.1", 9002))
+    assert placed(there, 2) == there
 
 
 def test_processes_that_never_get_ready_are_given_up(tasks, monkeypatch):

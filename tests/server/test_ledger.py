@@ -112,6 +112,35 @@ def test_a_scan_that_does_not_fit_beside_the_others_is_refused_in_one_line(
     assert os.getpid() in planned(ledger)
 
 
+def test_who_waits_for_room_gets_it_when_another_has_less(ledger, residents, monkeypatch):
+    residents[str(OTHER)] = GB
+    of_another(ledger, 9 * GB, GB)
+    waits = []
+
+    def after_a_while(seconds):
+        waits.append(seconds)
+        if len(waits) == 3:
+            of_another(ledger, 4 * GB, GB)
+
+    monkeypatch.setattr(ledgers.time, "sleep", after_a_while)
+    assert ledger.await_room(5 * GB) == 6 * GB
+    assert planned(ledger) == {OTHER: 4 * GB, os.getpid(): 5 * GB}
+    assert len(waits) == 3
+
+
+def test_nobody_waits_for_room_that_none_but_the_dead_have_planned_with(ledger):
+    of_another(ledger, 9 * GB, GB)
+    assert ledger.await_room(11 * GB) == 10 * GB
+    assert os.getpid() not in planned(ledger)
+
+
+def test_a_scan_beyond_its_own_limit_waits_for_nobody(monkeypatch):
+    monkeypatch.setattr(memory, "_reserve", [])
+    memory.share(lambda needed: pytest.fail(f"waits for {needed}"))
+    with pytest.raises(QsmError, match=r"need 2\.2 GB, but 1\.0 GB are free"):
+        memory.require((5, 12, 100, 100, 100), 1.0)
+
+
 def test_as_many_processes_as_there_may_be_fit_in_the_file(ledger):
     with ledger._open() as entries:
         entries.update({str(OTHER + n): (10**13, 10**13) for n in range(64)})

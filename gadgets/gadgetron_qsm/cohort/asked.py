@@ -56,7 +56,8 @@ class Asked:
     def tasks(self) -> tuple[list[Task], int]:
         """Return the scans by name, and how many files were left out, as `found`.
 
-        Raises UsageError as `found`, and for settings that are wrong.
+        Their paths are absolute: who replays them may work in another folder. Raises UsageError as
+        `found`, and for settings that are wrong.
         """
         settings = settings_hash(self.config, self.overrides, self.server)
         scans = found(self.sources, self.output)
@@ -64,13 +65,13 @@ class Asked:
         tasks = [
             Task(
                 name=scan.name,
-                raw=scan.raw,
-                folder=self.output if self.one else self.output / scan.name,
+                raw=scan.raw.absolute(),
+                folder=self.output.absolute() / ("" if self.one else scan.name),
                 settings=settings,
-                config=self.config,
+                config=_absolute(self.config),
                 overrides=self.overrides,
                 server=self.server,
-                bids=self.bids,
+                bids=self.bids.absolute() if self.bids else None,
                 **called.get(scan.name, {}),
             )
             for scan in scans.scans
@@ -100,6 +101,10 @@ class Asked:
         words += ["--bids", str(self.bids)] if self.bids else []
         words += ["--scheduler", self.scheduler] if self.scheduler else []
         return shlex.join([*words, *more])
+
+
+def _absolute(config: str) -> str:
+    return str(Path(config).absolute()) if Path(config).is_file() else config
 
 
 def _labels(names: Sequence[str]) -> dict[str, dict[str, Any]]:

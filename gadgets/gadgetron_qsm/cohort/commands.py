@@ -24,7 +24,8 @@ def replay(
             "--jobs",
             "-j",
             min=1,
-            help="scans at once; default one a GPU or, without, one for two processors",
+            max=64,
+            help="scans at once; default one a GPU or, without, one a processor",
         ),
     ] = None,
     scheduler: Annotated[

@@ -43,6 +43,8 @@ class Input:
         try:
             before = path.stat()
             digest = _digest(path)
+        except FileNotFoundError as error:
+            raise QsmError(f"{path.name} does not exist") from error
         except OSError as error:
             raise QsmError(f"cannot read {path.name}: {error.strerror}") from error
         return cls(digest, before.st_size, before.st_mtime_ns)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from gadgetron_qsm.cohort.asked import Asked
 from gadgetron_qsm.processors import threads
 
-PER_SCAN = 2  # processors
+MOST = 64  # processes that plan their memory together, see server.ledger
 
 
 def at_once(asked: Asked) -> tuple[int, int]:
     """Return how many scans at once are asked for, and the CUDA devices that they share.
 
-    By default it is one a device or, without one, one for PER_SCAN processors: part of a scan runs
-    on one alone, but each takes memory of its own. Where settings name a device it is that one.
+    By default it is one a device or, without one, one a processor: much of a scan runs on one alone
+    (tests.benchmarks.cohort). Where settings name a device it is that one.
     """
     device = asked.settings.device
     gpus = 0
@@ -22,4 +22,4 @@ def at_once(asked: Asked) -> tuple[int, int]:
         gpus = devices()
     if gpus and "device.number" in asked.properties:
         return asked.jobs or 1, 0
-    return asked.jobs or gpus or max(1, threads() // PER_SCAN), gpus
+    return asked.jobs or gpus or min(threads(), MOST), gpus

@@ -95,4 +95,4 @@ class Outcomes:
 
 
 def _below(folder: Path, root: Path) -> str:
-    return folder.relative_to(root).as_posix()
+    return folder.relative_to(root.absolute()).as_posix()

@@ -77,6 +77,8 @@ class _Bars:
                 escape(name), total=1.0, said="", whole=False
             )
         elif isinstance(event, Went):
+            if name not in self._running:
+                return
             said = "computing" if event.fraction >= 1 else "sending"
             done = min(event.fraction, ALMOST)
             self._progress.update(self._running[name], completed=done, said=said)

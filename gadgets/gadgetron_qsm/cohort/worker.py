@@ -59,7 +59,7 @@ def work(
     while sound:
         task = tasks.get()
         parent.tell(Began(task.name))
-        end, sound = _performed(_placed(task, device), parent)
+        end, sound = _performed(placed(task, device), parent)
         ledger.release()
         parent.tell(end)
 
@@ -96,7 +96,8 @@ def _performed(task: Task, parent: _Parent) -> tuple[Event, bool]:
         return Failed(task.name, f"a fault in the program: {line_of(error)}"), False
 
 
-def _placed(task: Task, device: int | None) -> Task:
+def placed(task: Task, device: int | None) -> Task:
+    """Return a task with the CUDA device to compute on, unless a server computes."""
     if device is None or task.server:
         return task
     return replace(task, overrides={**task.overrides, "device.number": str(device)})
