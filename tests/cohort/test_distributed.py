@@ -12,11 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from gadgetron_qsm import __version__
 from gadgetron_qsm.cohort.dask_crew import Crew
-from gadgetron_qsm.cohort.dask_worker import about, replayed
+from gadgetron_qsm.cohort.dask_worker import Limit, about, replayed
 from gadgetron_qsm.cohort.distributed import performed
 from gadgetron_qsm.cohort.finished import NAME, read_finished, settings_hash
 from gadgetron_qsm.cohort.task import Began, Done, Failed, Task, Went, perform
@@ -87,10 +88,17 @@ def program(name, *options, **environment):
 
 
 @pytest.fixture(scope="module")
-def cluster():
+def running():
     """Two workers of two threads, of which the second offers a GPU."""
     with scheduler({"nthreads": 2}, {"nthreads": 2, "resources": {"GPU": 1}}) as found:
         yield found
+
+
+@pytest.fixture
+def cluster(running):
+    """The same when both are there: the test before may have killed one."""
+    until(lambda: len(running.scheduler.workers) == 2)
+    return running
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +108,7 @@ def bare():
         yield found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def client(cluster):
     with cluster.get_client() as found:
         yield found
@@ -126,10 +134,31 @@ class Held:
     def let_go(self):
         """End it: it turns out to be no scan."""
         until(lambda: self.is_read)
-        other = self.raw.with_suffix(".txt")
-        other.write_text("no scan")
-        other.replace(self.raw)
-        os.close(self._writer)
+        self.end()
+
+    def end(self):
+        """The same, and whoever has not begun to read it finds no scan either."""
+        if self.raw.is_fifo():
+            other = self.raw.with_suffix(".txt")
+            other.write_text("no scan")
+            is_read = self.is_read
+            other.replace(self.raw)
+            if is_read:
+                os.close(self._writer)
+
+
+@pytest.fixture
+def hold(tmp_path):
+    """A function that makes such scans, of which none is held beyond the test."""
+    made = []
+
+    def scan(name, settings=ON_CPU):
+        made.append(Held(tmp_path, name, settings))
+        return made[-1]
+
+    yield scan
+    for held in made:
+        held.end()
 
 
 def until(holds):
@@ -179,8 +208,8 @@ def kill_who_computes(client):
     os.kill(client.run(os.getpid, workers=[address])[address], signal.SIGKILL)
 
 
-def test_a_scan_of_a_killed_worker_is_done_again(cluster, client, tmp_path):
-    held = Held(tmp_path, "scan")
+def test_a_scan_of_a_killed_worker_is_done_again(cluster, client, hold):
+    held = hold("scan")
     events = performed([held.task], cluster.scheduler_address)
     assert next(events) == Began("scan")
     kill_who_computes(client)
@@ -190,8 +219,8 @@ def test_a_scan_of_a_killed_worker_is_done_again(cluster, client, tmp_path):
     assert NO_SCAN in last.reason
 
 
-def test_a_scan_that_costs_too_many_workers_has_failed(cluster, client, tmp_path):
-    held, other = Held(tmp_path, "scan"), Held(tmp_path, "other")
+def test_a_scan_that_costs_too_many_workers_has_failed(cluster, client, hold):
+    held, other = hold("scan"), hold("other")
     events = performed([held.task, other.task], cluster.scheduler_address, retries=0, jobs=1)
     assert next(events) == Began("scan")
     kill_who_computes(client)
@@ -203,8 +232,8 @@ def test_a_scan_that_costs_too_many_workers_has_failed(cluster, client, tmp_path
     assert NO_SCAN in next(events).reason
 
 
-def test_a_worker_computes_one_scan_at_a_time(client, tmp_path):
-    scans = [Held(tmp_path, name) for name in "ab"]
+def test_a_worker_computes_one_scan_at_a_time(client, hold):
+    scans = [hold(name) for name in "ab"]
     worker = min(client.nthreads())
     futures = [
         client.submit(replayed, scan.task, logs.options(), pure=False, workers=[worker])
@@ -219,8 +248,8 @@ def test_a_worker_computes_one_scan_at_a_time(client, tmp_path):
     assert {future.result(LONG_S).name for future in futures} == {"a", "b"}
 
 
-def test_where_a_worker_offers_a_gpu_scans_go_there(cluster, client, tmp_path):
-    scans = [Held(tmp_path, name, QUICK) for name in "ab"]
+def test_where_a_worker_offers_a_gpu_scans_go_there(cluster, client, hold):
+    scans = [hold(name, QUICK) for name in "ab"]
     events = performed([scan.task for scan in scans], cluster.scheduler_address)
     for scan in scans:
         assert next(events) == Began(scan.task.name)
@@ -230,8 +259,8 @@ def test_where_a_worker_offers_a_gpu_scans_go_there(cluster, client, tmp_path):
     assert not list(events)
 
 
-def test_scans_that_are_for_the_cpu_go_anywhere(cluster, client, tmp_path):
-    scans = [Held(tmp_path, name, ON_CPU) for name in "ab"]
+def test_scans_that_are_for_the_cpu_go_anywhere(cluster, client, hold):
+    scans = [hold(name) for name in "ab"]
     events = performed([scan.task for scan in scans], cluster.scheduler_address)
     assert {next(events).name for _ in scans} == {"a", "b"}
     assert None not in folders(client)
@@ -240,8 +269,8 @@ def test_scans_that_are_for_the_cpu_go_anywhere(cluster, client, tmp_path):
     assert [type(event) for event in events] == [Failed, Failed]
 
 
-def test_a_cohort_that_is_stopped_and_resumed_gets_what_is_computed(cluster, client, tmp_path):
-    scans = [Held(tmp_path, name) for name in "ab"]
+def test_a_cohort_that_is_stopped_and_resumed_gets_what_is_computed(cluster, client, hold):
+    scans = [hold(name) for name in "ab"]
     tasks = [scan.task for scan in scans]
     with closing(performed(tasks, cluster.scheduler_address)) as events:
         assert {next(events).name for _ in scans} == {"a", "b"}
@@ -274,6 +303,22 @@ def test_a_worker_that_does_not_see_the_files_gets_none(client, tmp_path, caplog
     assert caplog.text.count("absent.h5 as it is here: workers need the same folders") == 1
 
 
+def test_a_worker_with_other_libraries_is_told_of(client, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("gadgetron_qsm.cohort.dask_crew.versions", lambda: {"numpy": "0.1"})
+    crew = Crew(client, [], [tmp_path])
+    crew.look()
+    assert set(crew.fit) == set(client.nthreads())
+    told = f"a worker has numpy {np.__version__}, not 0.1 as here: its maps may differ"
+    assert caplog.text.count(told) == 1
+
+
+def test_a_scan_is_planned_within_the_limit_of_its_worker():
+    assert Limit(0).free(10**15) > 0
+    assert Limit(10**15).free(10**9) > 0
+    with pytest.raises(QsmError, match=r"needs 4\.0 GB, .* its Dask worker's limit of 5\.0 GB"):
+        Limit(5 * 10**9).free(4 * 10**9)
+
+
 def test_without_workers_it_says_how_to_start_some(bare, tmp_path):
     task = Task("scan", tmp_path / "scan.h5", tmp_path / "scan", "")
     address = bare.scheduler_address
@@ -302,8 +347,8 @@ def test_a_worker_of_another_version_gets_no_scan(bare, tmp_path, content, told)
             next(performed([task], bare.scheduler_address, wait_s=0.1))
 
 
-def test_when_the_scheduler_ends_all_scans_that_are_left_have_failed(tmp_path):
-    held, other = Held(tmp_path, "scan"), Held(tmp_path, "other")
+def test_when_the_scheduler_ends_all_scans_that_are_left_have_failed(hold, tmp_path):
+    held, other = hold("scan"), hold("other")
     at = tmp_path / "at.json"
     file = ("--scheduler-file", str(at))
     with program("scheduler", "--no-dashboard", "--port", "0", *file) as scheduler:
