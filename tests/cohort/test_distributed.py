@@ -27,6 +27,7 @@ from tests.missing import missing
 
 try:
     import dask
+    import dask_jobqueue  # noqa: F401 - its defaults belong to the configuration
     import distributed
 except ImportError:
     missing("Dask is not installed: pip install 'gadgetron-qsm[dask]'")
@@ -43,7 +44,7 @@ OF_THE_SITE = {
     "worker-extra-args": ["--resources GPU=1"],
 }
 # What stands in for Slurm: a job is a session of processes.
-SBATCH = """#!/bin/sh
+SBATCH = """#!/bin/sh -e
 number=$(ls {jobs} | wc -l)
 cp "$1" {jobs}/$number.sh
 setsid sh {jobs}/$number.sh > {jobs}/$number.log 2>&1 &
@@ -364,25 +365,51 @@ def test_when_the_scheduler_ends_all_scans_that_are_left_have_failed(hold, tmp_p
     assert all("cannot be reached" in event.reason for event in ends)
 
 
-def test_slurm_jobs_are_as_the_site_has_them_configured(tmp_path, monkeypatch):
-    programs, jobs, shared = (tmp_path / name for name in ("bin", "jobs", "shared"))
-    for folder in (programs, jobs, shared):
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """Where a Slurm that stands in has its jobs; the site's configuration is there."""
+    programs, jobs = tmp_path / "bin", tmp_path / "jobs"
+    for folder in (programs, jobs):
         folder.mkdir()
     for name, script in (("sbatch", SBATCH), ("scancel", SCANCEL)):
         (programs / name).write_text(script.format(jobs=jobs))
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
-    text = tmp_path / "text.h5"
+    with dask.config.set({f"jobqueue.slurm.{key}": value for key, value in OF_THE_SITE.items()}):
+        yield jobs
+
+
+def test_slurm_jobs_are_as_the_site_has_them_configured(slurm, tmp_path):
+    text, shared = tmp_path / "text.h5", tmp_path / "shared"
     text.write_text("no scan")
     tasks = [Task(name, text, shared / name, "", overrides=QUICK) for name in "ab"]
-    with dask.config.set({f"jobqueue.slurm.{key}": value for key, value in OF_THE_SITE.items()}):
-        events = list(performed(tasks, "slurm", jobs=1))
+    events = list(performed(tasks, "slurm", jobs=1))
     assert [type(event) for event in events] == [Began, Failed] * 2
-    (script,) = jobs.glob("*.sh")
+    (script,) = slurm.glob("*.sh")
     for part in ("#SBATCH --gres=gpu:1", "#SBATCH -p long", "--resources GPU=1", "--tls-key"):
         assert part in script.read_text()
     assert script.with_suffix(".cancelled").exists()
-    assert not list(shared.glob(".dask-*"))
+    assert not list(shared.glob(".*"))
+
+
+def test_a_job_that_slurm_does_not_take_is_told(slurm, tmp_path):
+    slurm.rmdir()
+    task = Task("scan", tmp_path / "scan.h5", tmp_path / "scan", "")
+    with pytest.raises(QsmError, match=r"Slurm does not take a job: .* No such file"):
+        next(performed([task], "slurm", jobs=1))
+
+
+@pytest.mark.usefixtures("slurm")
+def test_a_site_without_slurm_or_its_configuration_is_told(tmp_path, monkeypatch):
+    task = Task("scan", tmp_path / "scan.h5", tmp_path / "scan", "")
+    with (
+        dask.config.set({"jobqueue.slurm.memory": None}),
+        pytest.raises(UsageError, match=r"lacks jobqueue\.slurm\.memory: see docs"),
+    ):
+        next(performed([task], "slurm", jobs=1))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(QsmError, match="there is no sbatch here"):
+        next(performed([task], "slurm", jobs=1))
 
 
 @pytest.mark.parametrize(

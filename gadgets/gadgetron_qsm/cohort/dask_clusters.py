@@ -26,6 +26,8 @@ MISSING = (
     "the same in the environment of its scheduler and workers"
 )
 ADDRESS = re.compile(r"((?:tcp|tls)://)?[^\s/:]+:\d+|((?:tcp|tls)://)?\[[0-9a-fA-F:.]+\]:\d+")
+log = logging.getLogger(__name__)
+
 CONNECT_S = 10.0
 LOCAL_S, NEVER_S = 60.0, float("inf")
 MEND_S = 30.0  # between looks whether a Slurm job is to be submitted again
@@ -168,15 +170,27 @@ def _slurm(jobs: int, shared: Path) -> Iterator[Cluster]:
             )
             stack.enter_context(cluster)
             client = stack.enter_context(cluster.get_client())
-        cluster.scale(jobs=jobs)
-        try:
-            cluster.sync(_submitted, cluster)
-        except RuntimeError as error:  # what sbatch says is in lines of its own
-            raise QsmError(f"Slurm does not take the job: {error}") from error
+        _submit(cluster, jobs)
         yield Cluster(client, "Slurm", "see 'squeue --me'", NEVER_S, _Mender(cluster, jobs))
 
 
-async def _submitted(cluster: Any) -> None:
+def _submit(cluster: Any, jobs: int) -> None:
+    """Have so many jobs submitted, or replaced; raise QsmError when Slurm does not take one."""
+    from distributed import Status
+
+    try:
+        cluster.sync(_submitted, cluster, jobs)
+    except RuntimeError as error:  # what sbatch says, in several lines
+        for job in cluster.workers.values():
+            if job.job_id is None:
+                job.status = Status.failed  # else the cluster cannot be closed
+        raise QsmError(f"Slurm does not take a job: {error}") from error
+
+
+async def _submitted(cluster: Any, jobs: int) -> None:
+    """Do what its `scale` does, which tells nobody of a job that is refused."""
+    while len(cluster.worker_spec) < jobs:
+        cluster.worker_spec.update(cluster.new_worker_spec())
     await cluster
 
 
@@ -189,7 +203,10 @@ class _Mender:
     def __call__(self) -> None:
         if time.monotonic() - self._last > MEND_S:
             self._last = time.monotonic()
-            self._cluster.scale(jobs=self._jobs)
+            try:
+                _submit(self._cluster, self._jobs)
+            except QsmError as error:
+                log.warning("%s", error)
 
 
 def _few() -> int:

@@ -12,6 +12,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -61,11 +62,24 @@ def performed(
     """
     if not tasks:
         return
-    alone = len(tasks) == 1  # its folder is the user's, and what that is in may not be
-    folders = {task.folder if alone else task.folder.parent for task in tasks}
-    with connected(scheduler, jobs, len(tasks), min(folders), wait_s) as cluster:
-        crew = Crew(cluster.client, (tasks[0].raw,), sorted(folders))
+    folders = _made(tasks)
+    with connected(scheduler, jobs, len(tasks), folders[0], wait_s) as cluster:
+        crew = Crew(cluster.client, (tasks[0].raw,), folders)
         yield from _Cohort(cluster, crew, tasks, jobs or len(tasks), retries).events()
+
+
+def _made(tasks: Sequence[Task]) -> list[Path]:
+    """Make and return the folders that workers are to see before they get a scan."""
+    if len(tasks) == 1:  # its folder is the user's, and what that is in may not be
+        folders = [tasks[0].folder]
+    else:
+        folders = sorted({task.folder.parent for task in tasks})
+    try:
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise QsmError(f"cannot make {error.filename}: {error.strerror}") from error
+    return folders
 
 
 @dataclass
