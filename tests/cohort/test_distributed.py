@@ -220,7 +220,8 @@ def test_a_scan_of_a_killed_worker_is_done_again(cluster, client, hold):
     assert NO_SCAN in last.reason
 
 
-def test_a_scan_that_costs_too_many_workers_has_failed(cluster, client, hold):
+def test_a_scan_that_costs_too_many_workers_has_failed(cluster, client, hold, monkeypatch):
+    monkeypatch.setattr(cluster.scheduler, "allowed_failures", 0)  # Dask itself gives up first
     held, other = hold("scan"), hold("other")
     events = performed([held.task, other.task], cluster.scheduler_address, retries=0, jobs=1)
     assert next(events) == Began("scan")

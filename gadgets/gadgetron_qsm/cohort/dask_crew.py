@@ -75,6 +75,10 @@ class Crew:
             for address, told in self._run(same, about, (*self._files, *marks)):
                 self._welcome(address, told)
 
+    def forget(self, address: str) -> None:
+        """Take a worker for lost; who is there all the same is asked again."""
+        self.fit.pop(address, None)
+
     def _run(
         self, workers: Sequence[str] | set[str], function: Callable[..., Any], *arguments: Any
     ) -> Iterator[tuple[str, Any]]:
