@@ -12,11 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from gadgetron_qsm import __version__
 from gadgetron_qsm.cohort.dask_crew import Crew
-from gadgetron_qsm.cohort.dask_worker import about, replayed
+from gadgetron_qsm.cohort.dask_worker import Limit, about, replayed
 from gadgetron_qsm.cohort.distributed import performed
 from gadgetron_qsm.cohort.finished import NAME, read_finished, settings_hash
 from gadgetron_qsm.cohort.task import Began, Done, Failed, Task, Went, perform
@@ -26,6 +27,7 @@ from tests.missing import missing
 
 try:
     import dask
+    import dask_jobqueue  # noqa: F401 - its defaults belong to the configuration
     import distributed
 except ImportError:
     missing("Dask is not installed: pip install 'gadgetron-qsm[dask]'")
@@ -42,7 +44,7 @@ OF_THE_SITE = {
     "worker-extra-args": ["--resources GPU=1"],
 }
 # What stands in for Slurm: a job is a session of processes.
-SBATCH = """#!/bin/sh
+SBATCH = """#!/bin/sh -e
 number=$(ls {jobs} | wc -l)
 cp "$1" {jobs}/$number.sh
 setsid sh {jobs}/$number.sh > {jobs}/$number.log 2>&1 &
@@ -87,10 +89,17 @@ def program(name, *options, **environment):
 
 
 @pytest.fixture(scope="module")
-def cluster():
+def running():
     """Two workers of two threads, of which the second offers a GPU."""
     with scheduler({"nthreads": 2}, {"nthreads": 2, "resources": {"GPU": 1}}) as found:
         yield found
+
+
+@pytest.fixture
+def cluster(running):
+    """The same when both are there: the test before may have killed one."""
+    until(lambda: len(running.scheduler.workers) == 2)
+    return running
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +109,7 @@ def bare():
         yield found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def client(cluster):
     with cluster.get_client() as found:
         yield found
@@ -126,10 +135,31 @@ class Held:
     def let_go(self):
         """End it: it turns out to be no scan."""
         until(lambda: self.is_read)
-        other = self.raw.with_suffix(".txt")
-        other.write_text("no scan")
-        other.replace(self.raw)
-        os.close(self._writer)
+        self.end()
+
+    def end(self):
+        """The same, and whoever has not begun to read it finds no scan either."""
+        if self.raw.is_fifo():
+            other = self.raw.with_suffix(".txt")
+            other.write_text("no scan")
+            is_read = self.is_read
+            other.replace(self.raw)
+            if is_read:
+                os.close(self._writer)
+
+
+@pytest.fixture
+def hold(tmp_path):
+    """A function that makes such scans, of which none is held beyond the test."""
+    made = []
+
+    def scan(name, settings=ON_CPU):
+        made.append(Held(tmp_path, name, settings))
+        return made[-1]
+
+    yield scan
+    for held in made:
+        held.end()
 
 
 def until(holds):
@@ -179,8 +209,8 @@ def kill_who_computes(client):
     os.kill(client.run(os.getpid, workers=[address])[address], signal.SIGKILL)
 
 
-def test_a_scan_of_a_killed_worker_is_done_again(cluster, client, tmp_path):
-    held = Held(tmp_path, "scan")
+def test_a_scan_of_a_killed_worker_is_done_again(cluster, client, hold):
+    held = hold("scan")
     events = performed([held.task], cluster.scheduler_address)
     assert next(events) == Began("scan")
     kill_who_computes(client)
@@ -190,8 +220,9 @@ def test_a_scan_of_a_killed_worker_is_done_again(cluster, client, tmp_path):
     assert NO_SCAN in last.reason
 
 
-def test_a_scan_that_costs_too_many_workers_has_failed(cluster, client, tmp_path):
-    held, other = Held(tmp_path, "scan"), Held(tmp_path, "other")
+def test_a_scan_that_costs_too_many_workers_has_failed(cluster, client, hold, monkeypatch):
+    monkeypatch.setattr(cluster.scheduler, "allowed_failures", 0)  # Dask itself gives up first
+    held, other = hold("scan"), hold("other")
     events = performed([held.task, other.task], cluster.scheduler_address, retries=0, jobs=1)
     assert next(events) == Began("scan")
     kill_who_computes(client)
@@ -203,8 +234,8 @@ def test_a_scan_that_costs_too_many_workers_has_failed(cluster, client, tmp_path
     assert NO_SCAN in next(events).reason
 
 
-def test_a_worker_computes_one_scan_at_a_time(client, tmp_path):
-    scans = [Held(tmp_path, name) for name in "ab"]
+def test_a_worker_computes_one_scan_at_a_time(client, hold):
+    scans = [hold(name) for name in "ab"]
     worker = min(client.nthreads())
     futures = [
         client.submit(replayed, scan.task, logs.options(), pure=False, workers=[worker])
@@ -219,8 +250,8 @@ def test_a_worker_computes_one_scan_at_a_time(client, tmp_path):
     assert {future.result(LONG_S).name for future in futures} == {"a", "b"}
 
 
-def test_where_a_worker_offers_a_gpu_scans_go_there(cluster, client, tmp_path):
-    scans = [Held(tmp_path, name, QUICK) for name in "ab"]
+def test_where_a_worker_offers_a_gpu_scans_go_there(cluster, client, hold):
+    scans = [hold(name, QUICK) for name in "ab"]
     events = performed([scan.task for scan in scans], cluster.scheduler_address)
     for scan in scans:
         assert next(events) == Began(scan.task.name)
@@ -230,8 +261,8 @@ def test_where_a_worker_offers_a_gpu_scans_go_there(cluster, client, tmp_path):
     assert not list(events)
 
 
-def test_scans_that_are_for_the_cpu_go_anywhere(cluster, client, tmp_path):
-    scans = [Held(tmp_path, name, ON_CPU) for name in "ab"]
+def test_scans_that_are_for_the_cpu_go_anywhere(cluster, client, hold):
+    scans = [hold(name) for name in "ab"]
     events = performed([scan.task for scan in scans], cluster.scheduler_address)
     assert {next(events).name for _ in scans} == {"a", "b"}
     assert None not in folders(client)
@@ -240,8 +271,8 @@ def test_scans_that_are_for_the_cpu_go_anywhere(cluster, client, tmp_path):
     assert [type(event) for event in events] == [Failed, Failed]
 
 
-def test_a_cohort_that_is_stopped_and_resumed_gets_what_is_computed(cluster, client, tmp_path):
-    scans = [Held(tmp_path, name) for name in "ab"]
+def test_a_cohort_that_is_stopped_and_resumed_gets_what_is_computed(cluster, client, hold):
+    scans = [hold(name) for name in "ab"]
     tasks = [scan.task for scan in scans]
     with closing(performed(tasks, cluster.scheduler_address)) as events:
         assert {next(events).name for _ in scans} == {"a", "b"}
@@ -274,6 +305,22 @@ def test_a_worker_that_does_not_see_the_files_gets_none(client, tmp_path, caplog
     assert caplog.text.count("absent.h5 as it is here: workers need the same folders") == 1
 
 
+def test_a_worker_with_other_libraries_is_told_of(client, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("gadgetron_qsm.cohort.dask_crew.versions", lambda: {"numpy": "0.1"})
+    crew = Crew(client, [], [tmp_path])
+    crew.look()
+    assert set(crew.fit) == set(client.nthreads())
+    told = f"a worker has numpy {np.__version__}, not 0.1 as here: its maps may differ"
+    assert caplog.text.count(told) == 1
+
+
+def test_a_scan_is_planned_within_the_limit_of_its_worker():
+    assert Limit(0).free(10**15) > 0
+    assert Limit(10**15).free(10**9) > 0
+    with pytest.raises(QsmError, match=r"needs 4\.0 GB, .* its Dask worker's limit of 5\.0 GB"):
+        Limit(5 * 10**9).free(4 * 10**9)
+
+
 def test_without_workers_it_says_how_to_start_some(bare, tmp_path):
     task = Task("scan", tmp_path / "scan.h5", tmp_path / "scan", "")
     address = bare.scheduler_address
@@ -302,8 +349,8 @@ def test_a_worker_of_another_version_gets_no_scan(bare, tmp_path, content, told)
             next(performed([task], bare.scheduler_address, wait_s=0.1))
 
 
-def test_when_the_scheduler_ends_all_scans_that_are_left_have_failed(tmp_path):
-    held, other = Held(tmp_path, "scan"), Held(tmp_path, "other")
+def test_when_the_scheduler_ends_all_scans_that_are_left_have_failed(hold, tmp_path):
+    held, other = hold("scan"), hold("other")
     at = tmp_path / "at.json"
     file = ("--scheduler-file", str(at))
     with program("scheduler", "--no-dashboard", "--port", "0", *file) as scheduler:
@@ -319,25 +366,51 @@ def test_when_the_scheduler_ends_all_scans_that_are_left_have_failed(tmp_path):
     assert all("cannot be reached" in event.reason for event in ends)
 
 
-def test_slurm_jobs_are_as_the_site_has_them_configured(tmp_path, monkeypatch):
-    programs, jobs, shared = (tmp_path / name for name in ("bin", "jobs", "shared"))
-    for folder in (programs, jobs, shared):
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """Where a Slurm that stands in has its jobs; the site's configuration is there."""
+    programs, jobs = tmp_path / "bin", tmp_path / "jobs"
+    for folder in (programs, jobs):
         folder.mkdir()
     for name, script in (("sbatch", SBATCH), ("scancel", SCANCEL)):
         (programs / name).write_text(script.format(jobs=jobs))
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
-    text = tmp_path / "text.h5"
+    with dask.config.set({f"jobqueue.slurm.{key}": value for key, value in OF_THE_SITE.items()}):
+        yield jobs
+
+
+def test_slurm_jobs_are_as_the_site_has_them_configured(slurm, tmp_path):
+    text, shared = tmp_path / "text.h5", tmp_path / "shared"
     text.write_text("no scan")
     tasks = [Task(name, text, shared / name, "", overrides=QUICK) for name in "ab"]
-    with dask.config.set({f"jobqueue.slurm.{key}": value for key, value in OF_THE_SITE.items()}):
-        events = list(performed(tasks, "slurm", jobs=1))
+    events = list(performed(tasks, "slurm", jobs=1))
     assert [type(event) for event in events] == [Began, Failed] * 2
-    (script,) = jobs.glob("*.sh")
+    (script,) = slurm.glob("*.sh")
     for part in ("#SBATCH --gres=gpu:1", "#SBATCH -p long", "--resources GPU=1", "--tls-key"):
         assert part in script.read_text()
     assert script.with_suffix(".cancelled").exists()
-    assert not list(shared.glob(".dask-*"))
+    assert not list(shared.glob(".*"))
+
+
+def test_a_job_that_slurm_does_not_take_is_told(slurm, tmp_path):
+    slurm.rmdir()
+    task = Task("scan", tmp_path / "scan.h5", tmp_path / "scan", "")
+    with pytest.raises(QsmError, match=r"Slurm does not take a job: .* No such file"):
+        next(performed([task], "slurm", jobs=1))
+
+
+@pytest.mark.usefixtures("slurm")
+def test_a_site_without_slurm_or_its_configuration_is_told(tmp_path, monkeypatch):
+    task = Task("scan", tmp_path / "scan.h5", tmp_path / "scan", "")
+    with (
+        dask.config.set({"jobqueue.slurm.memory": None}),
+        pytest.raises(UsageError, match=r"lacks jobqueue\.slurm\.memory: see docs"),
+    ):
+        next(performed([task], "slurm", jobs=1))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(QsmError, match="there is no sbatch here"):
+        next(performed([task], "slurm", jobs=1))
 
 
 @pytest.mark.parametrize(

@@ -4,50 +4,30 @@ from __future__ import annotations
 
 import logging
 import re
-import shutil
-import signal
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from multiprocessing import resource_tracker
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from gadgetron_qsm.cohort.dask_slurm import slurm
+from gadgetron_qsm.cohort.dask_start import (
+    LOOPBACK,
+    MISSING,
+    NO_DASHBOARD,
+    QUIET,
+    Cluster,
+    certified,
+    interrupts_held_back,
+)
 from gadgetron_qsm.errors import QsmError, UsageError
 
 if TYPE_CHECKING:
-    from distributed import Client, Security
+    from distributed import Security
 
-MISSING = (
-    "--scheduler needs Dask, which is not installed here: pip install 'gadgetron-qsm[dask]', and "
-    "the same in the environment of its scheduler and workers"
-)
 ADDRESS = re.compile(r"((?:tcp|tls)://)?[^\s/:]+:\d+|((?:tcp|tls)://)?\[[0-9a-fA-F:.]+\]:\d+")
 CONNECT_S = 10.0
-LOCAL_S, NEVER_S = 60.0, float("inf")
-MEND_S = 30.0  # between looks whether a Slurm job is to be submitted again
-LOOPBACK = "127.0.0.1"
-NO_DASHBOARD = {"dashboard": False, "dashboard_address": f"{LOOPBACK}:0"}
+START_S = 60.0  # for processes of this machine
 TALKATIVE = ("distributed", "distributed.client", "distributed.gc", "tornado.application")
-QUIET = logging.CRITICAL + 1
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """Who gives scans to workers: a client of its scheduler, and what it is called.
-
-    `start` says how to have workers there, and `patience_s` how long to wait for the first. `mend`
-    replaces workers that are lost, as far as the cluster does not.
-    """
-
-    client: Client
-    name: str
-    start: str
-    patience_s: float
-    mend: Callable[[], None] = lambda: None
 
 
 @contextmanager
@@ -71,7 +51,7 @@ def connected(
         elif scheduler == "slurm":
             if jobs is None:
                 raise UsageError("--scheduler slurm needs --jobs: how many Slurm jobs to submit")
-            with _slurm(min(jobs, most), shared) as cluster:
+            with slurm(min(jobs, most), shared) as cluster:
                 yield cluster
         elif ADDRESS.fullmatch(scheduler):
             with _existing(scheduler, patience_s) as cluster:
@@ -120,76 +100,20 @@ def _local(jobs: int) -> Iterator[Cluster]:
     from distributed.system import MEMORY_LIMIT
 
     with ExitStack() as stack:
-        with _interrupts_held_back():
+        with interrupts_held_back():
             cluster = LocalCluster(
                 n_workers=jobs,
                 threads_per_worker=max(1, CPU_COUNT // jobs),
                 memory_limit=MEMORY_LIMIT // jobs,
                 host=LOOPBACK,
                 protocol="tls://",
-                security=_certified(),
+                security=certified(),
                 scheduler_kwargs=NO_DASHBOARD,
                 silence_logs=QUIET,
             )
             stack.enter_context(cluster)
             client = stack.enter_context(cluster.get_client())
-        yield Cluster(client, "this machine", "see why its processes end", LOCAL_S)
-
-
-@contextmanager
-def _slurm(jobs: int, shared: Path) -> Iterator[Cluster]:
-    """Submit jobs as Dask's configuration of the site says; others of the network cannot connect.
-
-    A job has one process, for one scan, unless that configuration has more.
-    """
-    from dask import config
-
-    try:
-        from dask_jobqueue import SLURMCluster
-    except ImportError as error:
-        raise UsageError(MISSING) from error
-    if not shutil.which("sbatch"):
-        raise QsmError("there is no sbatch here: use --scheduler slurm where jobs are submitted")
-    lacking = [key for key in ("cores", "memory") if not config.get(f"jobqueue.slurm.{key}")]
-    if lacking:
-        what = " and ".join(f"jobqueue.slurm.{key}" for key in lacking)
-        raise UsageError(f"Dask's configuration lacks {what}: see docs/distributed.md")
-    with ExitStack() as stack:
-        folder = stack.enter_context(TemporaryDirectory(prefix=".dask-", dir=shared))
-        with _interrupts_held_back():
-            cluster = SLURMCluster(
-                processes=config.get("jobqueue.slurm.processes") or 1,
-                security=_certified(Path(folder)),
-                scheduler_options={
-                    **config.get("jobqueue.slurm.scheduler-options"),
-                    **NO_DASHBOARD,
-                },
-                silence_logs=QUIET,
-            )
-            stack.enter_context(cluster)
-            client = stack.enter_context(cluster.get_client())
-        cluster.scale(jobs=jobs)
-        try:
-            cluster.sync(_submitted, cluster)
-        except RuntimeError as error:  # what sbatch says is in lines of its own
-            raise QsmError(f"Slurm does not take the job: {error}") from error
-        yield Cluster(client, "Slurm", "see 'squeue --me'", NEVER_S, _Mender(cluster, jobs))
-
-
-async def _submitted(cluster: Any) -> None:
-    await cluster
-
-
-class _Mender:
-    """Has jobs submitted again that are lost, as where their time was over."""
-
-    def __init__(self, cluster: Any, jobs: int) -> None:
-        self._cluster, self._jobs, self._last = cluster, jobs, time.monotonic()
-
-    def __call__(self) -> None:
-        if time.monotonic() - self._last > MEND_S:
-            self._last = time.monotonic()
-            self._cluster.scale(jobs=self._jobs)
+        yield Cluster(client, "this machine", "see why its processes end", START_S)
 
 
 def _few() -> int:
@@ -197,52 +121,6 @@ def _few() -> int:
     from dask.system import CPU_COUNT
 
     return max(1, CPU_COUNT // 4)
-
-
-def _certified(folder: Path | None = None) -> Security:
-    """Make certificates for this run: whoever may give work to Dask runs code as this user.
-
-    They are in memory, or in files for workers that see `folder`.
-    """
-    from distributed import Security
-
-    made = Security.temporary()
-    if folder is None:
-        return made
-    files = {"cert": folder / "cert.pem", "key": folder / "key.pem"}
-    for what, path in files.items():
-        path.touch(mode=0o600)
-        path.write_text(getattr(made, f"tls_worker_{what}"))
-    roles = {
-        f"tls_{role}_{what}": str(path)
-        for role in ("client", "scheduler", "worker")
-        for what, path in files.items()
-    }
-    return Security(require_encryption=True, tls_ca_file=str(files["cert"]), **roles)
-
-
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Start processes that Ctrl-C, which goes to all of a terminal, does not reach.
-
-    The thread that starts them has the mask of this one. Here Ctrl-C comes afterwards: half a
-    cluster cannot be closed.
-    """
-    came: list[int] = []
-    in_main = threading.current_thread() is threading.main_thread()
-    handler = signal.getsignal(signal.SIGINT)
-    if in_main:
-        signal.signal(signal.SIGINT, lambda number, _: came.append(number))
-    resource_tracker.ensure_running()  # to start it later would undo the mask
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        if in_main:
-            signal.signal(signal.SIGINT, handler)
-    if came:
-        raise KeyboardInterrupt
 
 
 @contextmanager

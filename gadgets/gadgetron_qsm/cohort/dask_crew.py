@@ -31,7 +31,7 @@ class Crew:
     """
 
     def __init__(self, client: Client, files: Sequence[Path], folders: Sequence[Path]) -> None:
-        """Workers are to see `files`, and `folders`, which are made.
+        """Workers are to see `files` and `folders`, in which we can write.
 
         Raises QsmError when the scheduler, which reads what workers are sent, is unfit itself.
         """
@@ -74,6 +74,10 @@ class Crew:
             marks = [_marked(folder, stack) for folder in self._folders] if same else []
             for address, told in self._run(same, about, (*self._files, *marks)):
                 self._welcome(address, told)
+
+    def forget(self, address: str) -> None:
+        """Take a worker for lost; who is there all the same is asked again."""
+        self.fit.pop(address, None)
 
     def _run(
         self, workers: Sequence[str] | set[str], function: Callable[..., Any], *arguments: Any
@@ -122,7 +126,6 @@ def _other(found: Any) -> str | None:
 def _marked(folder: Path, stack: ExitStack) -> Path:
     """Write a file that nobody can have by chance: a folder of that name anybody may have."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         return Path(stack.enter_context(NamedTemporaryFile(prefix=".seen-", dir=folder)).name)
     except OSError as error:
         raise QsmError(f"cannot write in {folder}: {error.strerror}") from error

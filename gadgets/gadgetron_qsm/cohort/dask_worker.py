@@ -83,7 +83,7 @@ def replayed(task: Task, options: logs.Options, held: bool = False) -> Done | Fa
             return _last[0][1]
         logs.set_up(options)
         os.environ.setdefault(THREADS, str(worker.state.nthreads))
-        memory.share(_Limit(worker.memory_manager.memory_limit).free)
+        memory.share(Limit(worker.memory_manager.memory_limit).free)
         with _computing(task.folder):
             outcome = _outcome(task, _Teller(worker))
         _last[:] = [(task, outcome)]
@@ -130,7 +130,7 @@ class _Teller:
         self._worker.log_event(TOPIC, [self._key, fraction])
 
 
-class _Limit:
+class Limit:
     """The memory limit in bytes that Dask ends a worker at; 0 or None where there is none."""
 
     def __init__(self, limit: int | None) -> None:
