@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,6 +28,7 @@ from gadgetron_qsm.settings import Settings
 
 STDIN = "standard input"
 LONGEST_S = 3600.0  # that archives may take
+_BUFFER = 1 << 20
 
 
 def piped(
@@ -73,14 +75,15 @@ def piped(
 def _coming(source: Path | int) -> Iterator[tuple[Coming, Callable[[], None] | None]]:
     """Give the scan, and what ends whoever waits for more of it."""
     if isinstance(source, int):
-        stream = Source(source)
-        yield Coming.over(stream, STDIN), stream.stop
+        raw_bytes = Source(source)
+        with BufferedReader(raw_bytes, _BUFFER) as stream:
+            yield Coming.over(stream, STDIN), raw_bytes.stop
         return
     with opened_raw(source) as raw:
         if isinstance(raw, RawFile):
             yield Coming(raw.header_text, messages_of(raw)), None
             return
-    with source.open("rb", buffering=0) as file:
+    with source.open("rb") as file:
         yield Coming.over(file, source.name), None
 
 
