@@ -21,6 +21,7 @@ from gadgetron_qsm.mrd.messages import HeaderText, Image, Message
 from gadgetron_qsm.mrd.pipe import Coming, Source
 from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.mrd.raw import opened as opened_raw
+from gadgetron_qsm.mrd.siemens import readable
 from gadgetron_qsm.mrd.wire import PeerGone
 from gadgetron_qsm.outgoing import send_what_waits
 from gadgetron_qsm.report.files import replacing
@@ -79,12 +80,12 @@ def _coming(source: Path | int) -> Iterator[tuple[Coming, Callable[[], None] | N
         with BufferedReader(raw_bytes, _BUFFER) as stream:
             yield Coming.over(stream, STDIN), raw_bytes.stop
         return
-    with opened_raw(source) as raw:
+    with readable(source) as path, opened_raw(path) as raw:
         if isinstance(raw, RawFile):
             yield Coming(raw.header_text, messages_of(raw)), None
-            return
-    with source.open("rb") as file:
-        yield Coming.over(file, source.name), None
+        else:
+            with path.open("rb") as file:
+                yield Coming.over(file, source.name), None
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.messages import ConfigFile, ConfigText, DicomFile, Image
 from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.mrd.raw import opened as opened_raw
+from gadgetron_qsm.mrd.siemens import readable
 from gadgetron_qsm.mrd.slices import images_to_maps
 from gadgetron_qsm.outgoing import Outgoing, send_what_waits
 from gadgetron_qsm.outgoing_sections import StoreSettings
@@ -74,6 +75,7 @@ def replay(
 ) -> Replayed:
     """Send a raw file through the chain; write dicom/, images.h5 and the report (see report.run).
 
+    The file is of any kind that mrd.raw opens, or Siemens' own, which mrd.siemens converts.
     What measure.* asks for goes into measurement/, whatever measure.folder says. What an earlier
     replay left in `output` is replaced; a failure leaves it as it is.
 
@@ -90,16 +92,17 @@ def replay(
     text = configs.read(config)
     properties = {**read_properties(text), **(overrides or {})}
     settings = Settings.from_properties(properties)
-    with opened_raw(raw) as file:
-        header = completed(Header.parse(file.header_text), settings.identity)
     if server and not overrides:
         asked = ConfigText(text) if Path(config).is_file() else ConfigFile(config)
         settings = settings.model_copy(update={"store": StoreSettings()})  # that is its matter
     else:
         asked = ConfigText(_as_xml({**_of_maps(properties), **_wanted(settings)}))
     opened(settings.store)  # it may not be there to be used
-    with served(server, properties) as address:
-        came = exchanged(raw, address, asked, progress)
+    with readable(raw) as source:
+        with opened_raw(source) as file:
+            header = completed(Header.parse(file.header_text), settings.identity)
+        with served(server, properties) as address:
+            came = exchanged(source, address, asked, progress)
     maps = list(images_to_maps(came.images))
     chi = next((volume for volume in maps if volume.name == "chi"), None)
     if chi is None and (came.failure or not came.files):
