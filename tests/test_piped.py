@@ -251,13 +251,20 @@ def test_a_failure_does_not_wait_for_more_of_the_scan(write):
     assert time.perf_counter() - start < 10
 
 
-def test_a_consumer_that_has_gone_is_told(write):
-    class Gone(BytesIO):
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [
+        (BrokenPipeError(), "whoever was to read the images has gone"),
+        (OSError(28, "No space left on device"), "images cannot be written: No space left"),
+    ],
+)
+def test_images_that_nobody_takes_are_told(write, error, what):
+    class Full(BytesIO):
         def write(self, _):
-            raise BrokenPipeError
+            raise error
 
-    with pytest.raises(QsmError, match="whoever was to read the images has gone"):
-        piped(write(), Gone(), None, QUICK)
+    with pytest.raises(QsmError, match=what):
+        piped(write(), Full(), None, QUICK)
 
 
 def test_settings_that_make_no_stream_are_refused(write):

@@ -110,3 +110,5 @@ def _write(answers: Iterable[Message], scan: Coming, target: BinaryIO, *, hidden
         answer.close()
     except BrokenPipeError as error:
         raise QsmError("whoever was to read the images has gone") from error
+    except OSError as error:
+        raise QsmError(f"the images cannot be written: {error.strerror or error}") from error

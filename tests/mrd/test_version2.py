@@ -188,3 +188,20 @@ def test_without_the_package_it_is_told_how_to_get_it(write, monkeypatch):
     monkeypatch.setitem(sys.modules, "mrd", None)
     with pytest.raises(QsmError, match=r"needs a package more: pip install 'gadgetron-qsm\[mrd2\]"):
         opened(path)
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({"center_sample": 70_000}, ""),
+        ({"user_int": [0] * 9}, "user_int has 9 values, more than version 1 has"),
+        ({"idx": mrd.EncodingCounters(user=[70_000])}, ""),
+    ],
+)
+def test_what_version_1_cannot_hold_is_told(write, readouts, changed, what):
+    readout = of_version_2(readouts[0])
+    for name, value in changed.items():
+        setattr(readout.head, name, value)
+    path, told = write(mrd.StreamItem.Acquisition(readout)), rf"^scan\.bin makes no sense: .*{what}"
+    with opened(path) as raw, pytest.raises(QsmError, match=told):
+        list(raw.blocks())
