@@ -103,6 +103,7 @@ def test_without_the_program_it_is_told_how_to_get_it(dat, tmp_path, monkeypatch
     [
         ("sys.exit('no\\nheader of ' + sys.argv[-3] + '\\n')", r"header of meas_MID1\.dat"),
         ("sys.exit(3)", "it wrote nothing"),
+        ("open(sys.argv[-1], 'w').write('half'); sys.exit('disk full')", "disk full"),
         ("pass", "it wrote nothing"),
         ("open(sys.argv[-1], 'w').close()", "it wrote nothing"),
     ],
