@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,6 +21,7 @@ from gadgetron_qsm.mrd.messages import HeaderText, Image, Message
 from gadgetron_qsm.mrd.pipe import Coming, Source
 from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.mrd.raw import opened as opened_raw
+from gadgetron_qsm.mrd.siemens import readable
 from gadgetron_qsm.mrd.wire import PeerGone
 from gadgetron_qsm.outgoing import send_what_waits
 from gadgetron_qsm.report.files import replacing
@@ -27,6 +29,7 @@ from gadgetron_qsm.settings import Settings
 
 STDIN = "standard input"
 LONGEST_S = 3600.0  # that archives may take
+_BUFFER = 1 << 20
 
 
 def piped(
@@ -73,15 +76,16 @@ def piped(
 def _coming(source: Path | int) -> Iterator[tuple[Coming, Callable[[], None] | None]]:
     """Give the scan, and what ends whoever waits for more of it."""
     if isinstance(source, int):
-        stream = Source(source)
-        yield Coming.over(stream, STDIN), stream.stop
+        raw_bytes = Source(source)
+        with BufferedReader(raw_bytes, _BUFFER) as stream:
+            yield Coming.over(stream, STDIN), raw_bytes.stop
         return
-    with opened_raw(source) as raw:
+    with readable(source) as path, opened_raw(path) as raw:
         if isinstance(raw, RawFile):
             yield Coming(raw.header_text, messages_of(raw)), None
-            return
-    with source.open("rb", buffering=0) as file:
-        yield Coming.over(file, source.name), None
+        else:
+            with path.open("rb") as file:
+                yield Coming.over(file, source.name), None
 
 
 @contextmanager
@@ -106,3 +110,5 @@ def _write(answers: Iterable[Message], scan: Coming, target: BinaryIO, *, hidden
         answer.close()
     except BrokenPipeError as error:
         raise QsmError("whoever was to read the images has gone") from error
+    except OSError as error:
+        raise QsmError(f"the images cannot be written: {error.strerror or error}") from error

@@ -36,6 +36,7 @@ from gadgetron_qsm.mrd.images import own_meta
 from gadgetron_qsm.mrd.messages import ConfigFile, ConfigText, DicomFile, Image
 from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.mrd.raw import opened as opened_raw
+from gadgetron_qsm.mrd.siemens import readable
 from gadgetron_qsm.mrd.slices import images_to_maps
 from gadgetron_qsm.outgoing import Outgoing, send_what_waits
 from gadgetron_qsm.outgoing_sections import StoreSettings
@@ -80,6 +81,7 @@ def replay(
 ) -> Replayed:
     """Send a raw file through the chain; write dicom/, images.h5 and the report (see report.run).
 
+    The file is of any kind that mrd.raw opens, or Siemens' own, which mrd.siemens converts.
     What measure.* asks for goes into measurement/, whatever measure.folder says. What an earlier
     replay left in `output` is replaced; a failure leaves it as it is.
 
@@ -97,19 +99,21 @@ def replay(
     text = configs.read(config)
     properties = {**read_properties(text), **(overrides or {})}
     settings = Settings.from_properties(properties)
-    with opened_raw(raw) as file:
-        header = completed(Header.parse(file.header_text), settings.identity)
-    asked_for = (*settings.deliver.maps, *REPORTED, *wanted(settings))
-    besides = _besides(bids, header) if bids else ()
-    if server and not (overrides or bids):
-        asked = ConfigText(text) if Path(config).is_file() else ConfigFile(config)
+    ours = not server or bool(overrides or bids)
+    if not ours:
         settings = settings.model_copy(update={"store": StoreSettings()})  # that is its matter
-    else:
-        names = _wanted(settings, (*asked_for, *besides))
-        asked = ConfigText(_as_xml({**_of_maps(properties), **names}))
     opened(settings.store)  # it may not be there to be used
-    with served(server, properties) as address:
-        came = exchanged(raw, address, asked, progress)
+    chosen = (*settings.deliver.maps, *REPORTED, *wanted(settings))
+    with readable(raw) as source:
+        with opened_raw(source) as file:
+            header = completed(Header.parse(file.header_text), settings.identity)
+        besides = _besides(bids, header) if bids else ()
+        names = _wanted(settings, (*chosen, *besides))
+        asked: ConfigText | ConfigFile = _named(config, text)
+        if ours:
+            asked = ConfigText(_as_xml({**_of_maps(properties), **names}))
+        with served(server, properties) as address:
+            came = exchanged(source, address, asked, progress)
     maps = list(images_to_maps(came.images))
     chi = next((volume for volume in maps if volume.name == "chi"), None)
     if chi is None and (came.failure or not came.files):
@@ -122,7 +126,7 @@ def replay(
     if chi is None:
         return Replayed()  # a server that is set to send DICOM alone
     accuracy = _accuracy(raw, maps, chi)
-    others = _others(came, maps, asked_for) if bids else maps
+    others = _others(came, maps, chosen) if bids else maps
     _write(output, came, others, header, settings, accuracy)
     if came.failure:
         raise QsmError(f"{came.failure}; the maps before that are in {output}") from came.failure
@@ -134,6 +138,11 @@ def replay(
         raise QsmError(f"the maps are in {output}, but {waiting}; {look}")
     archives = tuple(node.name for node in nodes_of(settings.store))
     return Replayed(accuracy, archives, settings.measure.asked, _digests(maps))
+
+
+def _named(config: str, text: str) -> ConfigText | ConfigFile:
+    """Return what asks a server for a configuration, by its text where it is a file here."""
+    return ConfigText(text) if Path(config).is_file() else ConfigFile(config)
 
 
 def _besides(bids: Place, header: Header) -> tuple[str, ...]:

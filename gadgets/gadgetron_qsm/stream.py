@@ -56,5 +56,5 @@ def _target(output: Path | None) -> Iterator[Path | BinaryIO]:
     finally:
         sys.stdout.flush()
         os.dup2(target.fileno(), 1)
-        with suppress(BrokenPipeError):  # which has been told
+        with suppress(OSError):  # which has been told
             target.close()

@@ -6,6 +6,7 @@ import os
 from contextlib import suppress
 
 import h5py
+import ismrmrd
 import numpy as np
 import pytest
 from ismrmrd.hdf5 import acquisition_dtype, waveform_dtype
@@ -13,7 +14,7 @@ from ismrmrd.hdf5 import acquisition_dtype, waveform_dtype
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd import files
 from gadgetron_qsm.mrd.files import RawFile
-from gadgetron_qsm.mrd.heap import LIST, Table
+from gadgetron_qsm.mrd.heap import ALIGNED, LIST, Table
 
 LAYOUTS = {
     "one by one": {"chunks": (1,), "maxshape": (None,)},
@@ -148,8 +149,15 @@ def test_lists_that_were_replaced_are_read_anew(write):
             np.testing.assert_array_equal(readout.data, times * write.readouts[number].data)
 
 
-def test_samples_are_aligned_wherever_they_lie(write):
-    with RawFile(write(**LAYOUTS["one by one"])) as raw:
+def test_samples_are_aligned_wherever_they_lie(tmp_path, make_acquisition):
+    path = tmp_path / "appended.h5"
+    with ismrmrd.Dataset(path) as dataset:
+        dataset.write_xml_header(b"<header/>")
+        for _ in range(4):  # each with its row between the others' samples
+            data = make_acquisition(8, 192).data
+            dataset.append_acquisition(ismrmrd.Acquisition.from_array(data))
+    assert any(place % ALIGNED for place in places_in(path)[1])
+    with RawFile(path) as raw:
         assert all(r.data.flags.aligned and r.data.flags.writeable for r in next(raw.blocks()))
 
 
@@ -166,21 +174,27 @@ def places_in(path):
     return begins, [int(np.frombuffer(whole, LIST, 1, at)["address"][0]) for at in begins]
 
 
-@pytest.mark.parametrize("harm", ["address", "number", "length", "signature", "version", "bytes"])
+HARMS = {
+    "a length": ("row", 0, 0x7F7F),
+    "an address beyond the file": ("row", 4, 0x7F7F),
+    "an address beyond any file": ("row", 10, 0xFFFF),
+    "a number": ("row", 12, 0x7F7F),
+    "no collection": ("heap", 0, 0x7F7F),
+    "another version": ("heap", 4, 2),
+    "a small collection": ("heap", 8, 40),
+    "more bytes": ("heap", 24, 0x7F7F),
+    "fewer bytes": ("heap", 24, 8),
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
 def test_a_list_that_is_not_there_is_damage(write, harm):
     path = write(**LAYOUTS["one by one"])
+    where, offset, value = HARMS[harm]
     row, place = next((r, p) for r, p in zip(*places_in(path), strict=True) if p)
-    at = {
-        "length": row,
-        "address": row + 4,
-        "number": row + 12,
-        "signature": place,
-        "version": place + 4,
-        "bytes": place + 24,
-    }[harm]
     with path.open("r+b") as file:
-        file.seek(at)
-        file.write(b"\x7f\x7f")
+        file.seek(offset + (row if where == "row" else place))
+        file.write(value.to_bytes(2, "little"))
     with pytest.raises(QsmError, match=r"is damaged|do not fit") as told:
         content(path)
     assert "\n" not in str(told.value)

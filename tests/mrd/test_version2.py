@@ -18,12 +18,7 @@ from gadgetron_qsm.mrd.messages import Acquisition
 from gadgetron_qsm.mrd.raw import opened
 from gadgetron_qsm.mrd.version2_header import anonymous
 from gadgetron_qsm.mrd.wire import image_head
-from tests.missing import missing
-
-try:
-    import mrd
-except ImportError:
-    missing("the package mrd-python is not installed")
+from tests.mrd.of_version_2 import mrd, of_version_2
 
 
 def header():
@@ -62,34 +57,6 @@ def header():
             user_parameter_base64=[mrd.UserParameterBase64Type(name="key", value="aGVsbG8=")]
         ),
     )  # fmt: skip
-
-
-def of_version_2(readout):
-    """A readout of version 1 as the package's own converter has it."""
-    head = readout.head
-    counters = {name: int(head["idx"][name]) for name in head["idx"].dtype.names if name != "user"}
-    mask = head["channel_mask"].tolist()
-    return mrd.Acquisition(
-        head=mrd.AcquisitionHeader(
-            flags=mrd.AcquisitionFlags(int(head["flags"])),
-            idx=mrd.EncodingCounters(**counters, user=head["idx"]["user"].tolist()),
-            channel_order=[n for n in range(1024) if mask[n // 64] >> n % 64 & 1],
-            **{name: int(head[name]) for name in NUMBERS},
-            **{name: head[name] for name in VECTORS},
-            **{name: head[name].tolist() for name in LISTS},
-            sample_time_us=float(head["sample_time_us"]),
-        ),
-        data=readout.data,
-        trajectory=None if readout.trajectory is None else readout.trajectory.T.copy(),
-    )
-
-
-NUMBERS = (
-    "measurement_uid", "scan_counter", "acquisition_time_stamp", "discard_pre", "discard_post",
-    "center_sample", "encoding_space_ref",
-)  # fmt: skip
-VECTORS = "position", "read_dir", "phase_dir", "slice_dir", "patient_table_position"
-LISTS = "physiology_time_stamp", "user_int", "user_float"
 
 
 @pytest.fixture
@@ -221,3 +188,20 @@ def test_without_the_package_it_is_told_how_to_get_it(write, monkeypatch):
     monkeypatch.setitem(sys.modules, "mrd", None)
     with pytest.raises(QsmError, match=r"needs a package more: pip install 'gadgetron-qsm\[mrd2\]"):
         opened(path)
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({"center_sample": 70_000}, ""),
+        ({"user_int": [0] * 9}, "user_int has 9 values, more than version 1 has"),
+        ({"idx": mrd.EncodingCounters(user=[70_000])}, ""),
+    ],
+)
+def test_what_version_1_cannot_hold_is_told(write, readouts, changed, what):
+    readout = of_version_2(readouts[0])
+    for name, value in changed.items():
+        setattr(readout.head, name, value)
+    path, told = write(mrd.StreamItem.Acquisition(readout)), rf"^scan\.bin makes no sense: .*{what}"
+    with opened(path) as raw, pytest.raises(QsmError, match=told):
+        list(raw.blocks())

@@ -16,6 +16,7 @@ from gadgetron_qsm.ingest.kinds import Kind, kind_of
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.messages import Acquisition, Image
 from gadgetron_qsm.mrd.raw import Raw, opened
+from gadgetron_qsm.mrd.siemens import readable
 from gadgetron_qsm.mrd.volumes import repetitions_of_images
 
 LINES = (("partitions", "kspace_encode_step_2"), ("lines", "kspace_encode_step_1"))  # z, y
@@ -26,7 +27,7 @@ Pairs = Iterator[tuple[str, str]]  # what, and what was found
 
 def raw_file(subject: Path) -> Pairs:
     """Describe a raw file; raises QsmError for one that no map can come from."""
-    with opened(subject) as file:
+    with readable(subject) as source, opened(source) as file:
         header, readouts = Header.parse(file.header_text), len(file)
         first = first_of_image(file, header)
         images = [] if readouts else list(file.images())

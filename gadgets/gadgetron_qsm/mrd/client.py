@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from io import BufferedReader, BytesIO
 from pathlib import Path
@@ -26,6 +27,7 @@ from gadgetron_qsm.mrd.wire import PeerGone, read_message, write_message
 Progress = Callable[[int, int], None]
 
 CONNECT_TIMEOUT_S = 10.0
+KEPT_S = 0.1  # that small messages wait for more of them; what is acquired comes slowly
 _BUFFER = 1 << 20
 
 
@@ -108,6 +110,7 @@ class _Sender(threading.Thread):
         self.error: Exception | None = None
         self._socket = sock
         self._parts = (first, messages, [Close()])
+        self._flushed = time.monotonic()
         self.start()
 
     def run(self) -> None:
@@ -117,7 +120,7 @@ class _Sender(threading.Thread):
             for part in self._parts:
                 for message in part:
                     write_message(buffer, message)
-                    if buffer.tell() >= _BUFFER:
+                    if buffer.tell() >= _BUFFER or time.monotonic() > self._flushed + KEPT_S:
                         buffer = self._flush(buffer)
                 buffer = self._flush(buffer)
         except OSError:
@@ -129,6 +132,7 @@ class _Sender(threading.Thread):
 
     def _flush(self, buffer: BytesIO) -> BytesIO:
         self._socket.sendall(buffer.getbuffer())
+        self._flushed = time.monotonic()
         return BytesIO()
 
 

@@ -138,9 +138,7 @@ def _lists(descriptor: int, lists: NDArray[Any], dtype: np.dtype[Any]) -> list[N
     if not len(rows):
         return found
     lists, size = lists[rows], os.fstat(descriptor).st_size
-    if lists["address"].max() > size:
-        raise OSError(DAMAGED)
-    places = lists["address"].astype(np.int64)
+    places = lists["address"].astype(np.int64)  # below 0 where it is beyond any file
     sizes = lists["length"].astype(np.int64) * dtype.itemsize
     shared = np.minimum(SHARED, size - places)
     heap = Windows(descriptor, places, places + np.maximum(COLLECTION.itemsize + sizes, shared))

@@ -21,7 +21,6 @@ from gadgetron_qsm.mrd.wire import write_message
 
 HDF5 = b"\x89HDF"
 STOPPED_S = 0.2  # how soon it is noticed
-_BUFFER = 1 << 20
 
 
 class Source(RawIOBase):
@@ -74,9 +73,8 @@ class Coming:
     version2: Any = None
 
     @classmethod
-    def over(cls, source: RawIOBase, name: str) -> Coming:
+    def over(cls, stream: BufferedReader[Any], name: str) -> Coming:
         """Read a stream to the end of its header; raise QsmError, with its name, for another."""
-        stream = BufferedReader(source, _BUFFER)
         start = stream.peek(len(MAGIC))
         if start.startswith(MAGIC):
             reader = Reader(stream, name)

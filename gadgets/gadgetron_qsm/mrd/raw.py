@@ -23,13 +23,22 @@ def opened(path: str | Path) -> Raw:
     path = Path(path)
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise QsmError(f"{path.name} is no file; 'gadgetron-qsm stream' reads from pipes")
+    return (_kind(path) or RawFile)(path)  # which says what is wrong, if it is none
+
+
+def is_raw(path: Path) -> bool:
+    """Tell whether a file is of one of the kinds that can be opened."""
+    return _kind(path) is not None
+
+
+def _kind(path: Path) -> type[Raw] | None:
     try:
         with path.open("rb") as file:
             start = file.read(len(MAGIC))
     except OSError:
-        return RawFile(path)  # which says what is wrong
+        return None
     if start == MAGIC:
-        return RawVersion2(path)
-    if begins_stream(start) and not h5py.is_hdf5(path):  # a block of the user's may be before it
-        return RawStream(path)
-    return RawFile(path)
+        return RawVersion2
+    if h5py.is_hdf5(path):  # a block of the user's may be before it
+        return RawFile
+    return RawStream if begins_stream(start) else None

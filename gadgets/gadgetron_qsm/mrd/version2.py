@@ -209,12 +209,23 @@ def _fill(record: Any, source: Any, others: dict[str, str]) -> None:
         value = getattr(source, others.get(name, name), None)
         if name == "idx":
             _fill(record[name], value, others)
-        elif isinstance(value, list):
-            if len(value) > record[name].size:
-                raise ValueError(f"{len(value)} values of {name}")
-            record[name][: len(value)] = value
         elif value is not None and not callable(value):  # sizes, which are told by the data
-            record[name] = getattr(value, "value", value)  # of flags and types of image
+            _set(record, name, getattr(value, "value", value))  # of flags and types of image
+
+
+def _set(record: Any, name: str, value: Any) -> None:
+    """Set a number, or the first of several, to what version 2 has; raise ValueError for more."""
+    field = record[name]
+    if isinstance(value, list):
+        if len(value) > field.size:
+            raise ValueError(f"{name} has {len(value)} values, more than version 1 has")
+        field[: len(value)] = value
+        field = field[: len(value)]
+    else:
+        record[name] = value
+        field = record[name]
+    if field.dtype.kind in "iu" and not np.array_equal(field, value):  # numpy 1 wraps around
+        raise ValueError(f"{name} is {value}, more than version 1 has")
 
 
 def _of_version_2(image: Image, package: Any) -> Any:
