@@ -45,6 +45,13 @@ def test_one_scan_in_a_cohort_of_normal_ones_is_marked():
     assert found[5]["mask_volume"] < -3.5
 
 
+@pytest.mark.parametrize(("z", "expected"), [(3.4, []), (3.6, [9])])
+def test_further_than_three_and_a_half_is_marked(z, expected):
+    values = [100 + 10 * n for n in (-4.0, -3, -2, -1, 0, 1, 2, 3, 4)]  # of ten, the median is 105
+    deviation = np.median(np.abs(np.array([*values, 1e6]) - 105)) / 0.6745
+    assert marked("ghosting", [*values, 105 + z * deviation]) == expected
+
+
 SPREAD = [10.0, 11, 12, 13, 14, 15, 16, 17, 18]
 
 

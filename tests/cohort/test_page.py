@@ -111,6 +111,13 @@ def test_reports_are_linked_from_where_the_page_is(write, tmp_path):
     assert links[:3] == ["a%20b%23%3F/report.html", "scan3/report.html", "report.html"]
 
 
+def test_a_name_that_is_no_text_is_linked_by_its_bytes(write, tmp_path):
+    name = "scan\udcff"
+    page, text = write([Row(name, tmp_path / name, "done")])
+    assert page.of("a") == [{"href": "scan%FF/report.html"}]
+    assert 'data-text="scan?"' in text
+
+
 def test_nothing_is_loaded_and_only_the_pages_own_script_runs(write, tmp_path):
     page, text = write(cohort(tmp_path))
     (policy,) = [tag["content"] for tag in page.of("meta") if "content" in tag]

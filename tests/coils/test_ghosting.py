@@ -70,6 +70,13 @@ def test_images_without_a_head_do_not_ghost(fill):
     assert ghosting(np.full((2, 8, 8, 8), fill, np.complex64)) == 0
 
 
+def test_air_that_is_darker_beside_the_head_is_no_ghost():
+    made = np.ones((1, 8, 8, 8), np.complex64)
+    made[..., 4:] *= 0.5
+    made[:, 4:, :, 4:] = 2
+    assert ghosting(made) == 0
+
+
 def test_it_agrees_on_a_device(device):
     made = images(sway(2.0))
     assert ghosting(device(made)) == pytest.approx(ghosting(made), rel=1e-4)

@@ -43,6 +43,23 @@ def test_a_true_map_has_as_much_near_the_cone_as_elsewhere(shape, voxel_size, b0
     assert streaking(chi, mask, voxel_size, b0) == pytest.approx(1, abs=0.15)
 
 
+def test_it_is_the_amplitude_near_the_cone_in_the_shells_and_nothing_else():
+    shape, voxel_size = (48, 50, 54), (1.0, 1.2, 1.5)
+    white = np.random.default_rng(2).standard_normal(shape).astype(np.float32)
+    response = np.abs(dipole_kernel(shape, voxel_size, OBLIQUE, like=white))
+    axes = [np.fft.fftfreq(n, size) for n, size in zip(shape, voxel_size, strict=True)]
+    axes[2] = np.fft.rfftfreq(shape[2], voxel_size[2])
+    k = np.sqrt(sum(a**2 for a in np.meshgrid(*axes, indexing="ij"))) * 2 * max(voxel_size)
+    inside = (k > 0.29) & (k < 0.96)
+    gain = np.where(inside & (response < 0.08), 3.0, 1.0)
+    gain[inside & (response > 0.081) & (response < 0.199)] = 10
+    gain[~inside & (response < 0.08)] = 10
+    chi = filtered(white, gain.astype(np.float32))
+    everywhere = np.ones(shape, bool)
+    assert streaking(white, everywhere, voxel_size, OBLIQUE) == pytest.approx(1, rel=0.03)
+    assert streaking(chi, everywhere, voxel_size, OBLIQUE) == pytest.approx(3, rel=0.03)
+
+
 def test_division_by_less_of_the_dipole_streaks_more():
     found = [
         streaking(tkd(field(), MASK, VOXEL, OBLIQUE, threshold=t), MASK, VOXEL, OBLIQUE)

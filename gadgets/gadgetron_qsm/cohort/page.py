@@ -86,7 +86,7 @@ def write_cohort(
     script = Path(__file__).with_name("table.js").read_text(encoding="utf-8")
     text = document(title, STYLE + OF_COHORTS, _body(folder, rows, title, about or {}), script)
     with replacing(path) as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_text(text, encoding="utf-8", errors="replace")  # names of files are of bytes
     return path
 
 
@@ -127,4 +127,4 @@ def _link(folder: Path, row: Row) -> str | None:
     """Address of the report of a scan that is done, relative to the cohort's page."""
     if row.state != "done":
         return None
-    return quote(Path(os.path.relpath(row.folder / PAGE, folder)).as_posix())
+    return quote(os.fsencode(os.path.relpath(row.folder / PAGE, folder)))

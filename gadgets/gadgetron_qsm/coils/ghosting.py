@@ -19,8 +19,9 @@ def ghosting(images: Array) -> float:
     plane by plane across x, with the mean power of the whole plane: noise is the same in planes
     with much of the head and in those without, ghosts are not. The answer is the root of how fast
     the one rises with the other. Signal that is there in any case, as of a coil that sees tissue
-    in those lines, ringing, and aliasing that parallel imaging leaves, counts as well: the figure
-    is to be compared between scans of one protocol. 0 where nothing rises.
+    in those lines, ringing, and aliasing that parallel imaging leaves, counts as well, and much
+    noise makes the figure uncertain: it is to be compared between scans of one protocol. 0 where
+    nothing rises.
     Air along phase against air along frequency, as the ghosting of the American College of
     Radiology's phantom test has it (Large and Medium Phantom Test Guidance, percent signal
     ghosting).
