@@ -34,6 +34,7 @@ from gadgetron_qsm.mrd.slices import images_to_maps
 from gadgetron_qsm.outgoing import Outgoing, send_what_waits
 from gadgetron_qsm.outgoing_sections import StoreSettings
 from gadgetron_qsm.precedence import of_the_machine
+from gadgetron_qsm.processors import processors
 from gadgetron_qsm.report.accuracy import compare
 from gadgetron_qsm.report.files import replacing
 from gadgetron_qsm.report.record import REPORTED, Record
@@ -111,7 +112,8 @@ def replay(
     if chi is None:
         return Replayed()  # a server that is set to send DICOM alone
     accuracy = _accuracy(raw, maps, chi)
-    _write(output, came, maps, header, settings, accuracy)
+    with processors():  # what is measured is rounded alike with any number of them
+        _write(output, came, maps, header, settings, accuracy)
     if came.failure:
         raise QsmError(f"{came.failure}; the maps before that are in {output}") from came.failure
     if waiting := send_what_waits(settings.store, LONGEST_S):
