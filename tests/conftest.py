@@ -21,6 +21,8 @@ from tests.device import DeviceArray, modules
 from tests.device_memory import equip
 from tests.missing import missing
 
+os.environ.pop("COLUMNS", None)  # rich would keep to it, whatever width a test sets
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

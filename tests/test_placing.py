@@ -20,10 +20,12 @@ from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.journal import Journal
 from gadgetron_qsm.kspace.assemble import Assembly
 from gadgetron_qsm.mrd.header import Header
+from gadgetron_qsm.mrd.messages import Acquisition
 from gadgetron_qsm.placing import fetched, lighter, where
 from gadgetron_qsm.rehearsal import HEADER, readouts
 from gadgetron_qsm.sections import DeviceSettings, InversionSettings, R2starSettings
 from gadgetron_qsm.settings import Settings
+from tests.agreement import assert_alike
 from tests.device import DeviceArray
 
 SAME = 1e-3  # relative difference of maps, as the arithmetic's order may differ
@@ -49,8 +51,36 @@ def test_maps_are_the_same_wherever_they_are_computed(device, preset):  # noqa: 
     assert there["chi"].report["provenance"]["device"]["method"] != "computed on CPU"
     assert not there["chi"].report["warnings"]
     for name, of_host in here.items():
-        off = np.linalg.norm(there[name].data - of_host.data)
-        assert off < SAME * np.linalg.norm(of_host.data), name
+        assert_alike(there[name].data, of_host.data, here["mask"].data > 0, name)
+
+
+def test_a_rounding_of_all_data_moves_maps_by_less_than_another_device_may(monkeypatch):
+    here, rng = maps("cpu", preset="standard"), np.random.default_rng(0)
+    exact = list(readouts())
+
+    def rounded():
+        for readout in exact:
+            parts = readout.data.view(np.float32)
+            up = np.nextafter(parts, np.float32(np.inf))
+            data = np.where(rng.random(parts.shape) < 0.5, up, parts).view(np.complex64)
+            yield Acquisition(readout.head, data)
+
+    monkeypatch.setattr(sys.modules[__name__], "readouts", rounded)
+    there = maps("cpu", preset="standard")
+    assert (there["chi"].data != here["chi"].data).any()
+    for name, before in here.items():
+        assert_alike(there[name].data, before.data, here["mask"].data > 0, name)
+
+
+def test_maps_that_lie_apart_in_more_than_a_few_voxels_are_told():
+    mask, chi = np.ones((4, 25, 20), bool), np.linspace(-1, 1, 2000).reshape(4, 25, 20)
+    few, many, broken = chi.copy(), chi.copy(), chi.copy()
+    few.flat[:1], many.flat[:4], broken.flat[0] = 9, 9, np.nan
+    assert_alike(few, chi, mask)
+    assert_alike(chi + 5e-4 * chi.std(), chi, mask)
+    for wrong in (many, broken, chi + 2e-3 * chi.std()):
+        with pytest.raises(AssertionError):
+            assert_alike(wrong, chi, mask)
 
 
 def test_without_cupy_the_cpu_is_taken_and_that_is_said_once(monkeypatch, caplog):

@@ -41,6 +41,7 @@ from gadgetron_qsm.mrd.slices import images_to_maps
 from gadgetron_qsm.outgoing import Outgoing, send_what_waits
 from gadgetron_qsm.outgoing_sections import StoreSettings
 from gadgetron_qsm.precedence import of_the_machine
+from gadgetron_qsm.processors import processors
 from gadgetron_qsm.report.accuracy import compare
 from gadgetron_qsm.report.files import replacing
 from gadgetron_qsm.report.record import REPORTED, Record
@@ -127,7 +128,8 @@ def replay(
         return Replayed()  # a server that is set to send DICOM alone
     accuracy = _accuracy(raw, maps, chi)
     others = _others(came, maps, chosen) if bids else maps
-    _write(output, came, others, header, settings, accuracy)
+    with processors():  # what is measured is rounded alike with any number of them
+        _write(output, came, others, header, settings, accuracy)
     if came.failure:
         raise QsmError(f"{came.failure}; the maps before that are in {output}") from came.failure
     if bids:

@@ -292,7 +292,7 @@ def test_a_client_that_is_silent_in_the_scan_is_let_go(serve):
 def test_a_server_that_can_start_nothing_ends_and_says_so(serve, tmp_path, monkeypatch):
     monkeypatch.setattr(staff, "RETRY_S", 0.01)
     served = serve(Told(broken=tmp_path), wait=False)
-    served.thread.join(20)
+    served.thread.join(60)
     assert "no process that serves scans can be started" in str(served.failure)
 
 
@@ -304,7 +304,7 @@ def test_a_server_that_the_system_gives_no_process_ends_and_says_so(serve, monke
     monkeypatch.setattr(staff, "RETRY_S", 0.01)
     monkeypatch.setattr(staff, "Member", no_process)
     served = serve(wait=False)
-    served.thread.join(20)
+    served.thread.join(60)
     assert "no process that serves scans can be started" in str(served.failure)
 
 
