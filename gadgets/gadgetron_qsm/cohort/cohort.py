@@ -8,9 +8,10 @@ from contextlib import closing, contextmanager
 from types import FrameType
 from typing import Any
 
+from gadgetron_qsm import __version__
 from gadgetron_qsm.bids.dataset import write_dataset
 from gadgetron_qsm.cohort import distributed, local
-from gadgetron_qsm.cohort.asked import Asked
+from gadgetron_qsm.cohort.asked import PROGRAM, Asked
 from gadgetron_qsm.cohort.figures import row_of
 from gadgetron_qsm.cohort.lock import alone_in
 from gadgetron_qsm.cohort.machine import at_once
@@ -87,7 +88,9 @@ def _settle(asked: Asked, outcomes: Outcomes) -> None:
     if asked.bids and outcomes.those("done", "kept"):
         write_dataset(asked.bids)
     write_cohort(
-        asked.output, [row_of(s.task.folder, s.task.name, s.reason or None) for s in scans]
+        asked.output,
+        [row_of(s.task.folder, s.task.name, s.reason or None) for s in scans],
+        about={"software": f"{PROGRAM} {__version__}", "configuration": asked.config},
     )
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from gadgetron_qsm.cohort.task import Done, Failed, Task, perform
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.ingest import memory
+from gadgetron_qsm.processors import OURS
 from gadgetron_qsm.site import logs
 from gadgetron_qsm.site.privacy import line_of
 
@@ -28,7 +29,6 @@ log = logging.getLogger(__name__)
 
 TOPIC = "gadgetron-qsm"  # of what workers tell while they compute: [key, fraction], None at first
 OFTEN_S = 0.5  # between two fractions: of a thousand scans each costs the scheduler a message
-THREADS = "GADGETRON_QSM_THREADS"  # how many processors a scan takes
 OF_MAPS = ("numpy", "scipy", "numba")  # libraries that maps' last digits depend on
 PART = 0.8  # of its memory limit; Dask pauses a worker that has more
 
@@ -82,7 +82,7 @@ def replayed(task: Task, options: logs.Options, held: bool = False) -> Done | Fa
         if held and _last and _last[0][0] == task:
             return _last[0][1]
         logs.set_up(options)
-        os.environ.setdefault(THREADS, str(worker.state.nthreads))
+        os.environ.setdefault(OURS, str(worker.state.nthreads))
         memory.share(Limit(worker.memory_manager.memory_limit).free)
         with _computing(task.folder):
             outcome = _outcome(task, _Teller(worker))

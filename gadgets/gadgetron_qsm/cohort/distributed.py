@@ -50,6 +50,7 @@ def _made(tasks: Sequence[Task]) -> list[Path]:
         folders = [tasks[0].folder]
     else:
         folders = sorted({task.folder.parent for task in tasks})
+    folders += sorted({task.bids for task in tasks if task.bids})
     try:
         for folder in folders:
             folder.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import signal
 from collections.abc import Iterator
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -16,6 +17,7 @@ SOONER_KILLED = 500  # out of 1000: of our processes the kernel is to spare the 
 @contextlib.contextmanager
 def signals_held_back() -> Iterator[None]:
     """Start a process that signals cannot end before it says what it does with them."""
+    resource_tracker.ensure_running()  # which lets signals through again, when it first starts
     before = signal.pthread_sigmask(signal.SIG_BLOCK, TO_THE_PARENT)
     try:
         yield
