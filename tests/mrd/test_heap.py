@@ -14,7 +14,7 @@ from ismrmrd.hdf5 import acquisition_dtype, waveform_dtype
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd import files
 from gadgetron_qsm.mrd.files import RawFile
-from gadgetron_qsm.mrd.heap import ALIGNED, LIST, Table
+from gadgetron_qsm.mrd.heap import LIST, SHARED, Table
 
 LAYOUTS = {
     "one by one": {"chunks": (1,), "maxshape": (None,)},
@@ -153,11 +153,13 @@ def test_samples_are_aligned_wherever_they_lie(tmp_path, make_acquisition):
     path = tmp_path / "appended.h5"
     with ismrmrd.Dataset(path) as dataset:
         dataset.write_xml_header(b"<header/>")
-        for _ in range(4):  # each with its row between the others' samples
+        for number in range(4):  # each with its row, and odd bytes, between the others' samples
+            dataset._file[str(number)] = np.zeros(3001, np.uint8)
             data = make_acquisition(8, 192).data
             dataset.append_acquisition(ismrmrd.Acquisition.from_array(data))
-    assert any(place % ALIGNED for place in places_in(path)[1])
-    with RawFile(path) as raw:
+    _, places = places_in(path)
+    assert any((place - places[0]) % 4 for place in places)
+    with RawFile(path, "dataset") as raw:
         assert all(r.data.flags.aligned and r.data.flags.writeable for r in next(raw.blocks()))
 
 
@@ -181,9 +183,9 @@ HARMS = {
     "a number": ("row", 12, 0x7F7F),
     "no collection": ("heap", 0, 0x7F7F),
     "another version": ("heap", 4, 2),
-    "a small collection": ("heap", 8, 40),
+    "a small collection": ("shared", 8, 40),
     "more bytes": ("heap", 24, 0x7F7F),
-    "fewer bytes": ("heap", 24, 8),
+    "fewer bytes": ("alone", 24, 8),
 }
 
 
@@ -191,7 +193,12 @@ HARMS = {
 def test_a_list_that_is_not_there_is_damage(write, harm):
     path = write(**LAYOUTS["one by one"])
     where, offset, value = HARMS[harm]
-    row, place = next((r, p) for r, p in zip(*places_in(path), strict=True) if p)
+    whole = path.read_bytes()
+    for row, place in zip(*places_in(path), strict=True):
+        (refers,) = np.frombuffer(whole, LIST, 1, row)
+        alone = 4 * int(refers["length"]) > SHARED
+        if place and (refers["number"] > 1) == (where == "shared") and alone >= (where == "alone"):
+            break
     with path.open("r+b") as file:
         file.seek(offset + (row if where == "row" else place))
         file.write(value.to_bytes(2, "little"))

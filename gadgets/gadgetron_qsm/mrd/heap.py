@@ -34,7 +34,7 @@ COLLECTION = np.dtype(
 )  # fmt: skip - with the head of its first object, mostly the only one
 HEAD, OBJECT = 16, Struct("<HHIQ")  # bytes of a collection's own head; an object's
 SHARED = 1 << 16  # bytes at most of a collection that was made for several objects
-ALIGNED = 8  # bytes, of objects and of whole samples
+ALIGNED = 8  # bytes, of objects in a collection
 DAMAGED = "a list is not where its row says"
 
 Types = tuple[np.dtype[Any], dict[str, np.dtype[Any]]]
@@ -147,7 +147,7 @@ def _lists(descriptor: int, lists: NDArray[Any], dtype: np.dtype[Any]) -> list[N
         return None
     for row, start, length in zip(rows.tolist(), at, lists["length"].tolist(), strict=True):
         part = np.frombuffer(heap.buffer, dtype, length, start)
-        found[row] = part.copy() if start % ALIGNED else part
+        found[row] = part.copy() if start % dtype.alignment else part
     return found
 
 
