@@ -3,6 +3,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 OLDEST_PYTHON ?= $(shell command -v python3.10 || command -v python3)
 VENV ?= .venv
 BIN = $(VENV)/bin
+# Processes that run the tests, each file in one of them.
+JOBS ?= 2
+PYTEST = -m pytest -n $(JOBS) --dist loadfile
 DEBIAN_PROGRAMS = chromedriver:chromium-driver chromium:chromium dciodvfy:dicom3tools \
 	dcm2niix:dcm2niix g++:g++ storescp:dcmtk Orthanc:orthanc
 POLICY = /usr/sbin/policy-rc.d
@@ -13,7 +16,7 @@ demo: $(VENV)/installed
 	$(BIN)/gadgetron-qsm demo --output build/demo
 
 test: $(VENV)/installed-test debian-programs lint
-	$(BIN)/python -m pytest
+	$(BIN)/python $(PYTEST)
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check gadgets tests
@@ -62,7 +65,7 @@ docker-steps: $(VENV)/installed-test
 test-oldest:
 	$(MAKE) VENV=.venv-oldest PYTHON=$(OLDEST_PYTHON) PIP_CONSTRAINT=$(CURDIR)/tests/oldest.txt \
 		.venv-oldest/installed-test
-	.venv-oldest/bin/python -m pytest
+	.venv-oldest/bin/python $(PYTEST)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); $(MAKE) python3-venv && $(PYTHON) -m venv $(VENV); }

@@ -17,11 +17,14 @@ from typing import Any
 
 import pytest
 
+# Before numpy comes: BLAS's threads burn more time waiting for each other than small products take,
+# above all beside other tests. Processes that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.pop("COLUMNS", None)  # rich would keep to it, whatever width a test sets
+
 from tests.device import DeviceArray, modules
 from tests.device_memory import equip
 from tests.missing import missing
-
-os.environ.pop("COLUMNS", None)  # rich would keep to it, whatever width a test sets
 
 
 @pytest.fixture(scope="session")

@@ -120,7 +120,7 @@ def test_the_command_to_try_again_replays_a_scan_and_resume_finds_it_done(
         (study / "cut.h5").write_bytes(broken)
     assert states(folder) == dict.fromkeys(("cut", "scan", "sub 1/scan"), "kept")
     changed = everything(folder).items() - before.items()
-    assert {path for path, _ in changed} == {folder / "cohort.json"}
+    assert {path for path, _ in changed} == {folder / "cohort.json", folder / "cohort.html"}
     assert "3 scans, 3 kept" in capsys.readouterr().out
 
 
@@ -203,12 +203,3 @@ def test_a_replay_that_is_killed_takes_its_processes_along_and_goes_on(replayed,
     assert run(study, "-o", folder, "--resume").returncode == 1
     assert maps(folder) == maps(replayed[0])
     assert set(states(folder).values()) <= {"failed", "kept", "done"}
-
-
-@pytest.mark.parametrize(
-    ("option", "says"),
-    [("--scheduler=nowhere:1", "--scheduler needs"), ("--bids=there", "--bids is not there yet")],
-)
-def test_what_is_not_there_is_told_in_a_line(study, tmp_path, capsys, option, says):
-    assert call("replay", study, "-o", tmp_path / "out", option) == 2
-    assert says in capsys.readouterr().err

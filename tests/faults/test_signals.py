@@ -23,7 +23,7 @@ from tests.faults.judge import judge
 from tests.faults.served import told
 
 SCAN = b"".join(small_scan.stream())
-KILLS = 10  # of a worker of each command
+KILLS = 6  # of a worker of each command
 LATEST_S = 0.3  # the scan takes about half of that
 NEW_WORKER_S = 60  # for a scan when both workers were killed, on a busy machine
 END_S = 20  # a worker has 10 s to end when its parent has gone
