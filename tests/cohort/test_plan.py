@@ -87,5 +87,7 @@ def test_what_others_put_beside_results_is_none_of_them(task):
 def test_a_scan_that_a_dataset_lacks_is_replayed(task, tmp_path):
     asked = replace(task, bids=tmp_path / "bids", label="01", session="a")
     assert why(asked) == "not in the BIDS dataset"
-    (tmp_path / "bids/sub-01/ses-a").mkdir(parents=True)
+    (tmp_path / "bids/sub-01").mkdir(parents=True)
+    assert why(asked) == "not in the BIDS dataset"
+    (tmp_path / "bids/sub-01/ses-a").mkdir()
     assert why(asked) == ""
