@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,14 @@ def test_one_file_goes_into_the_folder_itself_and_others_below(study):
     ):
         tasks, _ = Asked(sources, study / "out").tasks()
         assert {task.folder.relative_to(study).as_posix() for task in tasks} == folders
+
+
+def test_tasks_hold_in_any_folder(study, monkeypatch):
+    monkeypatch.chdir(study)
+    (study / "site.xml").write_text("<configuration/>")
+    (task,), _ = Asked([Path("sub")], Path("out"), config="site.xml").tasks()
+    assert (task.raw, task.folder) == (study / "sub/$b.h5", study / "out/$b")
+    assert task.config == str(study / "site.xml")
 
 
 def test_a_command_has_all_options_and_can_be_typed(study):

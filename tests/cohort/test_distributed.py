@@ -34,7 +34,7 @@ except ImportError:
 
 QUICK = {"preset": "fast", "inversion.iterations": "2", "deliver.maps": "chi"}
 ON_CPU = {**QUICK, "device.use": "cpu"}
-NO_SCAN = "no HDF5 file"
+NO_SCAN = "no HDF5 file and no MRD stream"
 OF_THE_SITE = {
     "cores": 1,
     "memory": "2 GB",

@@ -44,7 +44,7 @@ def test_two_files_of_one_name_are_refused_by_theirs(tmp_path):
 
 def test_a_file_that_is_given_twice_is_one_scan(tmp_path):
     write(tmp_path / "a.h5", tmp_path / "b.h5")
-    assert names(tmp_path, tmp_path / "a.h5", tmp_path / "a.h5") == ["a", "b"]
+    assert names(tmp_path, tmp_path / "a.h5", tmp_path / "none/../a.h5") == ["a", "b"]
 
 
 def test_hidden_files_and_results_are_no_raw_files(tmp_path):
