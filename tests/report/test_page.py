@@ -9,6 +9,7 @@ import pytest
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.report.accuracy import summary
 from gadgetron_qsm.report.page import write_page
+from gadgetron_qsm.report.pictures import drawn
 from gadgetron_qsm.report.plain import plain
 from gadgetron_qsm.report.provenance import provenance
 from gadgetron_qsm.report.report import write_report
@@ -77,7 +78,8 @@ def write(tmp_path, private_header, report):
         told_report = write_report(tmp_path / "r.json", content, timing_s=timing_s, **told)
         made = plain(provenance(private_header, Settings(), content, maps))
         path = tmp_path / "report.html"
-        write_page(path, told_report, made, {volume.name: volume for volume in reversed(maps)})
+        named = {volume.name: volume for volume in reversed(maps)}
+        write_page(path, told_report, made, named, drawn(named))
         return path.read_text(encoding="utf-8")
 
     return written
@@ -201,4 +203,4 @@ def test_a_page_that_cannot_be_written_is_one_clear_line(tmp_path, private_heade
     told = write_report(tmp_path / "r.json", report, series=[], timing_s={})
     made = plain(provenance(private_header, Settings(), report))
     with pytest.raises(QsmError, match="cannot write"):
-        write_page(tmp_path / "taken" / "report.html", told, made, {})
+        write_page(tmp_path / "taken" / "report.html", told, made, {}, {})

@@ -7,8 +7,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.report.picture import draw, png, save_picture
+from gadgetron_qsm.report.picture import draw, png
 
 SHAPE = (8, 20, 16)
 MIDDLE = (4, 10, 8)
@@ -63,20 +62,13 @@ def test_the_file_shows_the_patients_left_on_the_right(make_map, tmp_path):
     data[:, 2:8, 12:] = 190  # x grows to the patient's left, y to the back
     data[:, 2:8, :4] = -190
     maps = [make_map("chi", data)]
-    save_picture(tmp_path / "maps.png", maps)
+    (tmp_path / "maps.png").write_bytes(png(draw(maps)))
     pixels = matplotlib.image.imread(tmp_path / "maps.png")[::-1, :, 0]
     height, width = pixels.shape
     shown = draw(maps).axes[0].get_position()
     row = pixels[int((shown.y0 + 0.75 * shown.height) * height)]
     at = [int((shown.x0 + part * shown.width) * width) for part in (0.12, 0.5, 0.88)]
     assert row[at] == pytest.approx([0.025, 0.5, 0.975], abs=0.01)
-    assert [f.name for f in tmp_path.iterdir()] == ["maps.png"]
-
-
-def test_a_picture_that_cannot_be_written_is_one_clear_line(chi, tmp_path):
-    (tmp_path / "taken").write_text("")
-    with pytest.raises(QsmError, match="cannot write"):
-        save_picture(tmp_path / "taken" / "maps.png", [chi])
 
 
 def test_drawing_leaves_pyplot_and_its_global_state_alone():

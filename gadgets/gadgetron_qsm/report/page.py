@@ -28,14 +28,16 @@ def write_page(
     report: Mapping[str, Any],
     provenance: Mapping[str, Any],
     maps: Mapping[str, Map],
+    pictures: Mapping[str, bytes],
     measurements: Sequence[Measured] = (),
 ) -> None:
     """Write the page; report as report.json, provenance as provenance.json holds them.
 
-    `maps` by their names, of one geometry: those that are there are shown; `measurements` of them.
+    `maps` by their names, of one geometry: those that are there are shown, in `pictures`, the
+    answer of pictures.drawn; `measurements` of them.
     Raises QsmError when the file cannot be written.
     """
-    text = document(TITLE, STYLE, _body(report, provenance, maps, measurements))
+    text = document(TITLE, STYLE, _body(report, provenance, maps, pictures, measurements))
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")
 
@@ -44,6 +46,7 @@ def _body(
     report: Mapping[str, Any],
     provenance: Mapping[str, Any],
     maps: Mapping[str, Map],
+    pictures: Mapping[str, bytes],
     measurements: Sequence[Measured],
 ) -> Iterator[Element]:
     yield element("h1", TITLE)
@@ -51,7 +54,7 @@ def _body(
     yield element("p", _summary(provenance))
     yield element("p", NO_NAMES, class_="note")
     yield _warnings(report["warnings"])
-    yield from shown(maps, provenance["reference"])
+    yield from shown(pictures, maps, provenance["reference"])
     yield from measured(measurements, maps)
     for heading, note, content in tables.of_run(report, provenance):
         yield element("h2", heading)

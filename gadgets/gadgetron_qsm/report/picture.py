@@ -1,10 +1,9 @@
-"""One picture of a run: its maps in three planes, in grey."""
+"""Maps in three planes, in grey."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from gadgetron_qsm.arrays import to_numpy
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom.kinds import Window, kind_of
 from gadgetron_qsm.dicom.pixels import bright_window
-from gadgetron_qsm.report.files import replacing
 from gadgetron_qsm.report.planes import Plane, middle, planes
 
 TITLES = ("axial", "coronal", "sagittal")
@@ -28,17 +26,6 @@ LEFT, RIGHT = 0.04, 0.91  # of the planes and the scale, in parts of the width
 SCALE_WIDTH = 0.02  # in parts of that of three planes
 
 Outline = tuple[NDArray[Any], str]
-
-
-def save_picture(path: Path, maps: Sequence[Map], mask: Map | None = None) -> None:
-    """Write a PNG with a row of three planes for each map, windowed, with a scale in its unit.
-
-    All maps share one geometry. The planes run through the middle of the last map's non-zero
-    voxels: give chi last. The magnitude gets the outline of the mask.
-    Raises QsmError when the file cannot be written.
-    """
-    with replacing(path) as part:
-        part.write_bytes(png(draw(maps, mask)))
 
 
 def png(figure: Figure) -> bytes:
@@ -54,10 +41,11 @@ def draw(
     centre: Sequence[int] | None = None,
     outlines: Sequence[Outline] = (),
 ) -> Figure:
-    """Return the figure that `save_picture` writes; its axes are three planes and a scale a row.
+    """Return a figure with a row of three planes, and a scale, for each map, windowed.
 
-    `centre` (z, y, x) is the voxel that the planes run through. Every map gets the `outlines`, each
-    a region (z, y, x) bool and a colour.
+    All maps share one geometry. The planes run through the voxel `centre` (z, y, x), by default the
+    middle of the last map's non-zero voxels. The magnitude gets the outline of the `mask`, and
+    every map the `outlines`, each a region (z, y, x) bool and a colour.
     """
     centre = middle(to_numpy(maps[-1].data)) if centre is None else centre
     figure, axes_of = _empty(len(maps), planes(to_numpy(maps[-1].data), maps[-1].geometry, centre))

@@ -12,7 +12,6 @@ from gadgetron_qsm.measurement.measured import Measured
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.report.report import series_entry
 
-PICTURED = ("magnitude", "total_field", "local_field", "chi")  # in the picture's order
 REPORTED = ("chi", "magnitude", "total_field", "local_field", "mask")
 
 
@@ -58,11 +57,6 @@ class Record:
     def series(self) -> list[dict[str, Any]]:
         """Entries of `series_entry`, in the order in which their first map was delivered."""
         return list(self._series.values())
-
-    @property
-    def pictured(self) -> list[Map]:
-        """The maps that a picture shows, chi last."""
-        return [self.maps[name] for name in PICTURED if name in self.maps]
 
     def reports(
         self, failure: Exception | str | None = None

@@ -8,7 +8,7 @@ from typing import Any
 
 from gadgetron_qsm.report.files import write_json
 from gadgetron_qsm.report.page import write_page
-from gadgetron_qsm.report.picture import save_picture
+from gadgetron_qsm.report.pictures import drawn, save_picture
 from gadgetron_qsm.report.provenance import provenance
 from gadgetron_qsm.report.record import Record
 from gadgetron_qsm.report.report import write_report
@@ -47,11 +47,9 @@ def write_run(
     maps = record.maps
     made = provenance(record.header, settings, first, list(maps.values()))
     told = write_json(folder / "provenance.json", made)
-    write_page(folder / "report.html", report, told, maps, record.measurements)
-    if record.pictured:
-        save_picture(folder / "picture.png", record.pictured, maps.get("mask"))
-    else:
-        (folder / "picture.png").unlink(missing_ok=True)
+    pictures = drawn(maps)
+    write_page(folder / "report.html", report, told, maps, pictures, record.measurements)
+    save_picture(folder / "picture.png", pictures)
     if "chi" in maps:
         save_thumbnail(folder / THUMBNAIL, maps["chi"])
     else:

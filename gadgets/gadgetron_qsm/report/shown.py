@@ -6,12 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from gadgetron_qsm.arrays import to_numpy
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom.kinds import MAPS
 from gadgetron_qsm.report.markup import element, picture
-from gadgetron_qsm.report.picture import draw, png
-from gadgetron_qsm.report.planes import middle
 
 FIELDS = {
     "total_field": "Total field: that of all sources, noise where there is no signal.",
@@ -20,19 +17,19 @@ FIELDS = {
 LETTERS = "R, L: right, left; A, P: anterior, posterior; H, F: head, feet."
 
 
-def shown(maps: Mapping[str, Map], reference: Mapping[str, Any]) -> Iterator[Element]:
-    """Give headings, pictures and captions of the maps that are there, all in the same planes."""
-    mask, about = maps.get("mask"), next((maps[n] for n in ("chi", "mask") if n in maps), None)
-    centre = middle(to_numpy(about.data)) if about else None
-    for heading, names, caption in (
-        ("Susceptibility", ("chi",), _of_chi(reference)),
-        ("Magnitude and mask", ("magnitude",), _of_magnitude(maps)),
-        ("Fields", tuple(FIELDS), " ".join(FIELDS[name] for name in FIELDS if name in maps)),
-    ):
-        there = [maps[name] for name in names if name in maps]
-        if there:
+def shown(
+    pictures: Mapping[str, bytes], maps: Mapping[str, Map], reference: Mapping[str, Any]
+) -> Iterator[Element]:
+    """Give headings, pictures and captions of the maps that are there; `pictures` as `drawn`."""
+    captions = {
+        "Susceptibility": _of_chi(reference),
+        "Magnitude and mask": _of_magnitude(maps),
+        "Fields": " ".join(FIELDS[name] for name in FIELDS if name in maps),
+    }
+    for heading, caption in captions.items():
+        if heading in pictures:
             yield element("h2", heading)
-            yield picture(png(draw(there, mask, centre)), f"{heading} in three planes")
+            yield picture(pictures[heading], f"{heading} in three planes")
             yield element("p", caption, class_="note")
 
 
