@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 
+from gadgetron_qsm.cohort import worker
 from tests.sphere_scan import header_text, scan, write_raw
 
 QUICK = {"preset": "fast", "inversion.iterations": "2", "deliver.maps": "chi"}
@@ -14,6 +16,20 @@ QUICK = {"preset": "fast", "inversion.iterations": "2", "deliver.maps": "chi"}
 def leave(*_):
     """What a process does that ends before it is ready."""
     os._exit(3)
+
+
+def break_on_first(*arguments):
+    """What a process does in which the scan 'first' shows a fault of ours; it is slow to end."""
+    perform = worker.perform
+
+    def broken(task, progress):
+        if task.name == "first":
+            raise RuntimeError("a fault")
+        return perform(task, progress)
+
+    worker.perform = broken
+    worker.work(*arguments)
+    time.sleep(1)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from gadgetron_qsm.cohort.worker import placed
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.server.ledger import Ledger
 from gadgetron_qsm.site import logs
-from tests.cohort.conftest import QUICK, leave
+from tests.cohort.conftest import QUICK, break_on_first, leave
 
 GB = 1e9
 
@@ -61,6 +61,13 @@ def test_a_process_that_is_killed_costs_its_scan_alone(tasks):
     assert died.reason.startswith("its process ended with signal 9, SIGKILL; the system may have")
     assert isinstance(done, Done)
     assert read_finished(tasks[0].folder) is None
+
+
+def test_a_process_that_showed_a_fault_gets_no_other_scan(tasks, monkeypatch):
+    monkeypatch.setattr(local, "work", break_on_first)
+    events = list(performed(tasks, 1))
+    assert ends(events)["first"].reason.startswith("a fault in the program: ")
+    assert isinstance(ends(events)["second"], Done)
 
 
 def test_what_would_not_fit_alone_is_refused(tasks):

@@ -10,7 +10,7 @@ from multiprocessing.connection import wait
 from types import TracebackType
 
 from gadgetron_qsm.cohort.task import Done, Event, Failed, Task
-from gadgetron_qsm.cohort.worker import Line, Ready, work
+from gadgetron_qsm.cohort.worker import Line, Ready, Unfit, work
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.processors import sharing
 from gadgetron_qsm.server.child import SPAWN, how_it_ended, signals_held_back
@@ -51,7 +51,7 @@ class _Worker:
     """
 
     def __init__(self, place: int, jobs: int, gpus: int, ledger: Ledger) -> None:
-        self.place, self.ready = place, False
+        self.place, self.ready, self.fit = place, False, True
         self.task: Task | None = None
         self.connection, theirs = SPAWN.Pipe()
         device = place % gpus if gpus else None
@@ -126,7 +126,8 @@ class _Crew:
     def events(self, waiting: deque[Task]) -> Iterator[Event]:
         """Hand scans to those who have none, and wait until something is told."""
         for worker in self._workers:
-            if waiting and worker.ready and not worker.task and worker.hand(waiting[0]):
+            free = worker.ready and worker.fit and not worker.task
+            if waiting and free and worker.hand(waiting[0]):
                 waiting.popleft()
         said = wait([worker.connection for worker in self._workers])
         for worker in [worker for worker in self._workers if worker.connection in said]:
@@ -140,6 +141,8 @@ class _Crew:
             return
         if isinstance(message, Ready):
             worker.ready, self._failures = True, 0
+        elif isinstance(message, Unfit):
+            worker.fit = False
         elif isinstance(message, Line):
             sys.stderr.write(message.text)
         else:

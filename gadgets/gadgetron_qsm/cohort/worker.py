@@ -28,6 +28,10 @@ class Ready:
     """The process can take a scan."""
 
 
+class Unfit:
+    """The process takes no more scans: it ends after what it says next."""
+
+
 @dataclass(frozen=True)
 class Line:
     """What it would have written on stderr, where the parent shows how far everybody is."""
@@ -61,6 +65,8 @@ def work(
         parent.tell(Began(task.name))
         end, sound = _performed(placed(task, device), parent)
         ledger.release()
+        if not sound:
+            parent.tell(Unfit())
         parent.tell(end)
 
 
@@ -79,7 +85,7 @@ class _Parent:
     def __init__(self, connection: Connection) -> None:
         self._connection, self._one = connection, threading.Lock()
 
-    def tell(self, message: Event | Ready | Line) -> None:
+    def tell(self, message: Event | Ready | Unfit | Line) -> None:
         """Send it."""
         with self._one:
             self._connection.send(message)
