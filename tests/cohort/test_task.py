@@ -75,6 +75,21 @@ def test_settings_are_the_same_when_they_come_to_the_same():
     assert settings_hash("qsm", {}) != settings_hash("qsm", {}, ("127.0.0.1", 9002))
 
 
+def test_another_key_of_pseudonyms_is_another_setting(tmp_path):
+    def hashed(**identity):
+        return settings_hash("qsm", {f"identity.{key}": value for key, value in identity.items()})
+
+    file = tmp_path / "key"
+    file.write_text("another secret of the site\n")
+    told = hashed(deidentify="true", key="the secret of the site")
+    of_file = hashed(deidentify="true", key_file=str(file))
+    assert told != hashed(deidentify="true", key="another secret of the site")
+    file.write_text("the secret of the site\n")
+    assert of_file != hashed(deidentify="true", key_file=str(file))
+    file.unlink()
+    assert of_file != hashed(deidentify="true", key_file=str(file))
+
+
 def test_a_broken_note_is_none(tmp_path):
     for text in ("", "{", "[]", '{"schema": 1}', '{"schema": {"name": "x", "version": 1}}'):
         (tmp_path / NAME).write_text(text)
