@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 
+from gadgetron_qsm import exchange
 from gadgetron_qsm.cohort import worker
 from tests.sphere_scan import header_text, scan, write_raw
 
@@ -30,6 +32,18 @@ def break_on_first(*arguments):
     worker.perform = broken
     worker.work(*arguments)
     time.sleep(1)
+
+
+def break_in_the_chain(*arguments):
+    """What a process does whose chain shows a fault; who had a scan is noted."""
+
+    def broken(connection, place):
+        with Path(os.environ["WHO"]).open("a") as file:
+            print(os.getpid(), file=file)
+        raise RuntimeError("a fault")
+
+    exchange.serve_resident = broken
+    worker.work(*arguments)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from gadgetron_qsm.cohort.worker import placed
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.server.ledger import Ledger
 from gadgetron_qsm.site import logs
-from tests.cohort.conftest import QUICK, break_on_first, leave
+from tests.cohort.conftest import QUICK, break_in_the_chain, break_on_first, leave
 
 GB = 1e9
 
@@ -68,6 +68,14 @@ def test_a_process_that_showed_a_fault_gets_no_other_scan(tasks, monkeypatch):
     events = list(performed(tasks, 1))
     assert ends(events)["first"].reason.startswith("a fault in the program: ")
     assert isinstance(ends(events)["second"], Done)
+
+
+def test_a_chain_that_showed_a_fault_gets_no_other_scan(tasks, monkeypatch, tmp_path):
+    monkeypatch.setattr(local, "work", break_in_the_chain)
+    monkeypatch.setenv("WHO", str(tmp_path / "who"))
+    reasons = [end.reason for end in ends(performed(tasks, 1)).values()]
+    assert all("a fault" in reason for reason in reasons), reasons
+    assert len(set((tmp_path / "who").read_text().split())) == 2
 
 
 def test_what_would_not_fit_alone_is_refused(tasks):

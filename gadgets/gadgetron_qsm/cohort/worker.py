@@ -93,10 +93,12 @@ class _Parent:
 
 def _performed(task: Task, parent: _Parent) -> tuple[Event, bool]:
     """Return what became of a scan, and whether this process is fit for the next."""
+    from gadgetron_qsm.exchange import faults  # with it come the libraries of a scan
+
     try:
         return Done(task.name, perform(task, _teller(task.name, parent))), True
     except QsmError as error:
-        return Failed(task.name, str(error)), True
+        return Failed(task.name, str(error)), not faults
     except Exception as error:
         log.exception("the replay failed")
         return Failed(task.name, f"a fault in the program: {line_of(error)}"), False
