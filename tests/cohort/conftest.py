@@ -37,7 +37,7 @@ def break_on_first(*arguments):
 def break_in_the_chain(*arguments):
     """What a process does whose chain shows a fault; who had a scan is noted."""
 
-    def broken(connection, place):
+    def broken(*_):
         with Path(os.environ["WHO"]).open("a") as file:
             print(os.getpid(), file=file)
         raise RuntimeError("a fault")
