@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -51,4 +52,17 @@ def raw(tmp_path_factory):
     """A raw file; copy it to change it."""
     path = tmp_path_factory.mktemp("raw") / "scan.h5"
     write_raw(path, list(scan()), header_text())
+    return path
+
+
+@pytest.fixture
+def dat(raw, tmp_path, monkeypatch):
+    """A file of Siemens, and a program that makes the raw file of it."""
+    program = tmp_path / "siemens_to_ismrmrd"
+    copies = f"if '-o' in sys.argv: shutil.copy({str(raw)!r}, sys.argv[-1])"
+    program.write_text(f"#!{sys.executable}\nimport shutil, sys\n{copies}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    path = tmp_path / "meas.dat"
+    path.write_bytes(bytes(4) + b"\x02" + bytes(1000))
     return path

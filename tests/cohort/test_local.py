@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import tempfile
 from dataclasses import replace
 
 import pytest
@@ -61,6 +62,20 @@ def test_a_process_that_is_killed_costs_its_scan_alone(tasks):
     assert died.reason.startswith("its process ended with signal 9, SIGKILL; the system may have")
     assert isinstance(done, Done)
     assert read_finished(tasks[0].folder) is None
+
+
+def test_nothing_converted_is_left_by_a_process_that_is_killed(tasks, dat, tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    for event in performed([replace(tasks[0], raw=dat)], 1):
+        if isinstance(event, Went):
+            assert list(temporary.rglob("*.mrd"))
+            for process in multiprocessing.active_children():
+                os.kill(process.pid, signal.SIGKILL)
+    assert isinstance(event, Failed)
+    assert not list(temporary.iterdir())
 
 
 def test_a_process_that_showed_a_fault_gets_no_other_scan(tasks, monkeypatch):

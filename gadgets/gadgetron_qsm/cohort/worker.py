@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -40,14 +41,20 @@ class Line:
 
 
 def work(
-    connection: Connection, ledger: Ledger, device: int | None, log_options: logs.Options
+    connection: Connection,
+    ledger: Ledger,
+    device: int | None,
+    log_options: logs.Options,
+    temporary: str,
 ) -> None:
     """Replay the tasks that come until the other end is closed, or a scan shows a fault of ours.
 
     A fault may have left anything behind, a broken CUDA context too: another process takes over.
-    `device` is the number of the CUDA device to compute on, in place of the tasks'.
+    `device` is the number of the CUDA device to compute on, in place of the tasks'. `temporary` is
+    a folder that the parent removes at the end, with what a process that was killed left there.
     """
     leave_to_the_parent()
+    tempfile.tempdir = temporary
     tasks: SimpleQueue[Task] = SimpleQueue()
     threading.Thread(target=_obey, args=(connection, tasks), daemon=True).start()
     parent = _Parent(connection)
