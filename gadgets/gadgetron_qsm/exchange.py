@@ -26,6 +26,8 @@ LOOPBACK = "127.0.0.1"
 POLL_S = 0.2  # how soon the end is noticed
 PLACE = ("device.", OF_ITS_MEMORY)  # settings of where a scan is computed
 
+faults: list[str] = []  # that nobody foresaw, of the chain in this process: it may be broken
+
 
 @contextmanager
 def served(server: Address | None, properties: Mapping[str, str]) -> Iterator[Address]:
@@ -112,7 +114,13 @@ def _clients(listener: socket.socket, stop: threading.Event) -> Iterator[socket.
 
 def _serve(place: Mapping[str, str], connection: Connection) -> None:
     refuse_of_the_machine(connection.properties)  # any user of this machine may connect
-    serve_resident(connection, place)
+    try:
+        serve_resident(connection, place)
+    except QsmError:
+        raise
+    except Exception as error:
+        faults.append(type(error).__name__)
+        raise
 
 
 def _is_fault(record: logging.LogRecord) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -49,6 +50,7 @@ from gadgetron_qsm.report.run import write_run
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.wanted import wanted
 
+IMAGES = "images.h5"
 OURS = re.compile(r"\d{5,}_\w+/\d{4}\.dcm")  # numbers that no scanner gives
 LONGEST_S = 3600.0  # that archives may take
 OF_MAPS = ("measure.noise_samples",)  # one of those below that is
@@ -104,6 +106,7 @@ def replay(
     if not ours:
         settings = settings.model_copy(update={"store": StoreSettings()})  # that is its matter
     opened(settings.store)  # it may not be there to be used
+    _require_other(output / IMAGES, raw)
     chosen = (*settings.deliver.maps, *REPORTED, *wanted(settings))
     with readable(raw) as source:
         with opened_raw(source) as file:
@@ -147,6 +150,13 @@ def _named(config: str, text: str) -> ConfigText | ConfigFile:
     return ConfigText(text) if Path(config).is_file() else ConfigFile(config)
 
 
+def _require_other(path: Path, raw: Path) -> None:
+    """Raise QsmError where what is written would take the place of the raw file."""
+    with suppress(OSError):
+        if path.samefile(raw):
+            raise QsmError(f"{raw.name} would be replaced by the images; name another --output")
+
+
 def _besides(bids: Place, header: Header) -> tuple[str, ...]:
     """Name the maps that a dataset has of a scan; raise QsmError when it cannot take the scan."""
     require_dataset(bids.root)
@@ -176,7 +186,7 @@ def _write(
     try:
         for volume in maps:
             scan.objects(scan.seen(volume))
-        _write_images(output / "images.h5", came.images, header, settings)
+        _write_images(output / IMAGES, came.images, header, settings)
         scan.settle()
         if not came.failure:
             scan.measure()
@@ -266,7 +276,7 @@ def _as_xml(properties: Mapping[str, str]) -> str:
 def _accuracy(raw: Path, maps: list[Map], chi: Map) -> dict[str, Any] | None:
     truth = raw.with_name(f"{raw.stem}_truth.npz")
     masks = [m for m in maps if m.name == "mask" and m.repetition == chi.repetition]
-    if not truth.is_file() or not masks:
+    if not os.path.isfile(truth) or not masks:  # noqa: PTH113 - the name may be too long for one
         return None
     with np.load(truth) as file:
         accuracy = compare(chi.data, masks[0].data > 0, dict(file))

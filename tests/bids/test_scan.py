@@ -305,6 +305,12 @@ def test_a_dataset_holds_a_scan_of_the_same_data_with_the_same_maps(written, rep
     assert not holds(Place(root, entities("sub-01"), SOURCE), found)
 
 
+def test_a_dataset_does_not_hold_a_scan_without_an_echo(written):
+    root, found = written(), digests(header_of())
+    (root / "sub-01" / "anat" / "sub-01_echo-2_part-phase_MEGRE.nii.gz").unlink()
+    assert not holds(Place(root, entities("sub-01"), SOURCE), found)
+
+
 def test_a_dataset_does_not_hold_maps_of_other_settings(written):
     root, found = written(repetitions=2), digests(header_of(repetitions=2))
     assert not holds(Place(root, entities("sub-01"), SOURCE), found | {"chi 2": "of others"})

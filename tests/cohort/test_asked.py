@@ -62,7 +62,22 @@ def test_a_command_has_all_options_and_can_be_typed(study):
     task = next(task for task in asked.tasks()[0] if task.name == "sub/$b")
     alone = ["gadgetron-qsm", "replay", str(study / "sub/$b.h5"), "--output"]
     alone += [str(study / "the results/sub/$b")]
-    assert shlex.split(asked.command_of(task)) == [*alone, *options]
+    assert shlex.split(asked.command_of(task)) == [*alone, *options, "--jobs", "3"]
+
+
+def test_jobs_are_told_of_one_scan_where_slurm_needs_them(study):
+    for scheduler, words in (("slurm", ["--jobs", "3"]), ("local", []), (None, [])):
+        asked = Asked([study], study / "out", scheduler=scheduler, jobs=3)
+        command = shlex.split(asked.command_of(asked.tasks()[0][0]))
+        assert [word for word in command if word in ("--jobs", "3")] == words
+
+
+def test_a_name_that_looks_like_an_option_is_none(study, monkeypatch):
+    monkeypatch.chdir(study)
+    Path("-o.h5").touch()
+    asked = Asked([Path("-o.h5")], Path("out"))
+    for command in (asked.command(), asked.command_of(asked.tasks()[0][0])):
+        assert shlex.split(command)[2] == "./-o.h5"
 
 
 def test_a_key_is_in_no_command(study):

@@ -143,6 +143,14 @@ def test_resume_replays_what_is_not_done_and_a_plan_changes_nothing(replayed, st
     assert maps(folder) == maps(replayed[0])
 
 
+def test_failures_are_listed_where_the_page_cannot_be_written(study, tmp_path, capsys):
+    (tmp_path / "out/cohort.html").mkdir(parents=True)
+    assert call("replay", study / "cut.h5", study / "none.h5", "-o", tmp_path / "out") == 1
+    told = capsys.readouterr()
+    assert told.out.count("  try again: ") == 2
+    assert "cohort.html" in told.err
+
+
 def test_a_plan_makes_no_folder(study, tmp_path):
     assert call("replay", study, "-o", tmp_path / "out", *OPTIONS, "--dry-run") == 0
     assert not (tmp_path / "out").exists()

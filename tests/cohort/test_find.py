@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import h5py
@@ -71,6 +73,22 @@ def test_sound_files_without_raw_data_are_left_out_of_folders_alone(tmp_path, ra
     here = found([tmp_path], tmp_path / "out")
     assert ([scan.name for scan in here.scans], here.left_out) == (["cut", "good"], 1)
     assert names(tmp_path / "images.h5") == ["images"]
+
+
+def test_a_folder_that_cannot_be_read_is_told(tmp_path, monkeypatch, caplog):
+    write(tmp_path / "a.h5", tmp_path / "locked/b.h5")
+    scandir = os.scandir
+
+    def refused(path):
+        if Path(path).name == "locked":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    assert names(tmp_path) == ["a"]
+    assert caplog.messages == [
+        f"cannot look for raw files in {tmp_path / 'locked'}: Permission denied"
+    ]
 
 
 def test_nothing_found_says_what_was_looked_for(tmp_path):

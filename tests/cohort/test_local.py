@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import tempfile
 from dataclasses import replace
 
 import pytest
@@ -18,7 +19,7 @@ from gadgetron_qsm.cohort.worker import placed
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.server.ledger import Ledger
 from gadgetron_qsm.site import logs
-from tests.cohort.conftest import QUICK, leave
+from tests.cohort.conftest import QUICK, break_in_the_chain, break_on_first, leave
 
 GB = 1e9
 
@@ -61,6 +62,35 @@ def test_a_process_that_is_killed_costs_its_scan_alone(tasks):
     assert died.reason.startswith("its process ended with signal 9, SIGKILL; the system may have")
     assert isinstance(done, Done)
     assert read_finished(tasks[0].folder) is None
+
+
+def test_nothing_converted_is_left_by_a_process_that_is_killed(tasks, dat, tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    for event in performed([replace(tasks[0], raw=dat)], 1):
+        if isinstance(event, Went):
+            assert list(temporary.rglob("*.mrd"))
+            for process in multiprocessing.active_children():
+                os.kill(process.pid, signal.SIGKILL)
+    assert isinstance(event, Failed)
+    assert not list(temporary.iterdir())
+
+
+def test_a_process_that_showed_a_fault_gets_no_other_scan(tasks, monkeypatch):
+    monkeypatch.setattr(local, "work", break_on_first)
+    events = list(performed(tasks, 1))
+    assert ends(events)["first"].reason.startswith("a fault in the program: ")
+    assert isinstance(ends(events)["second"], Done)
+
+
+def test_a_chain_that_showed_a_fault_gets_no_other_scan(tasks, monkeypatch, tmp_path):
+    monkeypatch.setattr(local, "work", break_in_the_chain)
+    monkeypatch.setenv("WHO", str(tmp_path / "who"))
+    reasons = [end.reason for end in ends(performed(tasks, 1)).values()]
+    assert all("a fault" in reason for reason in reasons), reasons
+    assert len(set((tmp_path / "who").read_text().split())) == 2
 
 
 def test_what_would_not_fit_alone_is_refused(tasks):

@@ -68,11 +68,39 @@ def test_a_file_that_is_written_meanwhile_is_told(raw, tmp_path):
         found.require_unchanged(tmp_path / "scan.h5")
 
 
+def test_a_raw_file_is_not_replaced_by_its_images(raw, tmp_path):
+    shutil.copy(raw, tmp_path / "images.h5")
+    with pytest.raises(QsmError, match=r"images\.h5 would be replaced"):
+        perform(Task("images", tmp_path / "images.h5", tmp_path, HASH, overrides=QUICK))
+    assert (tmp_path / "images.h5").read_bytes() == raw.read_bytes()
+
+
+def test_a_name_may_be_as_long_as_the_system_takes(raw, tmp_path):
+    long = tmp_path / ("a" * 252 + ".h5")
+    shutil.copy(raw, long)
+    perform(Task("long", long, tmp_path / "out", HASH, overrides=QUICK))
+
+
 def test_settings_are_the_same_when_they_come_to_the_same():
     assert settings_hash("qsm", {}) == settings_hash("qsm", {"preset": "standard"})
     assert settings_hash("qsm", {}) != settings_hash("qsm", {"preset": "fast"})
     assert settings_hash("qsm", {}) == settings_hash("qsm", {"device.use": "cpu"})
     assert settings_hash("qsm", {}) != settings_hash("qsm", {}, ("127.0.0.1", 9002))
+
+
+def test_another_key_of_pseudonyms_is_another_setting(tmp_path):
+    def hashed(**identity):
+        return settings_hash("qsm", {f"identity.{key}": value for key, value in identity.items()})
+
+    file = tmp_path / "key"
+    file.write_text("another secret of the site\n")
+    told = hashed(deidentify="true", key="the secret of the site")
+    of_file = hashed(deidentify="true", key_file=str(file))
+    assert told != hashed(deidentify="true", key="another secret of the site")
+    file.write_text("the secret of the site\n")
+    assert of_file != hashed(deidentify="true", key_file=str(file))
+    file.unlink()
+    assert of_file != hashed(deidentify="true", key_file=str(file))
 
 
 def test_a_broken_note_is_none(tmp_path):

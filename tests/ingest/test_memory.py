@@ -44,3 +44,16 @@ def test_a_container_without_a_limit_has_what_the_machine_has(monkeypatch, tmp_p
     (tmp_path / "memory.max").write_text("max\n")
     monkeypatch.setattr(memory, "CGROUP", tmp_path)
     assert memory.free_bytes() > 1e6
+
+
+def test_what_other_scans_have_now_makes_no_scan_impossible(monkeypatch, tmp_path):
+    shape = (1, 8, 100, 100, 100)
+    monkeypatch.setattr(memory, "free_bytes", lambda: 0.0)
+    with pytest.raises(QsmError, match=r"for which 0\.0 GB are not"):
+        memory.require_possible(shape, None)
+    monkeypatch.setattr(memory, "_reserve", [lambda needed: needed])
+    memory.require_possible(shape, None)
+    (tmp_path / "memory.max").write_text("100000000\n")
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
+    with pytest.raises(QsmError, match=r"for which 0\.1 GB are not"):
+        memory.require_possible(shape, None)

@@ -207,6 +207,39 @@ def test_a_list_that_is_not_there_is_damage(write, harm):
     assert "\n" not in str(told.value)
 
 
+def test_an_address_that_overflows_with_its_length_is_damage(write):
+    path = write(**LAYOUTS["one by one"])
+    row = places_in(path)[0][4]  # of many samples
+    with path.open("r+b") as file:
+        file.seek(row + LIST.fields["address"][1])
+        file.write((2**63 - 100).to_bytes(8, "little"))
+    with pytest.raises(QsmError, match="is damaged"):
+        content(path)
+
+
+def test_a_chunk_beyond_any_file_is_left_to_the_library(write):
+    path = write(**LAYOUTS["in one chunk"] | {"libver": None})
+    with h5py.File(path) as file:
+        chunks = []
+        file["dataset/data"].id.chunk_iter(chunks.append)
+    whole = path.read_bytes()
+    address = chunks[0].byte_offset.to_bytes(8, "little")
+    path.write_bytes(whole.replace(address, (2**64 - 3 * 2**60).to_bytes(8, "little")))
+    with pytest.raises(QsmError, match="is damaged"):
+        content(path)
+
+
+def test_waveforms_that_cannot_be_opened_are_damage(write):
+    path = write(**LAYOUTS["in one chunk"])
+    with h5py.File(path) as file:
+        header = h5py.h5o.get_info(file["dataset/waveforms"].id).addr
+    with path.open("r+b") as file:
+        file.seek(header + 20)
+        file.write(b"\xff\xff")
+    with RawFile(path) as raw, pytest.raises(QsmError, match="is damaged"):
+        list(raw.waveforms())
+
+
 def test_a_file_that_is_cut_off_while_it_is_read_is_damaged(write):
     path = write(**LAYOUTS["one by one"])
     with RawFile(path) as raw:

@@ -169,6 +169,13 @@ def test_harmed_streams_give_messages_or_an_error_of_ours(write, readouts):
             list(version2.Reader(BytesIO(harmed), "scan").messages())
 
 
+def test_a_term_that_version_1_lacks_is_told(write):
+    odd = header()
+    odd.encoding[0].trajectory = mrd.Trajectory(77)
+    with pytest.raises(QsmError, match=r"the MRD header of scan\.bin makes no sense"):
+        opened(write(header=odd))
+
+
 def test_what_the_package_cannot_read_is_told(write):
     whole = write().read_bytes()
     with pytest.raises(QsmError, match="scan is MRD of another version 2"):

@@ -21,7 +21,7 @@ from gadgetron_qsm.bids.kinds import (
     Kind,
 )
 from gadgetron_qsm.bids.names import Entities
-from gadgetron_qsm.bids.place import DERIVATIVES, IMAGE
+from gadgetron_qsm.bids.place import DERIVATIVES, IMAGE, SOURCE
 from gadgetron_qsm.bids.sidecars import of_echo, of_map
 from gadgetron_qsm.data import Map
 from gadgetron_qsm.dicom.kinds import IN_HERTZ, in_hertz
@@ -47,7 +47,7 @@ def files_of(
     sources = []
     for volume in (volume for volume in maps if volume.name in RAW):
         kind, path = RAW[volume.name], _of_echo(entities, volume, header)
-        sources.append(f"bids:raw:{path.as_posix()}{IMAGE}")
+        sources.append(f"{SOURCE}{path.as_posix()}{IMAGE}")
         data = _values(volume, kind, header)
         yield File(path, volume, data, of_echo(volume, kind, header, made), STORED)
     named = {volume.name: volume for volume in maps if volume.name in DERIVED}

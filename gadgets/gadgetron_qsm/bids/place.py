@@ -15,6 +15,7 @@ from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.header import Header
 
 DERIVATIVES = Path("derivatives", "gadgetron-qsm")
+SOURCE = "bids:raw:"  # before the path of an image of raw data
 IMAGE, SIDECAR = ".nii.gz", ".json"
 RAW_DATA, RAW_PATH = "RawDataSHA256", "RawPathSHA256"  # of what is in the file, and of where it is
 VOXELS = "VoxelsSHA256"  # of the map in its own unit
@@ -64,7 +65,10 @@ def require_free(place: Place, header: Header) -> None:
 
 
 def holds(place: Place, maps: Mapping[str, str]) -> bool:
-    """Whether the dataset has a scan, to its last file; `maps` are its replay.Replayed.maps."""
+    """Whether the dataset has a scan, to its last file, and the echoes that this was made of.
+
+    `maps` are the scan's replay.Replayed.maps.
+    """
     found = {key.split()[1]: digest for key, digest in maps.items() if key.startswith("chi ")}
     for number, digest in found.items():
         entities = replace(place.entities, run=number) if len(found) > 1 else place.entities
@@ -72,6 +76,8 @@ def holds(place: Place, maps: Mapping[str, str]) -> bool:
         image = folder / f"{entities.stem}_{DERIVED['chi'].suffix}{IMAGE}"
         told = _block(image)
         if not image.is_file() or [told.get(RAW_DATA), told.get(VOXELS)] != [place.source, digest]:
+            return False
+        if not all((place.root / source).is_file() for source in _sources(image)):
             return False
     return bool(found)
 
@@ -108,9 +114,19 @@ def _files(folder: Path) -> list[Path]:
 
 def _block(path: Path) -> Mapping[str, Any]:
     """Return what our sidecar of an image, or one itself, tells; nothing when it is not ours."""
+    block = _sidecar(path).get("QSM")
+    return block if isinstance(block, dict) else {}
+
+
+def _sources(path: Path) -> list[str]:
+    """Return the images that one was made of, by their paths in the dataset."""
+    return [str(uri).removeprefix(SOURCE) for uri in _sidecar(path).get("Sources") or ()]
+
+
+def _sidecar(path: Path) -> Mapping[str, Any]:
     sidecar = path.with_name(path.name.split(".")[0] + SIDECAR)
     try:
-        block = json.loads(sidecar.read_bytes())["QSM"]
-    except (OSError, ValueError, KeyError, TypeError):
+        content = json.loads(sidecar.read_bytes())
+    except (OSError, ValueError):
         return {}
-    return block if isinstance(block, dict) else {}
+    return content if isinstance(content, dict) else {}

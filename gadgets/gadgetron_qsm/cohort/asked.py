@@ -80,19 +80,23 @@ class Asked:
 
     def command(self) -> str:
         """Return the command that goes on where this one ended."""
-        jobs = ["--jobs", str(self.jobs)] if self.jobs else []
-        return self._command(self.sources, self.output, *jobs, "--resume")
+        return self._command(self.sources, self.output, *self._jobs, "--resume")
 
     def command_of(self, task: Task) -> str:
         """Return the command that replays a scan alone, with the same results in the same place."""
+        jobs = self._jobs if self.scheduler == "slurm" else ()  # which needs to be told
         if self.one:
-            return self._command(self.sources, self.output)
+            return self._command(self.sources, self.output, *jobs)
         if self.bids:  # whose labels are made of the scan's name in the cohort
             return self.command()
-        return self._command([task.raw], task.folder)
+        return self._command([task.raw], task.folder, *jobs)
+
+    @property
+    def _jobs(self) -> Sequence[str]:
+        return ("--jobs", str(self.jobs)) if self.jobs else ()
 
     def _command(self, sources: Sequence[Path], output: Path, *more: str) -> str:
-        words = [PROGRAM, "replay", *map(str, sources), "--output", str(output)]
+        words = [PROGRAM, "replay", *map(_word, sources), "--output", str(output)]
         words += ["--config", self.config] if self.config != "qsm" else []
         for key, value in self.overrides.items():
             words += ["--set", f"{key}={HIDDEN if key in SECRET else value}"]
@@ -101,6 +105,11 @@ class Asked:
         words += ["--bids", str(self.bids)] if self.bids else []
         words += ["--scheduler", self.scheduler] if self.scheduler else []
         return shlex.join([*words, *more])
+
+
+def _word(source: Path) -> str:
+    """Return a path in a form that is no option."""
+    return f"./{source}" if str(source).startswith("-") else str(source)
 
 
 def _absolute(config: str) -> str:

@@ -57,9 +57,9 @@ def replay_cohort(asked: Asked) -> None:
         except BaseException:
             outcomes.write("interrupted")
             raise
+        print_outcomes(outcomes, asked)  # first: the disk may be full
         outcomes.write("ended")
         _settle(asked, outcomes)
-    print_outcomes(outcomes, asked)
     if failed := outcomes.those("failed"):
         raise QsmError(f"{len(failed)} of {len(tasks)} scans failed; see above")
 

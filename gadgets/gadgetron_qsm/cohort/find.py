@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from pathlib import Path
 import h5py
 
 from gadgetron_qsm.errors import UsageError
+
+log = logging.getLogger(__name__)
 
 HDF5 = (".h5", ".hdf5")
 SUFFIXES = (*HDF5, ".mrd", ".dat")  # of raw files in folders
@@ -70,10 +73,13 @@ def _add(scans: dict[str, Scan], scan: Scan) -> None:
 
 
 def _files(folder: Path, output: Path) -> Iterator[Path]:
-    """Give what may be raw files, in no order. Links are followed, but not round in circles."""
+    """Give what may be raw files, in no order. Links are followed, but not round in circles.
+
+    Folders that cannot be read are logged.
+    """
     skipped = _identity(output)
     above: dict[str, set[Stat | None]] = {str(folder): set()}
-    for here, folders, files in os.walk(folder, followlinks=True):
+    for here, folders, files in os.walk(folder, onerror=_unread, followlinks=True):
         ancestors = above.pop(here) | {_identity(Path(here))}
         folders[:] = [
             name
@@ -83,6 +89,10 @@ def _files(folder: Path, output: Path) -> Iterator[Path]:
         ]
         above.update({os.path.join(here, name): ancestors for name in folders})  # noqa: PTH118
         yield from _raw(Path(here), files)
+
+
+def _unread(error: OSError) -> None:
+    log.warning("cannot look for raw files in %s: %s", error.filename, error.strerror)
 
 
 def _raw(folder: Path, names: Iterable[str]) -> Iterator[Path]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 from gadgetron_qsm import __version__, configs
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.mrd.properties import read_properties
+from gadgetron_qsm.outgoing_sections import IdentitySettings
 from gadgetron_qsm.report.files import write_json
 from gadgetron_qsm.settings import Settings
 
@@ -92,7 +95,18 @@ def settings_hash(
     told: dict[str, Any] = settings.model_dump(mode="json", exclude=OF_THE_MACHINE)
     if server:
         told["of"] = server
+    if settings.identity.deidentify:  # a dump has stars for the key, and the name of its file
+        told["key"] = hmac.digest(_key(settings.identity), b"settings", "sha256").hex()
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _key(rules: IdentitySettings) -> bytes:
+    """Return the key of pseudonyms; nothing where its file cannot be read here."""
+    if not rules.key_file:
+        return rules.key.get_secret_value().encode() if rules.key else b""
+    with suppress(OSError):
+        return rules.key_file.read_bytes().strip()
+    return b""
 
 
 def write_finished(

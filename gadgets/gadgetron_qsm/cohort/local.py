@@ -7,10 +7,11 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import wait
+from tempfile import TemporaryDirectory
 from types import TracebackType
 
 from gadgetron_qsm.cohort.task import Done, Event, Failed, Task
-from gadgetron_qsm.cohort.worker import Line, Ready, work
+from gadgetron_qsm.cohort.worker import Line, Ready, Unfit, work
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.processors import sharing
 from gadgetron_qsm.server.child import SPAWN, how_it_ended, signals_held_back
@@ -34,7 +35,10 @@ def performed(
     shared = ledger or Ledger()
     waiting = deque(tasks)
     try:
-        with _Crew(min(jobs, len(tasks)), gpus, shared) as crew:
+        with (
+            TemporaryDirectory(prefix="gadgetron-qsm-", ignore_cleanup_errors=True) as temporary,
+            _Crew(min(jobs, len(tasks)), gpus, shared, temporary) as crew,
+        ):
             while waiting or crew.busy:
                 crew.start(len(waiting))
                 yield from crew.events(waiting)
@@ -50,13 +54,13 @@ class _Worker:
     no room for another process.
     """
 
-    def __init__(self, place: int, jobs: int, gpus: int, ledger: Ledger) -> None:
-        self.place, self.ready = place, False
+    def __init__(self, place: int, jobs: int, gpus: int, ledger: Ledger, temporary: str) -> None:
+        self.place, self.ready, self.fit = place, False, True
         self.task: Task | None = None
         self.connection, theirs = SPAWN.Pipe()
         device = place % gpus if gpus else None
         self.process = SPAWN.Process(
-            target=work, args=(theirs, ledger, device, logs.options()), daemon=True
+            target=work, args=(theirs, ledger, device, logs.options(), temporary), daemon=True
         )
         try:
             with theirs, signals_held_back(), sharing(jobs):
@@ -86,8 +90,9 @@ class _Worker:
 class _Crew:
     """The workers: as many as are needed, and each that ends is replaced."""
 
-    def __init__(self, jobs: int, gpus: int, ledger: Ledger) -> None:
-        self._jobs, self._gpus, self._ledger = jobs, gpus, ledger
+    def __init__(self, jobs: int, gpus: int, ledger: Ledger, temporary: str) -> None:
+        """`temporary` is a folder for what processes that are killed leave."""
+        self._jobs, self._gpus, self._ledger, self._temporary = jobs, gpus, ledger, temporary
         self._workers: list[_Worker] = []
         self._failures = 0
 
@@ -116,7 +121,7 @@ class _Crew:
         free = [place for place in range(self._jobs) if place not in taken]
         for place in free[: self.busy + waiting - len(taken)]:
             try:
-                worker = _Worker(place, self._jobs, self._gpus, self._ledger)
+                worker = _Worker(place, self._jobs, self._gpus, self._ledger, self._temporary)
             except OSError as error:
                 if self._workers:
                     return  # they go on without it
@@ -126,7 +131,8 @@ class _Crew:
     def events(self, waiting: deque[Task]) -> Iterator[Event]:
         """Hand scans to those who have none, and wait until something is told."""
         for worker in self._workers:
-            if waiting and worker.ready and not worker.task and worker.hand(waiting[0]):
+            free = worker.ready and worker.fit and not worker.task
+            if waiting and free and worker.hand(waiting[0]):
                 waiting.popleft()
         said = wait([worker.connection for worker in self._workers])
         for worker in [worker for worker in self._workers if worker.connection in said]:
@@ -140,6 +146,8 @@ class _Crew:
             return
         if isinstance(message, Ready):
             worker.ready, self._failures = True, 0
+        elif isinstance(message, Unfit):
+            worker.fit = False
         elif isinstance(message, Line):
             sys.stderr.write(message.text)
         else:

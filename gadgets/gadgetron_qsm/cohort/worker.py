@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -28,6 +29,10 @@ class Ready:
     """The process can take a scan."""
 
 
+class Unfit:
+    """The process takes no more scans: it ends after what it says next."""
+
+
 @dataclass(frozen=True)
 class Line:
     """What it would have written on stderr, where the parent shows how far everybody is."""
@@ -36,14 +41,20 @@ class Line:
 
 
 def work(
-    connection: Connection, ledger: Ledger, device: int | None, log_options: logs.Options
+    connection: Connection,
+    ledger: Ledger,
+    device: int | None,
+    log_options: logs.Options,
+    temporary: str,
 ) -> None:
     """Replay the tasks that come until the other end is closed, or a scan shows a fault of ours.
 
     A fault may have left anything behind, a broken CUDA context too: another process takes over.
-    `device` is the number of the CUDA device to compute on, in place of the tasks'.
+    `device` is the number of the CUDA device to compute on, in place of the tasks'. `temporary` is
+    a folder that the parent removes at the end, with what a process that was killed left there.
     """
     leave_to_the_parent()
+    tempfile.tempdir = temporary
     tasks: SimpleQueue[Task] = SimpleQueue()
     threading.Thread(target=_obey, args=(connection, tasks), daemon=True).start()
     parent = _Parent(connection)
@@ -61,6 +72,8 @@ def work(
         parent.tell(Began(task.name))
         end, sound = _performed(placed(task, device), parent)
         ledger.release()
+        if not sound:
+            parent.tell(Unfit())
         parent.tell(end)
 
 
@@ -79,7 +92,7 @@ class _Parent:
     def __init__(self, connection: Connection) -> None:
         self._connection, self._one = connection, threading.Lock()
 
-    def tell(self, message: Event | Ready | Line) -> None:
+    def tell(self, message: Event | Ready | Unfit | Line) -> None:
         """Send it."""
         with self._one:
             self._connection.send(message)
@@ -87,10 +100,12 @@ class _Parent:
 
 def _performed(task: Task, parent: _Parent) -> tuple[Event, bool]:
     """Return what became of a scan, and whether this process is fit for the next."""
+    from gadgetron_qsm.exchange import faults  # with it come the libraries of a scan
+
     try:
         return Done(task.name, perform(task, _teller(task.name, parent))), True
     except QsmError as error:
-        return Failed(task.name, str(error)), True
+        return Failed(task.name, str(error)), not faults
     except Exception as error:
         log.exception("the replay failed")
         return Failed(task.name, f"a fault in the program: {line_of(error)}"), False

@@ -44,8 +44,12 @@ def require(shape: Shape, limit_gb: float | None) -> None:
 
 
 def require_possible(shape: Shape, limit_gb: float | None) -> None:
-    """Raise QsmError when not even the bare array would fit: before anything of a scan is there."""
-    needed, free = _of_lines(shape), limit_gb * 1e9 if limit_gb else free_bytes()
+    """Raise QsmError when not even the bare array would fit: before anything of a scan is there.
+
+    What scans that memory is shared with have now is free for this one later.
+    """
+    ever = _total_bytes if _reserve else free_bytes
+    needed, free = _of_lines(shape), limit_gb * 1e9 if limit_gb else ever()
     if needed > free:
         raise QsmError(
             f"the MRD header announces {_described(shape)}, for which {free / 1e9:.1f} GB are not "
@@ -110,7 +114,19 @@ def _available() -> float:
     try:
         return 1024 * _entry(Path("/proc/meminfo"), "MemAvailable:")
     except (OSError, StopIteration):
-        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+        return _physical()
+
+
+def _total_bytes() -> float:
+    """Memory that the machine has, or its container."""
+    try:
+        return min(_physical(), float((CGROUP / "memory.max").read_text()))
+    except (OSError, ValueError):
+        return _physical()
+
+
+def _physical() -> float:
+    return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
 
 
 def _entry(path: Path, name: str) -> float:

@@ -121,7 +121,10 @@ class RawFile:
 
     def _records(self, part: str, size: int) -> Iterator[Mapping[str, Any]]:
         """Read rows, `size` at a time: what each field has of them."""
-        data = self._group[part]
+        try:
+            data = self._group[part]
+        except KeyError as error:
+            raise QsmError(f"{self.name} is damaged; copy it again") from error
         table = Table.of(data)
         for start in range(0, len(data), size):
             stop = min(start + size, len(data))

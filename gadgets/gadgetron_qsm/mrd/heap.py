@@ -35,6 +35,8 @@ COLLECTION = np.dtype(
 HEAD, OBJECT = 16, Struct("<HHIQ")  # bytes of a collection's own head; an object's
 SHARED = 1 << 16  # bytes at most of a collection that was made for several objects
 ALIGNED = 8  # bytes, of objects in a collection
+# by the library or by numpy, of what makes no sense
+UNREADABLE = OSError, RuntimeError, ArithmeticError, LookupError, ValueError, TypeError, MemoryError
 DAMAGED = "a list is not where its row says"
 
 Types = tuple[np.dtype[Any], dict[str, np.dtype[Any]]]
@@ -58,7 +60,7 @@ class Table:
         try:
             sizes = file.id.get_create_plist().get_sizes()  # of addresses and lengths
             chunks, types = _chunks(dataset), _types(dataset.id.get_type())
-        except (OSError, RuntimeError, LookupError, ValueError, TypeError, MemoryError):
+        except UNREADABLE:
             return None  # what is wrong the library tells when it reads
         if sizes != (8, 8) or chunks is None or types is None:
             return None
@@ -99,7 +101,7 @@ def _chunks(dataset: h5py.Dataset) -> tuple[Offsets, int] | None:
     """Return where chunks begin, 0 of those not written, and how many rows each has."""
     plan = dataset.id.get_create_plist()
     if plan.get_layout() == h5py.h5d.CONTIGUOUS and not plan.get_external_count():
-        return np.array([dataset.id.get_offset() or 0]), max(1, len(dataset))
+        return np.array([dataset.id.get_offset() or 0], np.int64), max(1, len(dataset))
     visit = getattr(dataset.id, "chunk_iter", None)  # of HDF5 1.14 and later
     if plan.get_layout() != h5py.h5d.CHUNKED or plan.get_nfilters() or visit is None:
         return None

@@ -65,7 +65,8 @@ def _value(hint: Any, value: Any) -> Any:
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _element(kind, value)
     if issubclass(kind, Enum):
-        return next(member for member in kind if _plain(member.value) == _plain(value.name))
+        (found,) = (member for member in kind if _plain(member.value) == _plain(value.name))
+        return found
     if kind is XmlDate:
         return XmlDate.from_date(value if isinstance(value, date) else value.item())
     if kind is XmlTime:

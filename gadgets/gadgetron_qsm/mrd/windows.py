@@ -22,7 +22,8 @@ class Windows:
 
     def __init__(self, descriptor: int, starts: Offsets, stops: Offsets) -> None:
         """Read from each start to its stop; raise OSError when the file does not have all that."""
-        if starts.min() < 0 or stops.max() > os.fstat(descriptor).st_size:
+        there = os.fstat(descriptor).st_size
+        if starts.min() < 0 or max(starts.max(), stops.max()) > there:  # a stop may have overflown
             raise OSError("the file is shorter than it says")
         order = np.argsort(starts, kind="stable")
         starts, ends = starts[order], np.maximum.accumulate(stops[order])
