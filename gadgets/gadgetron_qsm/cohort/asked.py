@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gadgetron_qsm import configs
+from gadgetron_qsm.bids.dataset import require_dataset
 from gadgetron_qsm.bids.names import labels, require_distinct
 from gadgetron_qsm.cohort.find import found
 from gadgetron_qsm.cohort.finished import settings_hash
@@ -57,8 +58,10 @@ class Asked:
         """Return the scans by name, and how many files were left out, as `found`.
 
         Their paths are absolute: who replays them may work in another folder. Raises UsageError as
-        `found`, and for settings that are wrong.
+        `found`, and for settings that are wrong; QsmError as bids.dataset.require_dataset.
         """
+        if self.bids:
+            require_dataset(self.bids)
         settings = settings_hash(self.config, self.overrides, self.server)
         scans = found(self.sources, self.output)
         called = _labels([scan.name for scan in scans.scans]) if self.bids else {}
