@@ -180,6 +180,14 @@ def test_a_folder_that_is_no_dataset_is_refused_before_any_scan(study, tmp_path,
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("scheduler", ["nowhere", "slurm"])
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_what_is_no_scheduler_is_refused_and_leaves_nothing(study, tmp_path, scheduler, dry):
+    asked = ("replay", study, "-o", tmp_path / "out", "--scheduler", scheduler)
+    assert call(*asked, *dry) == 2
+    assert not (tmp_path / "out").exists()
+
+
 def test_names_are_not_folded_where_no_terminal_is(study, tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("COLUMNS", raising=False)
     folder = tmp_path / "sub-01/ses-baseline"
