@@ -17,13 +17,17 @@ from gadgetron_qsm.terminal import Set, overrides
 
 def stream(
     config: Annotated[
-        str | None, typer.Option(help="name or file of a configuration; default the stream's, qsm")
+        str | None,
+        typer.Option(help="name or file of a configuration; default the stream's, or qsm"),
     ] = None,
     settings: Set = [],  # noqa: B006 - typer wants a list
     source: Annotated[
-        Path | None, typer.Option("--input", "-i", help="a raw file of any kind, for stdin")
+        Path | None, typer.Option("--input", "-i", help="a raw file of any kind, instead of stdin")
     ] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="for stdout")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="a file for the images, instead of stdout"),
+    ] = None,
 ) -> None:
     """Turn a scan on stdin into images on stdout, both MRD streams: stream < raw > images."""
     changed = overrides(settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import h5py
 import numpy as np
@@ -14,6 +15,8 @@ from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.mrd.files import RawFile
 from gadgetron_qsm.mrd.header import Header
+from gadgetron_qsm.mrd.messages import Close, HeaderText
+from gadgetron_qsm.mrd.wire import write_message
 from gadgetron_qsm.phantom import Scan, simulate, varied
 from tests.written import write_series
 
@@ -42,6 +45,21 @@ def test_a_raw_file_is_described(raw):
         assert told["matrix"].startswith(f"{z} x {y} x {x} ")
         assert told["readouts"] == f"{len(file)} of 2 coils x {2 * x} samples, k = 0 at {x}"
     assert told["header says"] == "every line once"
+
+
+def test_a_stream_and_a_file_of_siemens_are_described_as_the_same_scan(raw, tmp_path, monkeypatch):
+    stream, dat = tmp_path / "tiny.mrd", tmp_path / "meas.dat"
+    with RawFile(raw) as file, stream.open("wb") as target:
+        readouts = [readout for block in file.blocks() for readout in block]
+        for message in (HeaderText(file.header_text), *readouts, Close()):
+            write_message(target, message)
+    program = tmp_path / "siemens_to_ismrmrd"
+    copies = f"if '-o' in sys.argv: shutil.copy({str(stream)!r}, sys.argv[-1])"
+    program.write_text(f"#!{sys.executable}\nimport shutil, sys\n{copies}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    dat.write_bytes(bytes(4) + b"\x02" + bytes(1000))
+    assert found(stream) == found(dat) == found(raw)
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,55 @@ def test_a_plan_makes_no_folder(study, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_plan_tells_of_a_file_of_siemens_whether_it_can_be_converted(
+    tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "meas.dat").write_bytes(bytes(4) + b"\x02" + bytes(1000))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "200")
+    asked = ("replay", tmp_path, "-o", tmp_path / "out", "--dry-run")
+    assert call(*asked) == 0
+    assert "fails: meas.dat needs siemens_to_ismrmrd" in capsys.readouterr().out
+    (tmp_path / "siemens_to_ismrmrd").touch(0o755)
+    assert call(*asked) == 0
+    assert "replay: new" in capsys.readouterr().out
+
+
+def test_a_plan_tells_what_scans_are_called_in_a_dataset(study, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    asked = ("replay", study / "sub 1", "-o", tmp_path / "out", "--bids", tmp_path / "bids")
+    assert call(*asked, "--dry-run") == 0
+    assert "sub-scan" in capsys.readouterr().out
+    assert not (tmp_path / "bids").exists()
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_a_folder_that_is_no_dataset_is_refused_before_any_scan(study, tmp_path, capsys, dry):
+    (tmp_path / "notes.txt").touch()
+    assert call("replay", study, "-o", tmp_path / "out", "--bids", tmp_path, *dry) == 1
+    told = capsys.readouterr()
+    assert "it is no BIDS dataset; name another folder" in told.err
+    assert "begun" not in told.out
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("scheduler", ["nowhere", "slurm"])
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_what_is_no_scheduler_is_refused_and_leaves_nothing(study, tmp_path, scheduler, dry):
+    asked = ("replay", study, "-o", tmp_path / "out", "--scheduler", scheduler)
+    assert call(*asked, *dry) == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_are_not_folded_where_no_terminal_is(study, tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    folder = tmp_path / "sub-01/ses-baseline"
+    folder.mkdir(parents=True)
+    (folder / "sub-01_ses-baseline_run-1.h5").hardlink_to(study / "scan.h5")
+    assert call("replay", tmp_path, "-o", tmp_path / "out", "--dry-run") == 0
+    assert " sub-01/ses-baseline/sub-01_ses-baseline_run-1 " in capsys.readouterr().out
+
+
 def children(process):
     return [int(n) for n in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from gadgetron_qsm import configs
+from gadgetron_qsm.bids.dataset import require_dataset
 from gadgetron_qsm.bids.names import labels, require_distinct
+from gadgetron_qsm.cohort.dask_clusters import require_scheduler
 from gadgetron_qsm.cohort.find import found
 from gadgetron_qsm.cohort.finished import settings_hash
 from gadgetron_qsm.cohort.task import Task
@@ -57,8 +59,13 @@ class Asked:
         """Return the scans by name, and how many files were left out, as `found`.
 
         Their paths are absolute: who replays them may work in another folder. Raises UsageError as
-        `found`, and for settings that are wrong.
+        `found`, and for a scheduler or settings that are wrong; QsmError as
+        bids.dataset.require_dataset.
         """
+        if self.scheduler:
+            require_scheduler(self.scheduler, self.jobs)
+        if self.bids:
+            require_dataset(self.bids)
         settings = settings_hash(self.config, self.overrides, self.server)
         scans = found(self.sources, self.output)
         called = _labels([scan.name for scan in scans.scans]) if self.bids else {}

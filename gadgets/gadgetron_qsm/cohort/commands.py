@@ -30,10 +30,12 @@ def replay(
     ] = None,
     scheduler: Annotated[
         str | None,
-        typer.Option(metavar="HOST:PORT|slurm|local", help="of Dask, whose workers replay"),
+        typer.Option(
+            metavar="HOST:PORT|slurm|local", help="a scheduler of Dask, whose workers replay"
+        ),
     ] = None,
     bids: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="write a BIDS dataset as well")
+        Path | None, typer.Option(metavar="DIR", help="put the maps into a BIDS dataset as well")
     ] = None,
     resume: Annotated[
         bool,

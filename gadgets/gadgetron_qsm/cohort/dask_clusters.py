@@ -30,6 +30,14 @@ START_S = 60.0  # for processes of this machine
 TALKATIVE = ("distributed", "distributed.client", "distributed.gc", "tornado.application")
 
 
+def require_scheduler(scheduler: str, jobs: int | None) -> None:
+    """Raise UsageError for what `connected` takes for no scheduler, whether or not it runs."""
+    if scheduler == "slurm" and jobs is None:
+        raise UsageError("--scheduler slurm needs --jobs: how many Slurm jobs to submit")
+    if scheduler not in ("local", "slurm") and not ADDRESS.fullmatch(scheduler):
+        raise UsageError(f"--scheduler takes HOST:PORT, slurm or local, not '{scheduler}'")
+
+
 @contextmanager
 def connected(
     scheduler: str, jobs: int | None, most: int, shared: Path, patience_s: float
@@ -40,6 +48,7 @@ def connected(
     `shared` is a folder that workers see. Raises QsmError when there is no such cluster, and
     UsageError for another name, or without Dask.
     """
+    require_scheduler(scheduler, jobs)
     try:
         import distributed  # noqa: F401 - it takes a second
     except ImportError as error:
@@ -49,15 +58,11 @@ def connected(
             with _local(min(jobs or _few(), most)) as cluster:
                 yield cluster
         elif scheduler == "slurm":
-            if jobs is None:
-                raise UsageError("--scheduler slurm needs --jobs: how many Slurm jobs to submit")
-            with slurm(min(jobs, most), shared) as cluster:
-                yield cluster
-        elif ADDRESS.fullmatch(scheduler):
-            with _existing(scheduler, patience_s) as cluster:
+            with slurm(min(jobs or most, most), shared) as cluster:
                 yield cluster
         else:
-            raise UsageError(f"--scheduler takes HOST:PORT, slurm or local, not '{scheduler}'")
+            with _existing(scheduler, patience_s) as cluster:
+                yield cluster
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from gadgetron_qsm.dicom.identity_rules import completed
 from gadgetron_qsm.ingest.memory import needed_on_host
 from gadgetron_qsm.mrd.header import Header
 from gadgetron_qsm.mrd.raw import opened
+from gadgetron_qsm.mrd.siemens import converter, to_be_converted
 from gadgetron_qsm.settings import Settings
 
 
@@ -27,8 +28,14 @@ class Look:
     memory: int | None
 
 
-def look(raw: Path, settings: Settings) -> Look:
-    """Read the header and the first readouts; raise QsmError when no map can come from it."""
+def look(raw: Path, settings: Settings) -> Look | None:
+    """Read the header and the first readouts; raise QsmError when no map can come from it.
+
+    A file of Siemens is not converted for it: None tells that it can be.
+    """
+    if to_be_converted(raw):
+        converter(raw)
+        return None
     with opened(raw) as file:
         header = completed(Header.parse(file.header_text), settings.identity)
         first = first_of_image(file, header)

@@ -23,6 +23,7 @@ from gadgetron_qsm.terminal import print_line, screen
 Show = Callable[[Event], None]
 
 LONG_S = 3600.0  # behind us, from which the time that is left is estimated
+BESIDES = 48  # columns for a bar, what is said and the times
 ALMOST = 0.999  # of a bar: its clock runs on until the scan is done
 
 
@@ -74,7 +75,7 @@ class _Bars:
         if isinstance(event, Began):
             self._stop(name)
             self._running[name] = self._progress.add_task(
-                escape(name), total=1.0, said="", whole=False
+                escape(_short(name)), total=1.0, said="", whole=False
             )
         elif isinstance(event, Went):
             if name not in self._running:
@@ -98,6 +99,12 @@ class _Bars:
     def _stop(self, name: str) -> None:
         if name in self._running:
             self._progress.remove_task(self._running.pop(name))
+
+
+def _short(name: str) -> str:
+    """Return the end, which tells more, of a name that leaves no room for the rest."""
+    room = max(screen.width - BESIDES, 16)
+    return name if len(name) <= room else f"…{name[1 - room :]}"
 
 
 def _end(event: Done | Failed) -> str:

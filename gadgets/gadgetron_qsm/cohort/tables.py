@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -13,17 +15,21 @@ from gadgetron_qsm.cohort.asked import Asked
 from gadgetron_qsm.cohort.look import Look, look
 from gadgetron_qsm.cohort.outcomes import Outcome, Outcomes
 from gadgetron_qsm.cohort.plan import Planned
+from gadgetron_qsm.cohort.task import named
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.settings import Settings
 from gadgetron_qsm.terminal import print_line, screen
 
 ABSENT = "-"
+WIDTH = 160  # of what is written to a file or a program
 
 
 def print_plan(plan: Iterable[Planned], settings: Settings) -> None:
-    """Print what is to be done with each scan and why, and what that needs."""
-    table = _table("scan", "", "raw MB", "echoes", "matrix", "coils", "memory GB")
-    for scan in plan:
+    """Print what is to be done with each scan and why, what that needs, its name in a dataset."""
+    scans = list(plan)
+    bids = ["in BIDS"] if any(scan.task.bids for scan in scans) else []
+    table = _table("scan", *bids, "", "raw MB", "echoes", "matrix", "coils", "memory GB")
+    for scan in scans:
         state = "keep" if scan.finished else f"replay: {scan.why}"
         try:
             size = f"{scan.task.raw.stat().st_size / 1e6:.0f}"
@@ -32,11 +38,14 @@ def print_plan(plan: Iterable[Planned], settings: Settings) -> None:
             size, state, told = ABSENT, f"fails: {error.strerror}", [ABSENT] * 4
         except QsmError as error:
             state, told = f"fails: {error}", [ABSENT] * 4
-        table.add_row(Text(scan.task.name), Text(state), size, *told)
-    screen.print(table)
+        called = [named(scan.task).stem] if bids else []
+        table.add_row(Text(scan.task.name), *called, Text(state), size, *told)
+    _print(table)
 
 
-def _looked(found: Look) -> list[str]:
+def _looked(found: Look | None) -> list[str]:
+    if found is None:
+        return [ABSENT] * 4
     matrix = " x ".join(map(str, found.matrix))
     coils = ABSENT if found.coils is None else str(found.coils)
     return [str(found.echoes), matrix, coils, _number(found.memory, 1e-9)]
@@ -56,7 +65,7 @@ def print_outcomes(outcomes: Outcomes, asked: Asked) -> None:
             _number(quality.get("mask_volume_ml")),
             warnings,
         )
-    screen.print(table)
+    _print(table)
     print_line(", ".join(f"{count} {state}" for state, count in outcomes.totals().items()))
     for scan in outcomes.those("failed"):
         print_line(f"failed: {scan.task.name}: {scan.reason}")
@@ -76,9 +85,15 @@ def _report(scan: Outcome) -> dict[str, Any]:
 def _table(*headings: str) -> Table:
     table = Table()
     for heading in headings:
-        wide = heading in ("scan", "")
+        wide = heading in ("scan", "in BIDS", "")
         table.add_column(heading, justify="left" if wide else "right", overflow="fold")
     return table
+
+
+def _print(table: Table) -> None:
+    """Print it, on a terminal folded to its width; COLUMNS is the width of anything."""
+    narrow = screen.is_terminal or "COLUMNS" in os.environ
+    (screen if narrow else Console(width=WIDTH)).print(table)
 
 
 def _number(value: float | None, scale: float = 1.0) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from gadgetron_qsm.cohort.finished import Finished, Input, forget, write_finished
 
 if TYPE_CHECKING:
+    from gadgetron_qsm.bids.names import Entities
     from gadgetron_qsm.bids.place import Place
 
 Fraction = Callable[[float], None]
@@ -78,14 +79,19 @@ def place_of(task: Task, source: Input) -> Place | None:
     """Return where the scan's maps go in a dataset, if they do; raises as bids.names.entities."""
     if task.bids is None:
         return None
-    from gadgetron_qsm.bids.names import entities
     from gadgetron_qsm.bids.place import Place
 
-    named = entities(task.name)
-    label, session = task.label or named.subject, task.session or named.session
     path = sha256(str(task.raw.resolve()).encode(errors="surrogateescape")).hexdigest()
-    called = replace(named, subject=label, session=session)
-    return Place(task.bids, called, source.sha256, path)
+    return Place(task.bids, named(task), source.sha256, path)
+
+
+def named(task: Task) -> Entities:
+    """Return what the scan is called in a dataset; raises as bids.names.entities."""
+    from gadgetron_qsm.bids.names import entities
+
+    found = entities(task.name)
+    label, session = task.label or found.subject, task.session or found.session
+    return replace(found, subject=label, session=session)
 
 
 def perform(task: Task, progress: Fraction | None = None) -> Finished:

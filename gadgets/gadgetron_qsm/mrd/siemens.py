@@ -29,11 +29,24 @@ def readable(path: Path) -> Iterator[Path]:
 
     The latter is in the temporary folder (TMPDIR) as long as the block. Raises as `converted`.
     """
-    if path.suffix.lower() != SUFFIX or not path.is_file() or is_raw(path):
+    if not to_be_converted(path):
         yield path
         return
     with TemporaryDirectory(prefix="gadgetron-qsm-") as folder:
         yield converted(path, Path(folder))
+
+
+def to_be_converted(path: Path) -> bool:
+    """Tell whether a file is taken for one of Siemens: it ends as they do, and is no other."""
+    return path.suffix.lower() == SUFFIX and path.is_file() and not is_raw(path)
+
+
+def converter(path: Path) -> str:
+    """Return the program for a file of Siemens; raise QsmError when it is not installed."""
+    program = shutil.which(PROGRAM)
+    if program is None:
+        raise QsmError(f"{path.name} {INSTALL}")
+    return program
 
 
 def converted(path: Path, folder: Path) -> Path:
@@ -43,9 +56,7 @@ def converted(path: Path, folder: Path) -> Path:
     adjustments, one of noise among them, which is not used. Raises QsmError without the program,
     room, or a result; the program's last line says why.
     """
-    program = shutil.which(PROGRAM)
-    if program is None:
-        raise QsmError(f"{path.name} {INSTALL}")
+    program = converter(path)
     _require_room(path, folder)
     result = folder / f"{path.stem}.mrd"
     command = [program, *_options(program, path), "-f", str(path.absolute()), "-o", str(result)]

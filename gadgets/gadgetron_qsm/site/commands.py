@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def check(
     subject: Annotated[
-        Path | None, typer.Argument(metavar="[CONFIG|RAW.h5|DIR]", show_default=False)
+        Path | None, typer.Argument(metavar="[CONFIG|RAW|DIR]", show_default=False)
     ] = None,
 ) -> None:
     """Tell whether a configuration, a raw file, a series or the installation is usable."""
