@@ -15,7 +15,7 @@ import pytest
 from gadgetron_qsm.mrd.messages import Acquisition, Close, Error, Text
 from gadgetron_qsm.mrd.wire import read_message, write_message
 
-SOON_S = 5.0
+SOON_S = 15.0
 
 # Accepts one connection, sends what comes on stdin, and then only waits.
 SILENT_PARENT = """

@@ -14,7 +14,7 @@ from tests.end_to_end.peers import Answer, Peer, Server
 from tests.faults import small_scan
 from tests.faults.census import Census, census, eventually
 
-SOON_S = 5.0  # until nothing more may be heard, whatever a client did
+SOON_S = 15.0  # until nothing more may be heard, whatever a client did
 STEADY = 20  # times that what it holds is the same, one behind the other
 # As many processes as it may have, from the start: none is started or dismissed in between.
 DEFAULTS = {"server.connections": "2", "server.warm": "2"}
