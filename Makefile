@@ -10,7 +10,7 @@ DEBIAN_PROGRAMS = chromedriver:chromium-driver chromium:chromium dciodvfy:dicom3
 	dcm2niix:dcm2niix g++:g++ storescp:dcmtk Orthanc:orthanc
 POLICY = /usr/sbin/policy-rc.d
 
-.PHONY: demo test test-oldest bench faults accuracy measure lint debian-programs docker-steps clean
+.PHONY: demo test test-oldest bench faults accuracy measure cohorts lint debian-programs docker-steps clean
 
 demo: $(VENV)/installed
 	$(BIN)/gadgetron-qsm demo --output build/demo
@@ -54,6 +54,14 @@ measure: $(VENV)/installed-test
 	$(BIN)/python -m tests.benchmarks.visits
 	$(BIN)/python -m tests.benchmarks.sources
 	$(BIN)/python -m tests.benchmarks.noise
+
+# Forty scans, one and two at once, on Dask, killed and resumed; reading; rounding: half an hour. What
+# came of it is in tests/benchmarks/results/2026-11-28-cohorts-cpu.md.
+cohorts: $(VENV)/installed-test
+	$(BIN)/python -m tests.benchmarks.cohort
+	$(BIN)/python -m tests.benchmarks.reading
+	$(BIN)/python -m tests.benchmarks.rounding
+	$(BIN)/python -m tests.benchmarks.figures --coils 4
 
 # The steps of the images in a clean Debian root, what they start, and a scan through it: by hand, as
 # root, with debootstrap. DOCKER_STEPS="--ca-file FILE" behind a proxy that signs for others.
