@@ -14,7 +14,7 @@ from gadgetron_qsm.coils.roemer import roemer
 from gadgetron_qsm.data import Echoes
 from gadgetron_qsm.geometry import Geometry
 from gadgetron_qsm.processors import processors
-from gadgetron_qsm.report.picture import save_picture
+from gadgetron_qsm.report.picture import draw, png
 from gadgetron_qsm.settings import Settings
 from tests.benchmarks.scores import deeper_than
 
@@ -38,7 +38,8 @@ def report(labels: Path) -> None:
     beside = chi[inside & ~veins]
     above = chi[veins] - beside.mean()
     PICTURE.parent.mkdir(exist_ok=True)
-    save_picture(PICTURE, [maps[name] for name in ("magnitude", "local_field", "chi")])
+    shown = [maps[name] for name in ("magnitude", "local_field", "chi")]
+    PICTURE.write_bytes(png(draw(shown)))
     print(
         f"\nreal brain at 7 T: mask {mask.mean():.0%} of the crop; veins ({veins.sum()} voxels) "
         f"{above.mean():+.0f} ppb on average, a tenth beyond {np.percentile(above, 90):+.0f}, "
