@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+import subprocess
 import sys
 import threading
 from contextvars import copy_context
@@ -177,3 +178,11 @@ def test_the_peak_of_memory_is_that_of_the_scan():
     del held
     forget_peak()
     assert peak_memory_bytes() < before - (32 << 20)
+
+
+def test_the_peak_of_memory_is_not_that_of_the_parent():
+    program = "from gadgetron_qsm.peak_memory import peak_memory_bytes; print(peak_memory_bytes())"
+    held = np.ones(256 << 20, np.uint8)
+    assert held.any()
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert int(told.stdout) < 128 << 20
