@@ -8,7 +8,6 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
-from gadgetron_qsm import configs
 from gadgetron_qsm.delivery.deliver import opened
 from gadgetron_qsm.errors import QsmError
 from gadgetron_qsm.exchange import linked
@@ -19,13 +18,12 @@ from gadgetron_qsm.mrd.connection import Connection
 from gadgetron_qsm.mrd.files import RawFile
 from gadgetron_qsm.mrd.messages import HeaderText, Image, Message
 from gadgetron_qsm.mrd.pipe import Coming, Source
-from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.mrd.raw import opened as opened_raw
 from gadgetron_qsm.mrd.siemens import readable
 from gadgetron_qsm.mrd.wire import PeerGone
 from gadgetron_qsm.outgoing import send_what_waits
 from gadgetron_qsm.report.files import replacing
-from gadgetron_qsm.settings import Settings
+from gadgetron_qsm.settings import Settings, properties_of
 
 STDIN = "standard input"
 LONGEST_S = 3600.0  # that archives may take
@@ -44,7 +42,7 @@ def piped(
     nothing comes of the scan; UsageError for wrong settings.
     """
     named = config or "qsm"
-    site = {**read_properties(configs.read(named)), **changed}
+    site = properties_of(named, changed)
     settings = Settings.from_properties(site)
     opened(settings.store)  # it may not be there to be used
     failures: list[QsmError] = []

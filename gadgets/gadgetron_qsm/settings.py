@@ -35,7 +35,7 @@ from gadgetron_qsm.sections import (
 )
 from gadgetron_qsm.site_sections import HealthSettings, ServerSettings, SpoolSettings
 
-__all__ = ["MapName", "Settings", "keys", "layered"]
+__all__ = ["MapName", "Settings", "keys", "layered", "properties_of"]
 
 
 class Settings(BaseModel):
@@ -124,6 +124,14 @@ def _choices(section: type[BaseModel], key: str) -> list[str]:
     annotation = section.model_fields[key].annotation
     literal = get_origin(annotation) is Literal
     return [str(choice) for choice in get_args(annotation)] if literal else []
+
+
+def properties_of(config: str, changes: Mapping[str, str]) -> dict[str, str]:
+    """Return the properties of a configuration, a name or a file, with changes to them.
+
+    Raises as configs.read and read_properties.
+    """
+    return {**read_properties(configs.read(config)), **changes}
 
 
 def layered(below: Mapping[str, str], above: Mapping[str, str]) -> dict[str, str]:

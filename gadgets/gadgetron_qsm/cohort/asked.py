@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gadgetron_qsm import configs
 from gadgetron_qsm.bids.dataset import require_dataset
 from gadgetron_qsm.bids.names import labels, require_distinct
 from gadgetron_qsm.cohort.dask_clusters import require_scheduler
@@ -16,8 +15,7 @@ from gadgetron_qsm.cohort.find import found
 from gadgetron_qsm.cohort.finished import settings_hash
 from gadgetron_qsm.cohort.task import Task
 from gadgetron_qsm.exchange import Address
-from gadgetron_qsm.mrd.properties import read_properties
-from gadgetron_qsm.settings import Settings
+from gadgetron_qsm.settings import Settings, properties_of
 
 PROGRAM = "gadgetron-qsm"
 SECRET, HIDDEN = ("identity.key",), "***"  # in commands that are told, for people to fill in
@@ -25,7 +23,7 @@ SECRET, HIDDEN = ("identity.key",), "***"  # in commands that are told, for peop
 
 @dataclass(frozen=True)
 class Asked:
-    """The arguments and options of the command; `scheduler` and `retries` are for others' machines.
+    """The arguments and options of the command.
 
     `config`, `overrides` and `server` are those of replay.replay.
     """
@@ -48,7 +46,7 @@ class Asked:
     @property
     def properties(self) -> dict[str, str]:
         """Those of the configuration, and the changes to them."""
-        return {**read_properties(configs.read(self.config)), **self.overrides}
+        return properties_of(self.config, self.overrides)
 
     @property
     def settings(self) -> Settings:

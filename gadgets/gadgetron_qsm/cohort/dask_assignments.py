@@ -16,14 +16,12 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from gadgetron_qsm import configs
 from gadgetron_qsm.cohort.dask_crew import Crew
 from gadgetron_qsm.cohort.dask_start import Cluster
 from gadgetron_qsm.cohort.dask_worker import TOPIC, replayed
 from gadgetron_qsm.cohort.task import Began, Event, Failed, Task, Went
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.mrd.properties import read_properties
-from gadgetron_qsm.settings import Settings
+from gadgetron_qsm.settings import Settings, properties_of
 from gadgetron_qsm.site import logs
 from gadgetron_qsm.site.privacy import line_of
 
@@ -235,5 +233,4 @@ class Assignments:
 
 @cache
 def _may_use_device(config: str, overrides: tuple[tuple[str, str], ...]) -> bool:
-    properties = {**read_properties(configs.read(config)), **dict(overrides)}
-    return Settings.from_properties(properties).device.use != "cpu"
+    return Settings.from_properties(properties_of(config, dict(overrides))).device.use != "cpu"

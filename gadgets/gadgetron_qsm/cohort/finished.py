@@ -11,12 +11,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gadgetron_qsm import __version__, configs
+from gadgetron_qsm import __version__
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.outgoing_sections import IdentitySettings
 from gadgetron_qsm.report.files import write_json
-from gadgetron_qsm.settings import Settings
+from gadgetron_qsm.settings import Settings, properties_of
 
 NAME = "finished.json"
 SCHEMA = {"name": "gadgetron-qsm finished scan", "version": 1}
@@ -90,8 +89,7 @@ def settings_hash(
 
     Raises as Settings.from_properties.
     """
-    properties = {**read_properties(configs.read(config)), **overrides}
-    settings = Settings.from_properties(properties)
+    settings = Settings.from_properties(properties_of(config, overrides))
     told: dict[str, Any] = settings.model_dump(mode="json", exclude=OF_THE_MACHINE)
     if server:
         told["of"] = server

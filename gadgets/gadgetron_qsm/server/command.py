@@ -9,15 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gadgetron_qsm import configs
 from gadgetron_qsm.delivery.deliver import opened
 from gadgetron_qsm.errors import QsmError
-from gadgetron_qsm.mrd.properties import read_properties
 from gadgetron_qsm.server.child import TO_THE_PARENT
 from gadgetron_qsm.server.dispatcher import Dispatcher
 from gadgetron_qsm.server.job import Job, Scans
 from gadgetron_qsm.server.serving import listen
-from gadgetron_qsm.settings import Settings
+from gadgetron_qsm.settings import Settings, properties_of
 from gadgetron_qsm.site.watch import watching
 from gadgetron_qsm.site_sections import ServerSettings, SpoolSettings
 from gadgetron_qsm.spool.recovery import recover
@@ -44,7 +42,7 @@ def serve(
     What waits for its archives since the last process is sent from now on. See `run`.
     Raises UsageError for wrong settings.
     """
-    properties = {**read_properties(configs.read(config)), **changed}
+    properties = properties_of(config, changed)
     site = Settings.from_properties(properties)
     with watching(site, device=False) as metrics:
         opened(site.store)
